@@ -1,0 +1,66 @@
+"""Entry point of the built-in agents. Imports nothing heavy until an agent is asked for."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stempilot.hookspecs import Plugin, hookimpl
+
+if TYPE_CHECKING:
+    from stempilot.agent import Agent, Brief
+
+
+def _plugin(name: str, summary: str, *, config: str, load: str) -> Plugin:
+    """Return a record of what ``module:attribute`` of this package offers."""
+
+    def get_config() -> type[Any]:
+        kind: type[Any] = _attribute(config)
+        return kind
+
+    def make(options: Any, brief: "Brief") -> "Agent":
+        agent: Agent = _attribute(load)(options, brief)
+        return agent
+
+    return Plugin(name=name, summary=summary, config=get_config, load=make)
+
+
+def _attribute(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(f"stempilot_agents.{module}"), attribute)
+
+
+@hookimpl
+def stempilot_agents() -> Iterable[Plugin]:
+    """Offer the built-in agents."""
+    return (
+        _plugin(
+            "sac",
+            "Soft actor-critic (Stable-Baselines3); learns continuous actions.",
+            config="sac_config:SacConfig",
+            load="sac:make_sac",
+        ),
+        _plugin(
+            "dqn",
+            "Deep Q-network (Stable-Baselines3); learns discrete actions.",
+            config="dqn_config:DqnConfig",
+            load="dqn:make_dqn",
+        ),
+        _plugin(
+            "adaptive",
+            "Estimates the response while it works and takes the direct way; needs no training.",
+            config="adaptive:AdaptiveConfig",
+            load="adaptive:make_adaptive",
+        ),
+        _plugin(
+            "proportional",
+            "Moves against the residual with a fixed response; needs no training.",
+            config="baselines:ProportionalConfig",
+            load="baselines:make_proportional",
+        ),
+        _plugin(
+            "random",
+            "Acts at random; the floor that everything must beat.",
+            config="baselines:RandomConfig",
+            load="baselines:make_random",
+        ),
+    )

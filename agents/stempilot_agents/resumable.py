@@ -1,0 +1,119 @@
+"""Stable-Baselines3's algorithms with their counters in the open, so that they can be continued."""
+
+from attrs import field, frozen, validators
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from stempilot_agents.single_env import SingleEnv
+
+
+@frozen(kw_only=True)
+class Progress:
+    """How far a learner is.
+
+    Attributes:
+        timesteps: timesteps in its life.
+        updates: gradient steps in its life.
+        episodes: episodes that it finished.
+        updates_from: no update before this many timesteps are exceeded.
+        target_calls: timesteps as the target network's interval counts them (``dqn``).
+        exploration_from: timesteps at which exploration began to fall (``dqn``).
+        exploration_start: share of random actions that it fell from (``dqn``).
+    """
+
+    timesteps: int = field(default=0, validator=validators.ge(0))
+    updates: int = field(default=0, validator=validators.ge(0))
+    episodes: int = field(default=0, validator=validators.ge(0))
+    updates_from: int = field(default=0, validator=validators.ge(0))
+    target_calls: int = field(default=0, validator=validators.ge(0))
+    exploration_from: int = field(default=0, validator=validators.ge(0))
+    exploration_start: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
+
+
+class Resumable(OffPolicyAlgorithm):
+    """What both algorithms need beside what Stable-Baselines3 offers in public."""
+
+    updates_from = 0
+
+    @property
+    def buffer(self) -> ReplayBuffer:
+        """The replay buffer, which exists from the start."""
+        assert self.replay_buffer is not None  # noqa: S101 - for the type checker
+        return self.replay_buffer
+
+    @property
+    def progress(self) -> Progress:
+        """All counters."""
+        return Progress(
+            timesteps=self.num_timesteps,
+            updates=self._n_updates,
+            episodes=self._episode_num,
+            updates_from=self.updates_from,
+        )
+
+    def continue_from(self, progress: Progress) -> None:
+        """Take over all counters."""
+        self.num_timesteps = progress.timesteps
+        self._n_updates = progress.updates
+        self._episode_num = progress.episodes
+        self.updates_from = progress.updates_from
+
+    def begin_episode(self) -> None:
+        """Reset the environment if its last step ended an episode."""
+        if isinstance(self.env, SingleEnv) and self.env.episode_over:
+            self._last_obs = self.env.reset()
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Do the updates of one timestep, unless too little was collected since relearning."""
+        if self.num_timesteps > self.updates_from:
+            super().train(gradient_steps, batch_size)
+
+
+class ResumableSac(Resumable, SAC):
+    """Soft actor-critic that can be continued."""
+
+
+class ResumableDqn(Resumable, DQN):
+    """Deep Q-network that can be continued; exploration falls by timesteps, not by progress."""
+
+    exploration_from = 0
+    exploration_start = 1.0
+    exploration_timesteps = 1
+
+    def explore(self, start: float, *, final: float, timesteps: int) -> None:
+        """Let the share of random actions fall from ``start`` to ``final`` from now on."""
+        self.exploration_from = self.num_timesteps
+        self.exploration_start = start
+        self.exploration_final_eps = final
+        self.exploration_timesteps = timesteps
+        self.exploration_schedule = self._exploration
+        self.exploration_rate = self._exploration()
+
+    def _exploration(self, progress_remaining: float = 0.0) -> float:
+        del progress_remaining  # it depends on how long the training is asked to be
+        done = (self.num_timesteps - self.exploration_from) / self.exploration_timesteps
+        return self.exploration_start + min(done, 1.0) * (
+            self.exploration_final_eps - self.exploration_start
+        )
+
+    @property
+    def progress(self) -> Progress:
+        """All counters."""
+        return Progress(
+            timesteps=self.num_timesteps,
+            updates=self._n_updates,
+            episodes=self._episode_num,
+            updates_from=self.updates_from,
+            target_calls=self._n_calls,
+            exploration_from=self.exploration_from,
+            exploration_start=self.exploration_start,
+        )
+
+    def continue_from(self, progress: Progress) -> None:
+        """Take over all counters."""
+        super().continue_from(progress)
+        self._n_calls = progress.target_calls
+        self.exploration_from = progress.exploration_from
+        self.exploration_start = progress.exploration_start
+        self.exploration_rate = self._exploration()

@@ -1,0 +1,245 @@
+"""The electron-optical column as the simulator and the emulator share it."""
+
+import math
+from typing import Any
+
+import numpy as np
+from attrs import evolve
+from numpy.typing import NDArray
+
+from stempilot_backends.column.camera import Camera, scene
+from stempilot_backends.column.drive import Drive
+from stempilot_backends.column.parameters import ColumnParameters
+from stempilot_backends.column.response import (
+    Matrix,
+    Vector,
+    apply,
+    distort,
+    distortion_jacobian,
+    inverse,
+    pattern_matrix,
+    product,
+    response_matrix,
+    undistort,
+)
+
+DIFFRACTION_SHIFT = "diffraction_shift"
+CAMERA_LENGTH_INDEX = "camera_length_index"
+SHIFT_LIMIT_RAD = 1000.0
+"""Larger shifts are refused: they are no angles, and the arithmetic stays finite."""
+
+
+class Column:
+    """A bright-field disk that a knob moves over a camera, with all that is hidden in between.
+
+    The column has its own random state and no clock: time passes in `advance` only. The same
+    parameters, seed and calls give the same bytes.
+
+    Attributes:
+        beam_blanked: Whether the beam is blanked; frames then show the background only.
+    """
+
+    def __init__(self, parameters: ColumnParameters, seed: np.random.SeedSequence) -> None:
+        self._parameters = parameters
+        self.beam_blanked = False
+        self._screen = "down"
+        self._mechanics, electronics = _generators(seed)
+        self._camera = Camera(electronics)
+        self._drive = Drive(parameters, self._mechanics)
+        self._misalignment_rad: Vector = (0.0, 0.0)
+        self._truth: dict[str, tuple[float, ...]] | None = None
+        self._pattern: Matrix = pattern_matrix(parameters)
+        self._response: Matrix = response_matrix(parameters)
+
+    @property
+    def parameters(self) -> ColumnParameters:
+        """The present parameters."""
+        return self._parameters
+
+    @property
+    def screen(self) -> str:
+        """Position of the screen, "down" or "up"; up, frames show the background only."""
+        return self._screen
+
+    @screen.setter
+    def screen(self, position: str) -> None:
+        if position not in ("down", "up"):
+            raise ValueError(f"screen = {position!r} is unknown; choose 'down' or 'up'")
+        self._screen = position
+
+    def set(self, knob: str, value: tuple[float, ...]) -> None:
+        """Command an absolute value; repeating a command changes nothing.
+
+        Args:
+            knob: "diffraction_shift" (x, y) in radians or "camera_length_index" (i,).
+            value: One number per component.
+
+        Raises:
+            ValueError: the knob is unknown, or the value has the wrong size or range.
+        """
+        if knob == DIFFRACTION_SHIFT:
+            self._drive.move(_shift(value))
+        elif knob == CAMERA_LENGTH_INDEX:
+            self.change(camera_length_index=_whole(value))
+        else:
+            raise _unknown(knob)
+
+    def get(self, knob: str) -> tuple[float, ...]:
+        """Return what was commanded.
+
+        Raises:
+            ValueError: the knob is unknown.
+        """
+        if knob == DIFFRACTION_SHIFT:
+            return self._drive.command
+        if knob == CAMERA_LENGTH_INDEX:
+            return (float(self._parameters.camera_length_index),)
+        raise _unknown(knob)
+
+    def advance(self, dt_s: float) -> None:
+        """Let ``dt_s`` pass: the lag settles and the pattern drifts.
+
+        Raises:
+            ValueError: ``dt_s`` is negative or not finite.
+        """
+        if not (math.isfinite(dt_s) and dt_s >= 0.0):
+            raise ValueError(f"dt_s = {dt_s!r} must be finite and at least 0 s")
+        self._drive.advance(dt_s)
+
+    def expose(self, exposure_s: float) -> NDArray[np.uint16]:
+        """Return a new frame, shape (side, side) as (row, col), in digital numbers.
+
+        The beam stands still during the exposure; call `advance` for the time it takes.
+
+        Raises:
+            ValueError: ``exposure_s`` is not above 0 s or not finite.
+        """
+        if not (math.isfinite(exposure_s) and exposure_s > 0.0):
+            raise ValueError(f"exposure_s = {exposure_s!r} must be finite and above 0 s")
+        nx, ny = self._mechanics.standard_normal(2)
+        rms = self._parameters.vibration_px
+        self._truth = self._look((rms * float(nx), rms * float(ny)))
+        lit = self._screen == "down" and not self.beam_blanked
+        x, y = self._truth["position_px"]
+        image = scene(self._parameters, (x, y) if lit else None, exposure_s)
+        return self._camera.expose(self._parameters, image)
+
+    def reseed(self, seed: np.random.SeedSequence) -> None:
+        """Forget all hidden state; the deflection has settled at the present knob.
+
+        That is the noise, the play of the backlash, the pending part of a move, drift and its
+        direction, the errors of past moves, and the misalignment. Knobs, parameters, screen and
+        blanking stay.
+        """
+        self._mechanics, electronics = _generators(seed)
+        self._camera = Camera(electronics)
+        self._drive.reset(self._parameters, self._mechanics)
+        self._misalignment_rad = (0.0, 0.0)
+        self._truth = None
+
+    def misalign(self, position_px: tuple[float, float]) -> None:
+        """Set the misalignment with which the disk settles at ``position_px`` at the present knob.
+
+        Args:
+            position_px: Observed position (x, y) from the frame centre.
+
+        Raises:
+            ValueError: the position is not finite or the distortion never reaches it.
+        """
+        if not all(map(math.isfinite, position_px)):
+            raise ValueError(f"position_px = {position_px!r} must be finite")
+        x, y = undistort((float(position_px[0]), float(position_px[1])), self._parameters)
+        rx, ry = apply(self._response, self._drive.resting_deflection)
+        mx, my = apply(inverse(self._pattern), (x - rx, y - ry))
+        dx, dy = self._drive.drift_rad
+        self._misalignment_rad = (mx - dx, my - dy)
+
+    def change(self, **parameters: Any) -> None:
+        """Change parameters in mid-run; knobs and hidden state stay, so the disk may jump.
+
+        A changed camera length magnifies the pattern, its misalignment and the response.
+
+        Raises:
+            TypeError: there is no such parameter.
+            ValueError: a value is outside its range; nothing has then changed.
+        """
+        self._parameters = evolve(self._parameters, **parameters)
+        self._drive.adopt(self._parameters)
+        self._pattern = pattern_matrix(self._parameters)
+        self._response = response_matrix(self._parameters)
+
+    def truth(self) -> dict[str, tuple[float, ...]]:
+        """Return the hidden state at the last exposure, or the present one before the first.
+
+        Returns:
+            position_px: True observed centre (x, y) from the frame centre, with vibration.
+            jacobian_px_per_rad: d position / d knob there with distortion, row by row.
+            lag: The parameter.
+            pending_rad: Played command minus settled deflection (x, y).
+            backlash_rad: The parameter.
+            play_rad: Command minus played command (x, y).
+            radius_px: Radius of the disk.
+            pixel_rad: Angle of a pixel.
+        """
+        return dict(self._look((0.0, 0.0)) if self._truth is None else self._truth)
+
+    def _look(self, vibration_px: Vector) -> dict[str, tuple[float, ...]]:
+        parameters, drive = self._parameters, self._drive
+        (mx, my), (dx, dy) = self._misalignment_rad, drive.drift_rad
+        ox, oy = apply(self._pattern, (mx + dx, my + dy))
+        rx, ry = apply(self._response, drive.deflection)
+        ideal = (ox + rx, oy + ry)
+        x, y = distort(ideal, parameters)
+        return {
+            "position_px": (x + vibration_px[0], y + vibration_px[1]),
+            "jacobian_px_per_rad": product(distortion_jacobian(ideal, parameters), self._response),
+            "lag": (parameters.lag,),
+            "pending_rad": drive.pending,
+            "backlash_rad": (parameters.backlash_rad,),
+            "play_rad": drive.play,
+            "radius_px": (parameters.radius_px,),
+            "pixel_rad": (parameters.pixel_rad_in_use,),
+        }
+
+
+def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return generators for what moves the disk and for what the camera adds.
+
+    Apart, the path of the disk does not depend on the pixels drawn. ``seed.spawn`` would count
+    its calls, so that the same seed gave something else the second time.
+    """
+    first, second = (
+        np.random.SeedSequence(
+            entropy=seed.entropy, spawn_key=(*seed.spawn_key, part), pool_size=seed.pool_size
+        )
+        for part in range(2)
+    )
+    return np.random.default_rng(first), np.random.default_rng(second)
+
+
+def _shift(value: tuple[float, ...]) -> Vector:
+    x, y = _sized(DIFFRACTION_SHIFT, value, 2)
+    if not (abs(x) <= SHIFT_LIMIT_RAD and abs(y) <= SHIFT_LIMIT_RAD):
+        raise ValueError(
+            f"{DIFFRACTION_SHIFT} = {value} rad must be finite and within ±{SHIFT_LIMIT_RAD:g} rad"
+        )
+    return (x, y)
+
+
+def _whole(value: tuple[float, ...]) -> int:
+    (number,) = _sized(CAMERA_LENGTH_INDEX, value, 1)
+    if not number.is_integer():
+        raise ValueError(f"{CAMERA_LENGTH_INDEX} = {number} must be a whole number")
+    return int(number)
+
+
+def _sized(knob: str, value: tuple[float, ...], size: int) -> tuple[float, ...]:
+    if len(value) != size:
+        raise ValueError(f"{knob} = {value} has {len(value)} components; it takes {size}")
+    return tuple(float(component) for component in value)
+
+
+def _unknown(knob: str) -> ValueError:
+    return ValueError(
+        f"knob {knob!r} is unknown; this column has {DIFFRACTION_SHIFT} and {CAMERA_LENGTH_INDEX}"
+    )

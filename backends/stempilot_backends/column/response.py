@@ -1,0 +1,134 @@
+"""From knob to frame: the linear response and the distortion of the projector, as pure functions.
+
+Positions are (x, y) from the frame centre, in pixels; x runs along columns and y down the rows.
+A matrix is its four elements, row by row.
+"""
+
+import math
+
+from stempilot_backends.column.parameters import ColumnParameters
+
+Vector = tuple[float, float]
+Matrix = tuple[float, float, float, float]
+
+_NEWTON_STEPS = 60
+
+
+def rotation(angle_rad: float) -> Matrix:
+    """Return the matrix that turns x towards y."""
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    return (cosine, -sine, sine, cosine)
+
+
+def apply(matrix: Matrix, vector: Vector) -> Vector:
+    """Return ``matrix @ vector``."""
+    a, b, c, d = matrix
+    x, y = vector
+    return (a * x + b * y, c * x + d * y)
+
+
+def product(left: Matrix, right: Matrix) -> Matrix:
+    """Return ``left @ right``."""
+    (a, c), (b, d) = apply(left, (right[0], right[2])), apply(left, (right[1], right[3]))
+    return (a, b, c, d)
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """Return the inverse of a regular matrix."""
+    a, b, c, d = matrix
+    determinant = a * d - b * c
+    return (d / determinant, -b / determinant, -c / determinant, a / determinant)
+
+
+def pattern_matrix(parameters: ColumnParameters) -> Matrix:
+    """Return pixels per radian of the pattern: the camera length's magnification and rotation."""
+    turn_deg = parameters.camera_length_rotation_deg[parameters.camera_length_index]
+    scale = 1.0 / parameters.pixel_rad_in_use
+    a, b, c, d = rotation(math.radians(turn_deg))
+    return (scale * a, scale * b, scale * c, scale * d)
+
+
+def response_matrix(parameters: ColumnParameters) -> Matrix:
+    """Return pixels per radian of the knob, before distortion.
+
+    The knob is mirrored, stretched, sheared and turned, in this order, then imaged. A full
+    published action of 23.04 mrad moves the disk of the default instrument by 40.78 px.
+    """
+    stretch = math.sqrt(parameters.axis_ratio)
+    hand = -1.0 if parameters.mirrored else 1.0
+    shear = math.tan(math.radians(parameters.shear_deg))
+    knob = product((1.0, shear, 0.0, 1.0), (stretch, 0.0, 0.0, hand / stretch))
+    a, b, c, d = product(rotation(math.radians(parameters.rotation_deg)), knob)
+    scale = parameters.response_scale
+    return product(pattern_matrix(parameters), (scale * a, scale * b, scale * c, scale * d))
+
+
+def distort(ideal_px: Vector, parameters: ColumnParameters) -> Vector:
+    """Return where a beam that belongs at ``ideal_px`` is observed.
+
+    With r the distance from the centre and R half the frame side, the radius is magnified by
+    1 + distortion_gain (r/R)^2 and the direction turned by distortion_swirl_rad (r/R)^2.
+    """
+    square = _relative_square(ideal_px, parameters)
+    magnification = 1.0 + parameters.distortion_gain * square
+    x, y = apply(rotation(parameters.distortion_swirl_rad * square), ideal_px)
+    return (magnification * x, magnification * y)
+
+
+def undistort(observed_px: Vector, parameters: ColumnParameters) -> Vector:
+    """Return the ideal position that `distort` takes to ``observed_px``.
+
+    Raises:
+        ValueError: a negative ``distortion_gain`` never reaches as far out as ``observed_px``.
+    """
+    distance = math.hypot(*observed_px)
+    if distance == 0.0:
+        return (0.0, 0.0)
+    ratio = _ideal_radius(distance, parameters) / distance
+    shrunk = (ratio * observed_px[0], ratio * observed_px[1])
+    turn = parameters.distortion_swirl_rad * _relative_square(shrunk, parameters)
+    return apply(rotation(-turn), shrunk)
+
+
+def distortion_jacobian(ideal_px: Vector, parameters: ColumnParameters) -> Matrix:
+    """Return the derivative of `distort` at ``ideal_px``."""
+    square = _relative_square(ideal_px, parameters)
+    gain, swirl = parameters.distortion_gain, parameters.distortion_swirl_rad
+    magnification = 1.0 + gain * square
+    turn = rotation(swirl * square)
+    x, y = ideal_px
+    # d(observed) / d((r/R)^2), to be chained with the gradient of (r/R)^2.
+    u, v = apply(turn, (gain * x - magnification * swirl * y, gain * y + magnification * swirl * x))
+    half = parameters.frame_side_px / 2
+    gx, gy = 2.0 * x / half**2, 2.0 * y / half**2
+    a, b, c, d = turn
+    return (
+        magnification * a + u * gx,
+        magnification * b + u * gy,
+        magnification * c + v * gx,
+        magnification * d + v * gy,
+    )
+
+
+def _relative_square(position_px: Vector, parameters: ColumnParameters) -> float:
+    """Return the squared distance from the centre, in half frame sides."""
+    x, y = position_px
+    return (x * x + y * y) / (parameters.frame_side_px / 2) ** 2
+
+
+def _ideal_radius(distance_px: float, parameters: ColumnParameters) -> float:
+    """Solve r (1 + gain (r/R)^2) = distance by Newton's method, monotone from r = distance."""
+    curvature = parameters.distortion_gain / (parameters.frame_side_px / 2) ** 2
+    radius = distance_px
+    for _ in range(_NEWTON_STEPS):
+        slope = 1.0 + 3.0 * curvature * radius**2
+        if slope <= 0.0:
+            break
+        step = (radius * (1.0 + curvature * radius**2) - distance_px) / slope
+        radius -= step
+        if abs(step) <= 1e-14 * radius:
+            return radius
+    raise ValueError(
+        f"distance {distance_px:.1f} px from the centre is not reached with distortion_gain = "
+        f"{parameters.distortion_gain:g}; choose a position nearer to the centre"
+    )

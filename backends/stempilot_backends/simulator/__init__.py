@@ -1,0 +1,1 @@
+"""Backend ``simulator``: the shared physics behind the backend contract, in this process."""

@@ -1,0 +1,231 @@
+"""The simulator: one column, in this process, without a clock."""
+
+import hashlib
+from typing import Literal, Self
+
+import numpy as np
+from attrs import asdict, evolve, frozen
+from numpy.random import SeedSequence
+
+from stempilot.backend import Backend, Opening
+from stempilot.errors import BackendError
+from stempilot.model import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
+from stempilot.vocabulary import (
+    BEAM_BLANKER,
+    CAMERA_LENGTH_INDEX,
+    DIFFRACTION_SHIFT,
+    FLUCAM,
+    SCREEN,
+)
+from stempilot_backends.column import Column, ColumnParameters
+from stempilot_backends.simulator.config import SimulatorConfig
+from stempilot_backends.simulator.instrument import draw_instrument
+
+_SHIFT_RESOLUTION_RAD = 1e-9
+_INSTRUMENT, _START = 0, 1
+"""Streams that a seed is split into: which instrument, and how it stands."""
+
+
+@frozen(kw_only=True)
+class Standing:
+    """How a simulator stands: what its twin begins with."""
+
+    drawn: ColumnParameters
+    parameters: ColumnParameters
+    shift_rad: Reading
+    timestep: int
+    redraw: Literal["episode", "run"]
+
+
+class Simulator(Backend):
+    """A simulated microscope: reseedable, twinnable, truthful and parkable.
+
+    Time passes in exposures only: each lasts one cycle of the column.
+
+    Args:
+        config: its options.
+        opening: what the session is for; decides when a new instrument is drawn unless
+            ``config.redraw`` does.
+        standing: makes it a twin: opened, standing so, not changing during later timesteps.
+    """
+
+    def __init__(
+        self, config: SimulatorConfig, opening: Opening, *, standing: Standing | None = None
+    ) -> None:
+        self._config = config
+        self._opening = opening
+        by_episode = opening.purpose == "evaluate" and not opening.trained_here
+        self._redraw: Literal["episode", "run"] = config.redraw or (
+            "episode" if by_episode else "run"
+        )
+        self._column: Column | None = None
+        self._drawn = ColumnParameters()
+        self._clock_s = 0.0
+        self._first_timestep = 0
+        self._exposures = 0
+        self._is_twin = standing is not None
+        if standing is not None:
+            self._begin(standing)
+
+    def open(self) -> None:
+        """Draw the instrument and how it was left standing."""
+        rng = np.random.default_rng(
+            SeedSequence(self._opening.instrument_seed, spawn_key=(_INSTRUMENT,))
+        )
+        self._drawn = draw_instrument(self._config, rng)
+        self._column = Column(self._drawn, SeedSequence(self._opening.seed))
+        self._column.screen = self._config.screen
+        self._column.beam_blanked = self._config.beam_blanker == "blanked"
+        self._stand(SeedSequence(self._opening.seed, spawn_key=(_START,)))
+
+    def close(self) -> None:
+        """Forget the column."""
+        self._column = None
+
+    def capabilities(self) -> Capabilities:
+        """Return the shift and camera-length knobs, the FluCam, screen and blanker."""
+        reach = self._config.shift_limit_rad
+        lengths = len(self._drawn.camera_lengths_m)
+        side = self._drawn.frame_side_px
+        return Capabilities(
+            knobs={
+                DIFFRACTION_SHIFT: KnobSpec(
+                    unit="rad",
+                    lower=(-reach, -reach),
+                    upper=(reach, reach),
+                    max_step=(2 * reach, 2 * reach),
+                    resolution=(_SHIFT_RESOLUTION_RAD, _SHIFT_RESOLUTION_RAD),
+                ),
+                CAMERA_LENGTH_INDEX: KnobSpec(
+                    unit="index", lower=0, upper=lengths - 1, max_step=lengths, resolution=0
+                ),
+            },
+            sources={FLUCAM: SourceSpec(shape=(side, side), dtype="uint16", saturation=65535)},
+            states={
+                SCREEN: StateSpec(values=("down", "up")),
+                BEAM_BLANKER: StateSpec(values=("open", "blanked")),
+            },
+            misaligns=True,
+            simulated=True,
+        )
+
+    def identity(self) -> dict[str, str]:
+        """Return the preset and a digest of the drawn instrument, not of its later changes."""
+        drawn = hashlib.sha256(repr(asdict(self._drawn)).encode()).hexdigest()[:12]
+        return {"model": "stempilot simulator", "preset": self._config.preset, "instrument": drawn}
+
+    def state(self, name: str) -> str:
+        """Return the position of the screen or of the blanker."""
+        column = self._opened()
+        if name == SCREEN:
+            return column.screen
+        if name == BEAM_BLANKER:
+            return "blanked" if column.beam_blanked else "open"
+        msg = f"no state {name!r}; the simulator has {SCREEN} and {BEAM_BLANKER}"
+        raise BackendError(msg)
+
+    def read(self, knob: str) -> Reading:
+        """Return what was commanded."""
+        column = self._opened()
+        try:
+            return column.get(knob)
+        except ValueError as error:
+            raise BackendError(str(error)) from error
+
+    def write(self, knob: str, value: Reading) -> None:
+        """Command a knob; it settles as the column's lag lets it."""
+        column = self._opened()
+        try:
+            column.set(knob, value)
+        except ValueError as error:
+            raise BackendError(str(error)) from error
+
+    def acquire(self, source: str) -> Frame:
+        """Return a frame exposed one cycle later; changes that are due happen before it."""
+        column = self._opened()
+        if source != FLUCAM:
+            msg = f"no source {source!r}; the simulator has {FLUCAM}"
+            raise BackendError(msg)
+        if self._config.changes and self._exposures and not self._is_twin:
+            self._apply_changes(column, self._first_timestep + self._exposures)
+        self._exposures += 1
+        parameters = column.parameters
+        column.advance(parameters.cycle_s)
+        self._clock_s += parameters.cycle_s
+        return Frame(
+            pixels=column.expose(self._config.exposure_s),
+            exposure_s=self._config.exposure_s,
+            taken_at_s=self._clock_s,
+            pixel_rad=parameters.pixel_rad_in_use,
+        )
+
+    def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
+        """Forget all hidden state and misalign anew; draw another instrument if it is time to."""
+        column = self._opened()
+        if self._redraw == "episode":
+            rng = np.random.default_rng(_stream(seed, _INSTRUMENT))
+            self._drawn = draw_instrument(self._config, rng)
+        length = column.parameters.camera_length_index
+        column.change(**asdict(evolve(self._drawn, camera_length_index=length)))
+        if not self._is_twin:
+            self._first_timestep = timestep
+        self._stand(_stream(seed, _START))
+
+    def twin(self) -> Self:
+        """Return an independent copy as the instrument is now; it does not change by itself."""
+        column = self._opened()
+        standing = Standing(
+            drawn=self._drawn,
+            parameters=column.parameters,
+            shift_rad=column.get(DIFFRACTION_SHIFT),
+            timestep=self._first_timestep + max(0, self._exposures - 1),
+            redraw=self._redraw,
+        )
+        return type(self)(self._config, self._opening, standing=standing)
+
+    def _begin(self, standing: Standing) -> None:
+        self.open()
+        self._drawn, self._redraw = standing.drawn, standing.redraw
+        self._first_timestep = standing.timestep
+        column = self._opened()
+        column.change(**asdict(standing.parameters))
+        column.set(DIFFRACTION_SHIFT, standing.shift_rad)
+
+    def truth(self) -> dict[str, Reading]:
+        """Return the column's hidden state at the last exposure."""
+        return self._opened().truth()
+
+    def park(self) -> None:
+        """Blank the beam."""
+        self._opened().beam_blanked = True
+
+    def _stand(self, seed: SeedSequence) -> None:
+        """Reseed the column and leave the disk somewhere in the field, changes applied."""
+        column = self._opened()
+        self._exposures = 0
+        self._apply_changes(column, self._first_timestep)
+        column.reseed(_stream(seed, 0))
+        reach = self._config.start_range * column.parameters.frame_side_px / 2
+        x, y = np.random.default_rng(_stream(seed, 1)).uniform(-reach, reach, 2)
+        column.misalign((float(x), float(y)))
+
+    def _apply_changes(self, column: Column, timestep: int) -> None:
+        due = [change for change in self._config.changes if change.at_timestep <= timestep]
+        values = {
+            name: value
+            for change in sorted(due, key=lambda change: change.at_timestep)
+            for name, value in change.values().items()
+        }
+        if any(getattr(column.parameters, name) != value for name, value in values.items()):
+            column.change(**values)
+
+    def _opened(self) -> Column:
+        if self._column is None:
+            msg = "the simulator is closed; open it first"
+            raise BackendError(msg)
+        return self._column
+
+
+def _stream(seed: SeedSequence, number: int) -> SeedSequence:
+    """Return a stream of a seed; unlike ``spawn`` it does not count its calls."""
+    return SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))

@@ -1,0 +1,181 @@
+"""The contract of a microscope: the only thing with side effects.
+
+A backend is a blocking object with absolute, idempotent writes. The framework alone holds it,
+calls it from one thread, and guards every write (`stempilot.envelope.GuardedBackend`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Literal, Protocol, Self, runtime_checkable
+
+from attrs import frozen
+from numpy.random import SeedSequence
+
+from stempilot.model import Capabilities, Frame, Reading
+
+Purpose = Literal["train", "evaluate", "run"]
+
+
+@frozen(kw_only=True)
+class Opening:
+    """What a backend's factory is told beside its configuration.
+
+    Attributes:
+        purpose: what the session is for. ``run`` works from where the instrument stands.
+        seed: the run's seed.
+        instrument_seed: seed that stands for "this instrument" wherever a backend draws one: the
+            run's own, or that of the run in which the agent in use was trained.
+        trained_here: the agent in use was trained on the instrument of `instrument_seed`.
+    """
+
+    purpose: Purpose = "run"
+    seed: int = 0
+    instrument_seed: int = 0
+    trained_here: bool = False
+
+
+class Backend(ABC):
+    """A microscope, real or simulated.
+
+    Life cycle: construction is cheap and touches nothing; `open` connects and reads; then any
+    number of `read`, `state`, `write` and `acquire` from one thread; then `close`.
+    """
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect and read what is needed. MUST NOT write to the instrument.
+
+        Called once, before anything else but `capabilities`.
+
+        Raises:
+            BackendError: the instrument cannot be reached or is in a state that the operator
+                must change first; all that is wrong is listed at once.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect. Called once at the end, also after errors; harmless when repeated."""
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """Return what the instrument offers. May be called before `open`; never changes."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, str]:
+        """Return what tells this instrument from others: model, serial number, versions.
+
+        Read at open and at each reset. Where a value changes between resets it is another
+        instrument (a simulator that drew a new one), and agents forget what they learnt of it.
+        """
+
+    @abstractmethod
+    def state(self, name: str) -> str:
+        """Return the present value of the state ``name``.
+
+        Raises:
+            BackendError: no such state, or the instrument did not answer.
+        """
+
+    @abstractmethod
+    def read(self, knob: str) -> Reading:
+        """Return the read-back of ``knob``, in the unit of its `KnobSpec`.
+
+        Raises:
+            BackendError: no such knob, or the instrument did not answer.
+        """
+
+    @abstractmethod
+    def write(self, knob: str, value: Reading) -> None:
+        """Move ``knob`` to ``value`` and return once it has settled.
+
+        Called between two acquisitions, never concurrently. ``value`` is absolute, in the unit
+        of the knob's `KnobSpec`, and already inside the envelope. Repeating the call must be
+        harmless.
+
+        Raises:
+            BackendError: the instrument refused, timed out or vanished.
+        """
+
+    @abstractmethod
+    def acquire(self, source: str) -> Frame:
+        """Return a frame exposed entirely after the last write, never a stale buffer.
+
+        Blocks for the exposure.
+
+        Raises:
+            BackendError: no such source, or the instrument did not answer.
+        """
+
+    def __enter__(self) -> Self:
+        """Open and return the backend; what opened half way is closed."""
+        with ExitStack() as opening:
+            opening.callback(self.close)
+            self.open()
+            opening.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the backend."""
+        self.close()
+
+
+@runtime_checkable
+class Reseedable(Protocol):
+    """A backend whose randomness is an argument (simulators)."""
+
+    def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
+        """Forget ALL hidden state (backlash, drift, noise) and draw it anew from ``seed``.
+
+        Called at each reset after the knobs are home, with
+        ``SeedSequence(seed, spawn_key=(episode, attempt))``, so that an episode depends on
+        nothing before it.
+
+        Args:
+            seed: where all randomness of the episode comes from.
+            timestep: timesteps of this run before the episode, for an instrument that changes
+                during a run.
+        """
+
+
+@runtime_checkable
+class Twinnable(Protocol):
+    """A backend that can be copied (simulators)."""
+
+    def twin(self) -> Backend:
+        """Return an independent, opened copy of the same instrument as it is now.
+
+        Agents are evaluated on it while training goes on undisturbed. It does not change by
+        itself during later timesteps.
+        """
+
+
+@runtime_checkable
+class Truthful(Protocol):
+    """A backend that knows what an instrument could not tell (simulators)."""
+
+    def truth(self) -> Mapping[str, Reading]:
+        """Return the truth of the last exposure.
+
+        Recorded and scored against; never given to a task's measurement or to an agent.
+        """
+
+
+@runtime_checkable
+class Parkable(Protocol):
+    """A backend with a safest state that is always within reach."""
+
+    def park(self) -> None:
+        """Go to the safest reachable state, for example blank the beam.
+
+        Called once, when putting the instrument back has failed and the envelope allows it.
+
+        Raises:
+            BackendError: that failed too.
+        """

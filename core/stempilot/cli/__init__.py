@@ -1,0 +1,51 @@
+"""The command line: each command parses, calls and renders, one file per command."""
+
+import sys
+
+import typer
+
+from stempilot.cli import render
+from stempilot.cli.plugins import check, plugins
+from stempilot.cli.relearn import relearn
+from stempilot.cli.run import run
+from stempilot.cli.train import train
+from stempilot.cli.upkeep import envelope_app, report, restore
+from stempilot.errors import StempilotError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Hand routine operations of an electron microscope to an agent.",
+)
+for command in (train, relearn, run, plugins, check, report, restore):
+    app.command()(command)
+app.add_typer(envelope_app, name="envelope")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        render.out.print(version("stempilot"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    del show_version
+
+
+def main() -> None:
+    """Run the command line; the exit code says how it ended (`stempilot.errors`)."""
+    try:
+        app()
+    except StempilotError as error:
+        render.remark(f"error: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        render.remark("interrupted; the instrument was put back")
+        sys.exit(130)

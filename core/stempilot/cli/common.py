@@ -1,0 +1,78 @@
+"""What every command that moves an instrument does: read settings, confirm, carry out, report."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from stempilot.cli import render
+
+
+def settings_of(file: Path | None, settings: list[str] | None) -> dict[str, dict[str, Any]]:
+    """Return the values of ``--config`` and ``--set``."""
+    from stempilot.config import read_settings
+
+    return read_settings(file, settings or ())
+
+
+def extras_of(
+    *,
+    seed: int = 0,
+    out: Path | None = None,
+    frames: str | None = None,
+    envelope: Path | None = None,
+    keep: bool | None = None,
+) -> Any:
+    """Return the options that all plans share."""
+    from stempilot.envelope_file import read_envelope
+    from stempilot.plans import Extras
+    from stempilot.recorder import FramePolicy
+
+    return Extras(
+        seed=seed,
+        out=out,
+        frames=None if frames is None else FramePolicy.parse(frames),
+        envelope=None if envelope is None else read_envelope(envelope),
+        keep=keep,
+    )
+
+
+def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Carry out a plan, or only show it; end with the exit code that fits."""
+    from stempilot import pipelines
+    from stempilot.dryrun import describe
+
+    if dry_run:
+        render.result(describe(plan), json_wanted=as_json)
+        return
+    if not yes:
+        _confirm(plan)
+    unit = "episodes" if plan.episodes else "timesteps"
+    with render.progress(plan.command, unit) as show:
+        result = pipelines.execute(plan, on_progress=show, say=render.remark)
+    result |= _write_report(plan.out)
+    render.result(result, json_wanted=as_json)
+    if result.get("success") is False:
+        raise typer.Exit(1)
+    if result.get("interrupted"):
+        _say_how_to_go_on(plan)
+
+
+def _confirm(plan: Any) -> None:
+    from stempilot.dryrun import moves_real_instrument
+
+    if not moves_real_instrument(plan):
+        return
+    name = plan.parts.backend.name
+    typer.confirm(f"{name} moves a real instrument. Start?", abort=True, err=True)
+
+
+def _write_report(run: Path) -> dict[str, str]:
+    from stempilot.report import write_report
+
+    return {"report": str(write_report(run))}
+
+
+def _say_how_to_go_on(plan: Any) -> None:
+    if plan.command in {"train", "relearn"}:
+        render.remark(f"interrupted and saved; go on with: stempilot train --resume {plan.out}")

@@ -1,0 +1,55 @@
+"""Options that several commands share, so that each spells them the same way."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+BackendName = Annotated[
+    str, typer.Option("--backend", "-b", metavar="NAME", help="Name of the backend.")
+]
+Steps = Annotated[int, typer.Option("--steps", "-n", help="Timesteps to train.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed; the same one reproduces the run.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Run directory to make. [default: runs/...]"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="An option of task, backend, agent or run; may be repeated.",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file with sections task, backend, agent, run; --set overrides it.",
+    ),
+]
+EnvelopeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--envelope", metavar="FILE", help="What may be moved how far; see envelope init."
+    ),
+]
+Frames = Annotated[
+    str | None,
+    typer.Option(
+        "--frames",
+        metavar="none|ends|every-N|all",
+        help="Which frames to keep. [default: ends for a single run, else none]",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, show the plan, move nothing.")
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask before a real instrument moves.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

@@ -1,0 +1,38 @@
+"""``stempilot plugins`` and ``stempilot check``."""
+
+from typing import Annotated
+
+import typer
+
+from stempilot.cli import options as o
+from stempilot.cli import render
+from stempilot.errors import PluginError
+
+
+def plugins(as_json: o.AsJson = False) -> None:
+    """List all backends, tasks and agents, and what is wrong with those that cannot be used."""
+    from stempilot.registry import discover
+
+    render.plugins(discover(), json_wanted=as_json)
+
+
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a plug-in.")],
+    as_json: o.AsJson = False,
+) -> None:
+    """Check a backend, task or agent against its contract."""
+    from stempilot.registry import KINDS, discover
+    from stempilot.testing import check_plugin
+
+    registry = discover()
+    kinds = [kind for kind in KINDS if any(e.name == name for e in registry.of_kind(kind))]
+    if not kinds:
+        msg = f"no plug-in is called {name!r}; see `stempilot plugins`"
+        raise PluginError(msg)
+    passed = True
+    for kind in kinds:
+        results = check_plugin(registry, kind, name)
+        passed = passed and all(result.passed for result in results)
+        render.checks(kind, name, results, json_wanted=as_json)
+    if not passed:
+        raise typer.Exit(1)

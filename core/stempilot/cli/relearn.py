@@ -1,0 +1,35 @@
+"""``stempilot relearn``."""
+
+from stempilot.cli import options as o
+from stempilot.cli.common import carry_out, extras_of, settings_of
+
+
+def relearn(
+    run: o.RunPath,
+    steps: o.Steps = 2_000,
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    config: o.ConfigFile = None,
+    settings: o.Settings = None,
+    envelope: o.EnvelopeFile = None,
+    frames: o.Frames = None,
+    dry_run: o.DryRun = False,
+    yes: o.Yes = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Go on learning with a trained agent on a changed instrument, in a new run directory.
+
+    Says what it kept and dropped. The changes come with --set, for example
+    --set backend.rotation_deg=90.
+    """
+    from stempilot.plans import plan_relearn
+    from stempilot.registry import discover
+
+    plan = plan_relearn(
+        discover(),
+        run,
+        steps=steps,
+        settings=settings_of(config, settings),
+        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+    )
+    carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -1,0 +1,149 @@
+"""All that the command line shows: results on stdout, progress and remarks on stderr."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from stempilot.registry import Registry
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_PLAIN_LINES = 20
+"""How many progress lines a job prints where there is no terminal."""
+
+
+def remark(text: str) -> None:
+    """Show a remark to a person."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def as_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    out.print(json.dumps(content), markup=False, soft_wrap=True)
+
+
+def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
+    """Print the result of a command as a table or as JSON."""
+    if json_wanted:
+        as_json(content)
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in content.items():
+        if not isinstance(value, dict):
+            table.add_row(name.replace("_", " "), escape(_shown(value)))
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def plugins(registry: "Registry", *, json_wanted: bool) -> None:
+    """Print all plug-ins; what is broken with its reason and traceback."""
+    if json_wanted:
+        as_json({"plugins": [_entry(entry) for entry in registry.entries]})
+        return
+    table = Table("kind", "name", "from", "what")
+    for entry in registry.entries:
+        what = entry.plugin.summary if entry.plugin and entry.usable else entry.problem
+        style = None if entry.usable else "red"
+        source = f"{entry.distribution} {entry.version}"
+        cells = (entry.kind or "-", entry.name, source, what)
+        table.add_row(*map(escape, cells), style=style)
+    out.print(table)
+    for entry in registry.entries:
+        if entry.trace:
+            out.print(f"\n[red]{escape(entry.distribution)} {escape(entry.version)}:[/red]")
+            out.print(escape(entry.trace), soft_wrap=True)
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "summary": entry.plugin.summary if entry.plugin else "",
+        "usable": entry.usable,
+        "problem": entry.problem,
+        "traceback": entry.trace,
+    }
+
+
+def checks(kind: str, name: str, results: Sequence[Any], *, json_wanted: bool) -> None:
+    """Print which parts of a contract a plug-in keeps."""
+    if json_wanted:
+        rows = [{"check": r.check, "passed": r.passed, "message": r.message} for r in results]
+        as_json({"kind": kind, "name": name, "results": rows})
+        return
+    table = Table("check", "", "what was found", title=f"{kind} {escape(name)}")
+    for one in results:
+        mark = "[green]ok[/green]" if one.passed else "[red]fails[/red]"
+        table.add_row(escape(one.check), mark, escape(one.message))
+    out.print(table)
+
+
+@contextlib.contextmanager
+def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
+    """Show the progress of a long job: a bar in a terminal, plain lines elsewhere.
+
+    Yields:
+        A function that takes `stempilot.training.Progress`.
+    """
+    if not err.is_terminal:
+        yield _plain_progress(what, unit)
+        return
+    from rich import progress as rich_progress
+
+    bar = rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn("{task.fields[figures]}"),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TimeRemainingColumn(),
+        console=err,
+        refresh_per_second=5,
+    )
+    with bar:
+        job = bar.add_task(what, total=None, figures="")
+
+        def show(now: Any) -> None:
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            rate = f" {speed:.0f} {unit}/s" if speed else ""
+            bar.update(job, completed=now.done, total=now.total, figures=_figures(now) + rate)
+
+        yield show
+
+
+def _plain_progress(what: str, unit: str) -> Callable[[Any], None]:
+    next_line = 0
+
+    def show(now: Any) -> None:
+        nonlocal next_line
+        if now.done < next_line and now.done < now.total:
+            return
+        next_line = now.done + max(1, now.total // _PLAIN_LINES)
+        remark(f"{what}: {now.done}/{now.total} {unit} {_figures(now)}")
+
+    return show
+
+
+def _figures(now: Any) -> str:
+    parts = []
+    if now.reward is not None:
+        parts.append(f"reward {now.reward:.1f}")
+    if now.success_rate is not None:
+        parts.append(f"success {now.success_rate:.0%}")
+    if now.note:
+        parts.append(now.note)
+    return ", ".join(parts)

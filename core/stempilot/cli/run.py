@@ -1,0 +1,68 @@
+"""``stempilot run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stempilot.cli import options as o
+from stempilot.cli.common import carry_out, extras_of, settings_of
+
+
+def run(
+    task: o.TaskName,
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="An agent that needs no training.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="RUN", help="A trained run directory.")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help="Name of the backend. [default: the policy's, else simulator]",
+        ),
+    ] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option("--episodes", help="Evaluate over so many episodes instead of running once."),
+    ] = None,
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    keep: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep/--put-back",
+            help="Leave the knobs where they end. [default: keep a run, put back an evaluation]",
+        ),
+    ] = None,
+    config: o.ConfigFile = None,
+    settings: o.Settings = None,
+    envelope: o.EnvelopeFile = None,
+    frames: o.Frames = None,
+    dry_run: o.DryRun = False,
+    yes: o.Yes = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Run an agent once from where the instrument stands, and keep the result.
+
+    With --episodes it is an evaluation: starts are scrambled around where the knobs stand, and the
+    knobs are put back at the end.
+    """
+    from stempilot.plans import plan_run
+    from stempilot.registry import discover
+
+    plan = plan_run(
+        discover(),
+        task=task,
+        agent=agent,
+        policy=policy,
+        backend=backend,
+        episodes=episodes,
+        settings=settings_of(config, settings),
+        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope, keep=keep),
+    )
+    carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -1,0 +1,49 @@
+"""``stempilot report``, ``stempilot restore`` and ``stempilot envelope init``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stempilot.cli import options as o
+from stempilot.cli import render
+from stempilot.cli.common import settings_of
+
+envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")
+
+
+def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
+    """Write report.html and its pictures into a run directory."""
+    from stempilot.report import write_report
+
+    page = write_report(run)
+    render.result({"run_dir": str(run), "report": str(page)}, json_wanted=as_json)
+
+
+def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
+    """Put the instrument back to where it stood before a run, for example after a power cut."""
+    from stempilot.registry import discover
+    from stempilot.restoring import restore as put_back
+
+    done = put_back(discover(), run, dry_run=dry_run)
+    knobs = {k: f"{v['before']} -> {v['now']}" for k, v in done["knobs"].items()}
+    render.result(done if as_json else {**done, **knobs}, json_wanted=as_json)
+
+
+@envelope_app.command("init")
+def envelope_init(
+    backend: Annotated[str, typer.Option("--backend", "-b", help="Name of the backend.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
+    config: o.ConfigFile = None,
+    settings: o.Settings = None,
+) -> None:
+    """Write a commented envelope file for a backend, to be narrowed by the site."""
+    from stempilot.backend import Opening
+    from stempilot.compose import part
+    from stempilot.envelope_file import write_envelope
+    from stempilot.registry import discover
+
+    sections = settings_of(config, settings)
+    made = part(discover(), "backend", backend, sections["backend"])
+    write_envelope(out, backend, made.plugin.load(made.config, Opening()).capabilities())
+    render.remark(f"wrote {out}; read it, narrow it, and pass it with --envelope {out}")

@@ -1,0 +1,139 @@
+"""From names and settings to a task, a backend and an agent that fit together."""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen, validators
+
+from stempilot import config
+from stempilot.agent import Agent, Brief
+from stempilot.backend import Backend, Opening
+from stempilot.env import DEFAULT_MAX_STEPS
+from stempilot.errors import PluginError
+from stempilot.hookspecs import Plugin
+from stempilot.registry import Kind, Registry
+from stempilot.task import Task
+
+Sections = Mapping[str, Mapping[str, Any]]
+DEFAULT_BACKEND = "simulator"
+
+
+@frozen(kw_only=True)
+class RunConfig:
+    """Options of the framework itself, section ``run``.
+
+    Attributes:
+        max_steps: budget of timesteps for an episode; exceeding it truncates, unpriced.
+        checkpoint_every: timesteps after which the next episode's end is a checkpoint.
+        evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
+    """
+
+    max_steps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
+    checkpoint_every: int = field(default=500, validator=validators.ge(1))
+    evaluate: bool = True
+
+
+@frozen(kw_only=True)
+class Part:
+    """One plug-in with its validated configuration."""
+
+    name: str
+    plugin: Plugin = field(repr=False)
+    config: Any
+
+
+@frozen(kw_only=True)
+class Composition:
+    """Everything that a run is made of, validated and not yet loaded.
+
+    Attributes:
+        task: the operation.
+        backend: the microscope.
+        agent: who operates it.
+        run: the framework's own options.
+        settings: what the user set, by section, before presets and defaults.
+        sources: distribution and version of each plug-in, by kind.
+    """
+
+    task: Part
+    backend: Part
+    agent: Part
+    run: RunConfig
+    settings: Sections
+    sources: Mapping[str, str]
+
+    def resolved(self) -> dict[str, Any]:
+        """Return all configurations as plain values, defaults and presets included."""
+        return {
+            "task": config.plain(self.task.config),
+            "backend": config.plain(self.backend.config),
+            "agent": config.plain(self.agent.config),
+            "run": config.plain(self.run),
+        }
+
+    def make_task(self) -> Task[Any, Any]:
+        """Load the task."""
+        with _explained("task", self.task):
+            made: Task[Any, Any] = self.task.plugin.load(self.task.config)
+        return made
+
+    def make_backend(self, opening: Opening) -> Backend:
+        """Load the backend; it is not opened."""
+        with _explained("backend", self.backend):
+            made: Backend = self.backend.plugin.load(self.backend.config, opening)
+        return made
+
+    def make_agent(self, task: Task[Any, Any], seed: int) -> Agent:
+        """Load the agent for a task.
+
+        Raises:
+            IncompatibleError: the agent cannot work with the task's spaces.
+        """
+        brief = Brief(
+            observation_space=task.observation_space,
+            action_space=task.action_space,
+            hints=task.hints,
+            seed=seed,
+        )
+        with _explained("agent", self.agent):
+            made: Agent = self.agent.plugin.load(self.agent.config, brief)
+        return made
+
+
+def compose(
+    registry: Registry, *, task: str, backend: str, agent: str, settings: Sections
+) -> Composition:
+    """Return the parts of a run with their validated configurations.
+
+    Raises:
+        PluginError: a name is unknown or its plug-in is broken.
+        ConfigError: an option is unknown or out of range.
+    """
+    names: dict[Kind, str] = {"task": task, "backend": backend, "agent": agent}
+    parts = {kind: part(registry, kind, n, settings.get(kind, {})) for kind, n in names.items()}
+    entries = {kind: registry.entry(kind, name) for kind, name in names.items()}
+    return Composition(
+        **parts,
+        run=config.build(RunConfig, settings.get("run", {}), section="run"),
+        settings={section: dict(values) for section, values in settings.items()},
+        sources={kind: f"{e.distribution} {e.version}" for kind, e in entries.items()},
+    )
+
+
+def part(registry: Registry, kind: Kind, name: str, values: Mapping[str, Any]) -> Part:
+    """Return one plug-in with its validated configuration; raises as `compose` does."""
+    plugin = registry.get(kind, name)
+    with _explained(kind, plugin):
+        options = plugin.config()
+    return Part(name=name, plugin=plugin, config=config.build(options, values, section=kind))
+
+
+@contextlib.contextmanager
+def _explained(kind: str, what: Plugin | Part) -> Any:
+    """Turn a missing package into an error that says whose it is."""
+    try:
+        yield
+    except ImportError as error:
+        msg = f"{kind} {what.name!r} needs a package that is not installed: {error}; install it"
+        raise PluginError(msg) from error

@@ -1,0 +1,51 @@
+"""What a plan would do, found out without moving anything and without making a run directory."""
+
+from typing import Any
+
+from stempilot.envelope import effective_limits, read_back
+from stempilot.negotiate import check_states, negotiate
+from stempilot.plans import Plan
+from stempilot.session import require_envelope
+
+
+def moves_real_instrument(plan: Plan) -> bool:
+    """Return whether the plan's backend is a real instrument."""
+    return not plan.parts.make_backend(plan.opening).capabilities().simulated
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Check a plan against the instrument as it stands, by reading alone, and describe it.
+
+    Raises:
+        StempilotError: whatever carrying it out would run into before its first write.
+    """
+    task = plan.parts.make_task()
+    plan.parts.make_agent(task, plan.seed)
+    backend = plan.parts.make_backend(plan.opening)
+    name, needs, offers = plan.parts.backend.name, task.needs, backend.capabilities()
+    negotiate(needs, offers, task=plan.parts.task.name, backend=name)
+    envelope = require_envelope(plan.envelope, backend, name)
+    with backend:
+        check_states(needs, {state: backend.state(state) for state in needs.states})
+        baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
+    limits = effective_limits(envelope, offers, needs, baseline)
+    return {
+        "command": plan.command,
+        "dry_run": True,
+        "task": plan.parts.task.name,
+        "backend": name,
+        "agent": plan.parts.agent.name,
+        "seed": plan.seed,
+        "timesteps": plan.steps or None,
+        "episodes": plan.episodes,
+        "timesteps_per_episode": plan.parts.run.max_steps,
+        "sources": ", ".join(needs.sources),
+        "moves": "; ".join(
+            f"{knob} within {list(spec.lower)} to {list(spec.upper)} {spec.unit}, at most "
+            f"{list(spec.max_step)} a step, a full action {list(needs.knobs[knob].largest_step)}, "
+            f"now at {list(baseline[knob])}"
+            for knob, spec in limits.items()
+        ),
+        "afterwards": "knobs stay where they end" if plan.keeps else "knobs are put back",
+        "run_dir": str(plan.out),
+    }

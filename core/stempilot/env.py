@@ -1,0 +1,276 @@
+"""`TaskEnv`, the only Gymnasium environment of stempilot: a task on a guarded backend."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from numpy.random import SeedSequence
+
+from stempilot.backend import Reseedable, Truthful
+from stempilot.envelope import GuardedBackend, Write
+from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
+from stempilot.frameguard import FrameGuard
+from stempilot.model import Outcome, Reading, SetPoint, Snapshot
+from stempilot.negotiate import check_states
+from stempilot.task import Task
+
+MAX_STARTS = 100
+"""How often a start that the task refuses is drawn anew before giving up."""
+
+DEFAULT_MAX_STEPS = 200
+"""The framework's budget of timesteps for an episode; exceeding it truncates, unpriced."""
+
+
+@frozen(kw_only=True, eq=False)
+class Timestep:
+    """What one timestep, or the reset before the first, left behind; for recorders.
+
+    Attributes:
+        episode: number of the episode, from 0.
+        step: timesteps into the episode; 0 is the reset.
+        timestep: timesteps of the run so far.
+        action: what the agent asked for; ``None`` at a reset.
+        reward: 0 at a reset.
+        outcome: the task's verdict, or BLOCKED.
+        truncated: the framework's budget ended the episode.
+        state: the task's state.
+        writes: all writes since the previous record.
+        truth: the backend's truth where it offers one.
+        instrument: which instrument this is.
+    """
+
+    episode: int
+    step: int
+    timestep: int
+    action: Any = None
+    reward: float = 0.0
+    outcome: Outcome = Outcome.RUNNING
+    truncated: bool = False
+    state: Any = None
+    writes: tuple[Write, ...] = field(factory=tuple)
+    truth: Mapping[str, Reading] | None = None
+    instrument: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episode ended with this timestep."""
+        return self.outcome is not Outcome.RUNNING or self.truncated
+
+
+class Recorder(Protocol):
+    """Keeps what happens in an environment."""
+
+    def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
+        """Take one timestep and what was seen in it, ``None`` when nothing was sent.
+
+        Pixels must be written or dropped before returning.
+        """
+
+
+class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
+    """A task on a backend, as agents see it.
+
+    Made by `stempilot.session.Session.env`. Episodes are numbered; the start of an episode depends
+    on the seed, its number and the run's timestep alone.
+
+    Args:
+        task: the operation.
+        guard: the session's backend.
+        frames: the session's frame guard.
+        seed: seed of all episodes.
+        home: where resets return to before a start is drawn; ``None`` to start each episode from
+            where the instrument stands (a plain run: no reseed, no scramble).
+        max_steps: the framework's budget of timesteps for an episode.
+        recorder: told of every timestep and reset.
+        first_episode: number of the first episode, to continue a run.
+        first_timestep: timesteps of the run before, to continue it.
+
+    Attributes:
+        closing: what `close` unwinds.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own attribute
+
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        guard: GuardedBackend,
+        frames: FrameGuard,
+        *,
+        seed: int,
+        home: Mapping[str, Reading] | None,
+        max_steps: int = DEFAULT_MAX_STEPS,
+        recorder: Recorder | None = None,
+        first_episode: int = 0,
+        first_timestep: int = 0,
+    ) -> None:
+        self.task = task
+        self.observation_space = task.observation_space
+        self.action_space = task.action_space
+        self.next_episode = first_episode
+        self.timestep = first_timestep
+        self.budget_spent = False
+        self.last = Timestep(episode=first_episode - 1, step=0, timestep=first_timestep)
+        self._guard = guard
+        self._frames = frames
+        self._seed = seed
+        self._home = None if home is None else dict(home)
+        self._max_steps = max_steps
+        self._recorder = recorder
+        self.closing = contextlib.ExitStack()
+        self._instrument = ""
+        self._needs = task.needs
+        self._truthful = guard.backend if isinstance(guard.backend, Truthful) else None
+        offered = guard.backend.capabilities().knobs
+        further = (knob for knob in self._needs.reads if knob in offered)
+        self._recorded_knobs = (*self._needs.knobs, *further)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Begin the next episode and return its first observation.
+
+        With a seed, episodes and timesteps are counted from 0 again. Unless the environment is for a plain run,
+        the knobs go home, the backend is reseeded or the task scrambles, and starts that the task
+        refuses are drawn again.
+
+        Raises:
+            StartError: no acceptable start in `MAX_STARTS` attempts.
+            BackendError: the instrument failed.
+        """
+        super().reset(seed=seed, options=options)
+        if seed is not None:
+            self._seed, self.next_episode, self.timestep = seed, 0, 0
+        episode, self.next_episode = self.next_episode, self.next_episode + 1
+        if self._home is None or self.budget_spent:
+            state, snapshot = self._look()
+        else:
+            state, snapshot = self._start(episode, self._home)
+        self._instrument = instrument_id(self._guard.backend.identity())
+        return self._tell(
+            episode=episode,
+            step=0,
+            timestep=self.timestep,
+            outcome=self.task.outcome(state),
+            state=state,
+            snapshot=snapshot,
+        )
+
+    def _start(self, episode: int, home: Mapping[str, Reading]) -> tuple[Any, Snapshot]:
+        backend = self._guard.backend
+        homewards = [SetPoint(knob, value) for knob, value in home.items()]
+        for attempt in range(MAX_STARTS):
+            sequence = SeedSequence(self._seed, spawn_key=(episode, attempt))
+            self._guard.ramp(homewards)
+            if isinstance(backend, Reseedable):
+                backend.reseed(sequence, timestep=self.timestep)
+                self._frames.forget()
+            if not backend.capabilities().misaligns:
+                rng = np.random.default_rng(
+                    SeedSequence(self._seed, spawn_key=(episode, attempt, 1))
+                )
+                self._guard.ramp(self.task.scramble(home, rng))
+            state, snapshot = self._look()
+            if self.task.is_start(state):
+                return state, snapshot
+        msg = (
+            f"no state to start from in {MAX_STARTS} attempts: either the task sees nothing in the "
+            "frames, or its starting range is too narrow or already at the goal"
+        )
+        raise StartError(msg)
+
+    def _look(self) -> tuple[Any, Snapshot]:
+        snapshot, measured = self._measure()
+        return self.task.initial(measured), snapshot
+
+    def _measure(self) -> tuple[Snapshot, Any]:
+        needs, backend = self._needs, self._guard.backend
+        frames = {}
+        for source in needs.sources:
+            frames[source] = backend.acquire(source)
+            self._frames.check(source, frames[source])
+        knobs = {knob: backend.read(knob) for knob in self._recorded_knobs}
+        states = {name: backend.state(name) for name in needs.states}
+        check_states(needs, states)
+        snapshot = Snapshot(frames=frames, knobs=knobs, states=states)
+        measured = self.task.measure(snapshot)
+        if self.task.sees(measured):
+            self._frames.saw_something()
+        return snapshot, measured
+
+    def step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
+        """Carry out an action and return observation, reward, terminated, truncated and info.
+
+        Raises:
+            IncompatibleError: the action is outside the action space.
+            HandsOffError: somebody else moved a knob.
+            FrameError: the camera failed.
+            BackendError: the instrument failed. Never turned into a reward.
+        """
+        if not self.action_space.contains(action):
+            raise IncompatibleError([f"action {action!r} lies outside {self.action_space}"])
+        before = self.last.state
+        snapshot = None
+        try:
+            self._guard.send(self.task.plan(before, action))
+        except EnvelopeError as refusal:
+            after, outcome, reason = before, Outcome.BLOCKED, str(refusal)
+        except BudgetSpentError as spent:
+            after, outcome, reason = before, Outcome.RUNNING, str(spent)
+            self.budget_spent = True
+        else:
+            snapshot, measured = self._measure()
+            after, reason = self.task.advance(before, action, measured), ""
+            outcome = self.task.outcome(after)
+        reward = 0.0 if self.budget_spent else self.task.reward(before, action, after, outcome)
+        step = self.last.step + 1
+        self.timestep += 1
+        late = step >= self._max_steps or self.budget_spent
+        observation, info = self._tell(
+            episode=self.last.episode,
+            step=step,
+            timestep=self.timestep,
+            action=action,
+            reward=reward,
+            outcome=outcome,
+            truncated=late and outcome is Outcome.RUNNING,
+            state=after,
+            snapshot=snapshot,
+        )
+        if reason:
+            info["reason"] = reason
+        terminated = outcome is not Outcome.RUNNING
+        return observation, reward, terminated, self.last.truncated, info
+
+    def close(self) -> None:
+        """Close what was opened for this environment alone; a session's stays open."""
+        self.closing.close()
+
+    def _tell(self, **what: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Record a timestep, forget its pixels, and return observation and info."""
+        writes = tuple(self._guard.audit)
+        self._guard.audit.clear()
+        truth = None if self._truthful is None else self._truthful.truth()
+        snapshot = what.pop("snapshot")
+        self.last = Timestep(writes=writes, truth=truth, instrument=self._instrument, **what)
+        if self._recorder is not None:
+            self._recorder.record(self.last, snapshot)
+        info = {
+            "episode_number": self.last.episode,
+            "instrument": self._instrument,
+            "outcome": self.last.outcome.value,
+            "is_success": self.last.outcome is Outcome.SUCCESS,
+        }
+        return self.task.observe(self.last.state), info
+
+
+def instrument_id(identity: Mapping[str, str]) -> str:
+    """Return a short name for the instrument that identifies itself so."""
+    text = json.dumps(dict(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,64 @@
+"""The environment in Gymnasium's registry: import this module, and Gymnasium knows it by name.
+
+``gymnasium.make("stempilot.gym:stempilot/BFDiskCentering-v0")`` does both. Gymnasium itself loads
+no entry points since its version 1.0.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+
+ENV_ID = "stempilot/BFDiskCentering-v0"
+_TASK = "bf-disk-centering"
+_BACKEND = "simulator"
+
+
+def register() -> None:
+    """Register the environment, once; importing this module does it."""
+    if ENV_ID not in gymnasium.registry:
+        gymnasium.register(id=ENV_ID, entry_point="stempilot.gym:make_env")
+
+
+def make_env(
+    *,
+    task: Mapping[str, Any] | None = None,
+    backend: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+    seed: int = 0,
+) -> gymnasium.Env[Any, Any]:
+    """Return BF-disk centring on the simulator, opened for itself; close it when done.
+
+    Args:
+        task: options of the task, for example ``{"preset": "paper"}``.
+        backend: options of the simulator.
+        max_steps: budget of timesteps for an episode.
+        seed: which instrument is drawn, and the episodes until ``reset(seed=...)`` says another.
+
+    Raises:
+        ConfigError: an option is unknown or out of range.
+    """
+    from stempilot.backend import Opening
+    from stempilot.compose import part
+    from stempilot.env import DEFAULT_MAX_STEPS
+    from stempilot.registry import discover
+    from stempilot.session import open_session
+
+    registry = discover()
+    task_part = part(registry, "task", _TASK, task or {})
+    backend_part = part(registry, "backend", _BACKEND, backend or {})
+    opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
+    operation = task_part.plugin.load(task_part.config)
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(
+            open_session(
+                backend_part.plugin.load(backend_part.config, opening), [operation], name=_BACKEND
+            )
+        )
+        env = session.env(operation, seed=seed, max_steps=max_steps or DEFAULT_MAX_STEPS)
+        env.closing = stack.pop_all()
+    return env
+
+
+register()

@@ -1,0 +1,274 @@
+"""Train, relearn and run: called by the command line and by scripts alike."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from stempilot.agent import Agent, Learner
+from stempilot.convergence import Evaluation, converged_at, reward_converged_at
+from stempilot.env import TaskEnv, Timestep
+from stempilot.envelope_file import plain_envelope
+from stempilot.errors import IncompatibleError, StempilotError
+from stempilot.evaluate import Episode, evaluate, run_episode, score
+from stempilot.model import Outcome
+from stempilot.plans import Plan
+from stempilot.provenance import provenance
+from stempilot.recorder import RunRecorder, read_events
+from stempilot.rundir import BASELINE, RESULT, RunDir, write_json
+from stempilot.session import Session, open_session
+from stempilot.signals import stop_requests
+from stempilot.task import Task
+from stempilot.training import Companion, OnProgress, Progress, RecentEpisodes
+
+EVALUATION_SPAWN = 0x5EED
+"""Mixed into the seed of training for the fixed starts of its evaluations."""
+
+
+def _ignore(_: Progress) -> None:
+    """Show nothing."""
+
+
+@frozen(kw_only=True)
+class _Job:
+    """A plan being carried out on an opened instrument."""
+
+    plan: Plan
+    session: Session
+    task: Task[Any, Any]
+    run: RunDir
+    on_progress: OnProgress
+    say: Callable[[str], None]
+
+    @property
+    def max_steps(self) -> int:
+        return self.plan.parts.run.max_steps
+
+    def twin_env(self, seed: int, timestep: int = 0) -> TaskEnv | None:
+        return self.session.twin_env(
+            self.task, seed=seed, max_steps=self.max_steps, timestep=timestep
+        )
+
+
+def execute(
+    plan: Plan, *, on_progress: OnProgress = _ignore, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Carry out a plan and return its result as plain JSON values.
+
+    Args:
+        plan: what to do.
+        on_progress: told of the progress.
+        say: told what a person should know before the instrument moves.
+
+    Raises:
+        StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
+            unless it is a `RestoreError`.
+    """
+    task = plan.parts.make_task()
+    agent = plan.parts.make_agent(task, plan.seed)
+    learns = plan.command in {"train", "relearn"}
+    if learns and not isinstance(agent, Learner):
+        problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
+        raise IncompatibleError([problem])
+    kept = _load_agent(plan, agent)
+    backend = plan.parts.make_backend(plan.opening)
+    run = RunDir.open(plan.out) if plan.resumes else RunDir.create(plan.out)
+    if not plan.resumes:
+        run.write_record(_first_record(plan, kept))
+    for sentence in kept:
+        say(sentence)
+
+    def keep_baseline(baseline: Mapping[str, Any]) -> None:
+        # On resume too: the operator may have left the instrument elsewhere since.
+        write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+        run.update_record(
+            status="running",
+            identity=dict(backend.identity()),
+            simulated=backend.capabilities().simulated,
+        )
+
+    with _status(run):
+        with open_session(
+            backend,
+            [task],
+            name=plan.parts.backend.name,
+            envelope=plan.envelope,
+            keep=plan.keeps,
+            on_baseline=keep_baseline,
+        ) as session:
+            job = _Job(
+                plan=plan, session=session, task=task, run=run, on_progress=on_progress, say=say
+            )
+            if isinstance(agent, Learner) and learns:
+                result = _learn(job, agent)
+            elif plan.episodes is None:
+                result = _run_once(job, agent)
+            else:
+                result = _evaluate(job, agent, plan.episodes)
+        result |= {"command": plan.command, "seed": plan.seed, "run_dir": str(run.path)}
+        write_json(run.path / RESULT, result)
+    run.update_record(status="interrupted" if result.get("interrupted") else "done")
+    return result
+
+
+@contextmanager
+def _status(run: RunDir) -> Iterator[None]:
+    """Note in the record how a run that raises has ended."""
+    try:
+        yield
+    except StempilotError as error:
+        _note_failure(run, f"{type(error).__name__}: {error}")
+        raise
+    except KeyboardInterrupt:
+        _note_failure(run, "interrupted")
+        raise
+
+
+def _note_failure(run: RunDir, reason: str) -> None:
+    try:
+        run.update_record(status="failed", reason=reason)
+    except StempilotError:
+        # The disk that failed the run may refuse this note too; the first error matters more.
+        return
+
+
+def _load_agent(plan: Plan, agent: Agent) -> tuple[str, ...]:
+    """Load what the plan goes on from; return what relearning kept and dropped."""
+    if plan.resumes and isinstance(agent, Learner):
+        own = RunDir.open(plan.out)
+        if own.progress() is not None:
+            agent.load(own.agent_folder())
+            return ()
+    if plan.parent is None or not isinstance(agent, Learner):
+        return ()
+    agent.load(plan.parent.agent_folder())
+    return agent.relearn() if plan.command == "relearn" else ()
+
+
+def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
+    parts = plan.parts
+    return {
+        "status": "starting",
+        "command": plan.command,
+        "task": parts.task.name,
+        "backend": parts.backend.name,
+        "agent": parts.agent.name,
+        "plugins": dict(parts.sources),
+        "settings": json.loads(json.dumps(parts.settings)),
+        "config": parts.resolved(),
+        "seed": plan.seed,
+        "instrument_seed": plan.opening.instrument_seed,
+        "steps": plan.steps,
+        "episodes": plan.episodes,
+        "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
+        "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
+        "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
+        "kept_and_dropped": list(kept),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(),
+    }
+
+
+def _learn(job: _Job, learner: Learner) -> dict[str, Any]:
+    plan, run = job.plan, job.run
+    before = (run.progress() if plan.resumes else None) or {
+        "timesteps": 0,
+        "episodes": 0,
+        "events_bytes": 0,
+        "evaluations": [],
+    }
+    recorder = RunRecorder(run.path, job.task, plan.frames, offset=before["events_bytes"])
+    recent = RecentEpisodes(recorder)
+    env = job.session.env(
+        job.task,
+        seed=plan.seed,
+        max_steps=job.max_steps,
+        recorder=recent,
+        first_episode=before["episodes"],
+        first_timestep=before["timesteps"],
+    )
+    started = time.monotonic()
+    with stop_requests() as stop_asked:
+        companion = Companion(
+            env,
+            learner,
+            run=run,
+            recorder=recorder,
+            recent=recent,
+            twin=lambda: job.twin_env(plan.seed ^ EVALUATION_SPAWN, env.timestep),
+            config=plan.parts.run,
+            total=plan.steps,
+            evaluations=[Evaluation(**values) for values in before["evaluations"]],
+            should_stop=stop_asked,
+            on_progress=job.on_progress,
+        )
+        steps = plan.steps - before["timesteps"]
+        if steps > 0:
+            learner.learn(env, steps=steps, report=companion)
+        companion.save()
+        recorder.close()
+        interrupted = stop_asked()
+    return {
+        "timesteps": env.timestep,
+        "interrupted": interrupted,
+        "converged_at": converged_at(companion.evaluations),
+        "wall_s": round(time.monotonic() - started, 3),
+        **_reward_measure(event for event in read_events(run.path) if event["k"]),
+    }
+
+
+def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the paper's own measure of convergence from the events of the timesteps."""
+    ends, rewards, total = [], [], 0.0
+    for step in steps:
+        total = step["reward"] if step["k"] == 1 else total + step["reward"]
+        if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
+            ends.append(step["t"])
+            rewards.append(total)
+    return {"reward_converged_at": reward_converged_at(ends, rewards), "episodes": len(ends)}
+
+
+def _run_once(job: _Job, agent: Agent) -> dict[str, Any]:
+    recorder = RunRecorder(job.run.path, job.task, job.plan.frames)
+    env = job.session.env(
+        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recorder
+    )
+    episode = run_episode(env, agent.policy())
+    if not episode.success:
+        # A task that fails must not leave the knobs where its attempts brought them.
+        job.session.put_back()
+    recorder.close()
+    return {**score([episode], []), "success": episode.success, "outcome": _verdict(env.last)}
+
+
+def _verdict(last: Timestep) -> str:
+    return "out of steps" if last.truncated else last.outcome.value
+
+
+def _evaluate(job: _Job, agent: Agent, episodes: int) -> dict[str, Any]:
+    job.say(
+        f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
+        + ("they stay where the last ends" if job.plan.keeps else "they are put back at the end")
+    )
+    recorder = RunRecorder(job.run.path, job.task, job.plan.frames)
+    recent = RecentEpisodes(recorder)
+    seed = job.plan.seed
+    env = job.session.env(job.task, seed=seed, max_steps=job.max_steps, recorder=recent)
+    with stop_requests() as stop_asked:
+
+        def count(_: Episode) -> bool:
+            job.on_progress(recent.progress(env.next_episode, episodes))
+            return not stop_asked()
+
+        played, best = evaluate(
+            env, agent.policy(), episodes, oracle_env=job.twin_env(seed), on_episode=count
+        )
+        interrupted = stop_asked()
+    recorder.close()
+    figures = {**score(played, best), "interrupted": interrupted}
+    write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
+    return figures

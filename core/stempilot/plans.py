@@ -1,0 +1,255 @@
+"""What is to be done: a plan holds all that train, relearn and run need, checked and unloaded."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from stempilot import config
+from stempilot.backend import Opening, Purpose
+from stempilot.compose import DEFAULT_BACKEND, Composition, Sections, compose
+from stempilot.envelope import Envelope
+from stempilot.envelope_file import parse_envelope
+from stempilot.errors import ConfigError, IncompatibleError, RunDirError
+from stempilot.recorder import FramePolicy
+from stempilot.registry import Registry
+from stempilot.rundir import RunDir
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What is to be done; made by `plan_train`, `plan_relearn`, `plan_resume` and `plan_run`.
+
+    Attributes:
+        command: train, relearn or run.
+        parts: task, backend and agent.
+        seed: seed of the run.
+        opening: what the backend is told.
+        steps: timesteps to train in all; 0 for a run.
+        episodes: episodes to evaluate; ``None`` to run once from where the instrument stands.
+        parent: run directory that the agent comes from.
+        resumes: go on in the parent's directory instead of beginning a new one.
+        out: the run directory.
+        frames: which frames are kept.
+        envelope: what the site allows.
+        keep: leave the knobs where the run brought them; ``None`` for what the command does.
+    """
+
+    command: str
+    parts: Composition
+    seed: int
+    opening: Opening
+    steps: int = 0
+    episodes: int | None = None
+    parent: RunDir | None = None
+    resumes: bool = False
+    out: Path = field(factory=Path)
+    frames: FramePolicy = field(factory=FramePolicy)
+    envelope: Envelope | None = None
+    keep: bool | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the knobs stay where the run brings them."""
+        plain_run = self.command == "run" and self.episodes is None
+        return plain_run if self.keep is None else self.keep
+
+
+@frozen(kw_only=True)
+class Extras:
+    """Options that all plans share; see `Plan`."""
+
+    seed: int = 0
+    out: Path | None = None
+    frames: FramePolicy | None = None
+    envelope: Envelope | None = None
+    keep: bool | None = None
+
+
+def plan_train(
+    registry: Registry,
+    *,
+    task: str,
+    agent: str,
+    steps: int,
+    backend: str = DEFAULT_BACKEND,
+    settings: Sections | None = None,
+    extras: Extras | None = None,
+) -> Plan:
+    """Return the plan of training an agent from scratch.
+
+    Raises:
+        ConfigError: something is unknown or out of range.
+    """
+    extras = extras or Extras()
+    parts = compose(registry, task=task, backend=backend, agent=agent, settings=settings or {})
+    opening = Opening(purpose="train", seed=extras.seed, instrument_seed=extras.seed)
+    return _plan("train", parts, opening, extras, steps=_positive("--steps", steps))
+
+
+def plan_relearn(
+    registry: Registry,
+    parent: Path,
+    *,
+    steps: int,
+    settings: Sections | None = None,
+    extras: Extras | None = None,
+) -> Plan:
+    """Return the plan of going on with a trained agent on a changed instrument.
+
+    Raises:
+        RunDirError: the parent holds no trained agent.
+        ConfigError: something is unknown or out of range.
+    """
+    extras = extras or Extras()
+    run, record = _trained(parent)
+    parts = _compose_from(registry, record, settings or {})
+    seed = int(record["instrument_seed"])
+    opening = Opening(purpose="train", seed=extras.seed, instrument_seed=seed, trained_here=True)
+    steps = _positive("--steps", steps)
+    return _plan("relearn", parts, opening, extras, steps=steps, parent=run)
+
+
+def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> Plan:
+    """Return the plan of going on with a training that was interrupted.
+
+    Args:
+        registry: what is installed.
+        run: its run directory.
+        steps: timesteps in all; what the run was begun with when ``None``.
+
+    Raises:
+        RunDirError: the directory holds no training.
+    """
+    directory = RunDir.open(run)
+    record = directory.record()
+    if record["command"] not in {"train", "relearn"}:
+        msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
+        raise RunDirError(msg)
+    parts = _compose_from(registry, record, {})
+    opening = Opening(
+        purpose="train",
+        seed=record["seed"],
+        instrument_seed=record["instrument_seed"],
+        trained_here=record["command"] == "relearn",
+    )
+    parent = RunDir.open(Path(record["parent"])) if record["parent"] else None
+    return Plan(
+        command=record["command"],
+        parts=parts,
+        seed=record["seed"],
+        opening=opening,
+        steps=record["steps"] if steps is None else _positive("--steps", steps),
+        parent=parent,
+        resumes=True,
+        out=run,
+        frames=FramePolicy(**record["frames"]),
+        envelope=parse_envelope(record["envelope"], "record.json") if record["envelope"] else None,
+    )
+
+
+def plan_run(
+    registry: Registry,
+    *,
+    task: str,
+    agent: str | None = None,
+    policy: Path | None = None,
+    backend: str | None = None,
+    episodes: int | None = None,
+    settings: Sections | None = None,
+    extras: Extras | None = None,
+) -> Plan:
+    """Return the plan of running an agent, or a trained policy, once or for evaluation.
+
+    Raises:
+        ConfigError: not exactly one of ``agent`` and ``policy``, or something out of range.
+        RunDirError: the policy's directory holds no trained agent.
+    """
+    extras = extras or Extras()
+    settings = settings or {}
+    if (agent is None) == (policy is None):
+        msg = "give either --agent NAME or --policy RUN"
+        raise ConfigError(msg)
+    if episodes is not None:
+        _positive("--episodes", episodes)
+    purpose: Purpose = "run" if episodes is None else "evaluate"
+    if policy is None:
+        name = backend or DEFAULT_BACKEND
+        parts = compose(registry, task=task, backend=name, agent=str(agent), settings=settings)
+        opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
+        return _plan("run", parts, opening, extras, episodes=episodes)
+    run, record = _trained(policy)
+    if record["task"] != task:
+        problem = f"{policy} was trained for {record['task']}, not for {task}"
+        raise IncompatibleError([problem])
+    parts = _compose_from(registry, record, settings, backend=backend)
+    opening = Opening(
+        purpose=purpose,
+        seed=extras.seed,
+        instrument_seed=record["instrument_seed"],
+        trained_here=parts.backend.name == record["backend"],
+    )
+    return _plan("run", parts, opening, extras, episodes=episodes, parent=run)
+
+
+def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **what: Any) -> Plan:
+    if extras.seed < 0:
+        msg = f"--seed {extras.seed} must be 0 or more"
+        raise ConfigError(msg)
+    once = command == "run" and what.get("episodes") is None
+    return Plan(
+        command=command,
+        parts=parts,
+        seed=extras.seed,
+        opening=opening,
+        out=extras.out or default_out(command, parts),
+        frames=extras.frames or FramePolicy(ends=once),
+        envelope=extras.envelope,
+        keep=extras.keep,
+        **what,
+    )
+
+
+def default_out(command: str, parts: Composition) -> Path:
+    """Return a run directory below ``runs`` that does not exist yet."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    base = Path("runs") / f"{stamp}-{command}-{parts.task.name}-{parts.agent.name}"
+    candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
+    return next(path for path in candidates if not path.exists())
+
+
+def _positive(option: str, value: int) -> int:
+    if value < 1:
+        msg = f"{option} {value} must be 1 or more"
+        raise ConfigError(msg)
+    return value
+
+
+def _trained(path: Path) -> tuple[RunDir, dict[str, Any]]:
+    run = RunDir.open(path)
+    run.agent_folder()
+    return run, run.record()
+
+
+def _compose_from(
+    registry: Registry,
+    record: Mapping[str, Any],
+    settings: Sections,
+    backend: str | None = None,
+) -> Composition:
+    """Compose what a run was made of, with some settings changed."""
+    inherited = record["settings"]
+    sections = {
+        name: {**inherited.get(name, {}), **settings.get(name, {})} for name in config.SECTIONS
+    }
+    if backend not in {None, record["backend"]}:
+        sections["backend"] = dict(settings.get("backend", {}))
+    return compose(
+        registry,
+        task=record["task"],
+        backend=backend or record["backend"],
+        agent=record["agent"],
+        settings=sections,
+    )

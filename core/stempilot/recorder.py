@@ -1,0 +1,207 @@
+"""Writes what happens in an environment into a run directory.
+
+``events.jsonl`` has one JSON object per reset and timestep: ``e`` episode, ``k`` timestep within it
+(0 is the reset), ``t`` timestep of the run, ``action``, ``reward``, ``outcome``, ``truncated``,
+``summary`` of the task, ``truth`` where the backend offers one, ``writes`` as
+[knob, value sent, value read before, seconds], and at resets ``instrument``.
+"""
+
+import io
+import json
+import math
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from stempilot.env import Timestep
+from stempilot.errors import ConfigError, RunDirError
+from stempilot.model import Snapshot
+from stempilot.rundir import EVENTS, FRAMES, recording, write_file, write_json
+from stempilot.task import Drawable, Task
+
+FINALS = 12
+"""How many final frames are kept for the report."""
+
+
+@frozen
+class FramePolicy:
+    """Which frames are kept.
+
+    Attributes:
+        every: keep every n-th timestep; 0 for none.
+        ends: keep the first and the last frame of each episode.
+    """
+
+    every: int = 0
+    ends: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "FramePolicy":
+        """Return the policy for ``none``, ``ends``, ``all`` or ``every-N``.
+
+        Raises:
+            ConfigError: the text is none of these.
+        """
+        if text in {"none", "ends", "all"}:
+            return cls(every=int(text == "all"), ends=text == "ends")
+        word, _, number = text.partition("-")
+        if word == "every" and number.isdigit() and int(number) > 0:
+            return cls(every=int(number))
+        msg = f"--frames {text!r} is not one of none, ends, all or every-N, for example every-10"
+        raise ConfigError(msg)
+
+    def keeps(self, step: Timestep) -> bool:
+        """Return whether the frame of this timestep is kept."""
+        at_end = self.ends and (step.step == 0 or step.ended)
+        return at_end or (self.every > 0 and step.step % self.every == 0)
+
+
+class RunRecorder:
+    """Keeps timesteps, frames and final pictures of a run.
+
+    Args:
+        folder: the run directory.
+        task: tells where goal and measurement lie in a frame.
+        policy: which frames are kept.
+        offset: where in ``events.jsonl`` to go on; what lies behind is dropped. Bytes.
+
+    Attributes:
+        length: length of ``events.jsonl`` in bytes.
+        episode_start: where the last episode begins in it.
+    """
+
+    def __init__(
+        self, folder: Path, task: Task[Any, Any], policy: FramePolicy, *, offset: int = 0
+    ) -> None:
+        self._folder = folder
+        self._task = task
+        self._policy = policy
+        self._finals: deque[dict[str, Any]] = deque(maxlen=FINALS)
+        self._dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+        with recording():
+            self._events = (folder / EVENTS).open("ab")
+            self._events.truncate(offset)
+        self.length = self.episode_start = offset
+
+    def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
+        """Write one timestep.
+
+        Raises:
+            RecordError: the disk refused.
+        """
+        line = (self._dumps(event(step, self._task)) + "\n").encode()
+        if step.step == 0:
+            self.episode_start = self.length
+        self.length += len(line)
+        with recording():
+            self._events.write(line)
+        if snapshot is None or not snapshot.frames:
+            return
+        pixels = next(iter(snapshot.frames.values())).pixels
+        if self._policy.keeps(step):
+            self._write_frame(step, pixels)
+        if step.ended:
+            marks = self._task.marks(step.state) if isinstance(self._task, Drawable) else {}
+            self._finals.append(
+                {
+                    "episode": step.episode,
+                    "outcome": step.outcome.value,
+                    "marks": _finite_marks(marks),
+                    "pixels": pixels,
+                }
+            )
+
+    def _write_frame(self, step: Timestep, pixels: npt.NDArray[Any]) -> None:
+        folder = self._folder / FRAMES
+        with recording():
+            folder.mkdir(exist_ok=True)
+        buffer = io.BytesIO()
+        np.save(buffer, pixels, allow_pickle=False)
+        write_file(folder / f"e{step.episode:05d}_k{step.step:04d}.npy", buffer.getvalue())
+
+    def flush(self) -> None:
+        """Write out what is pending.
+
+        Raises:
+            RecordError: the disk refused.
+        """
+        with recording():
+            self._events.flush()
+
+    def close(self) -> None:
+        """Write out what is pending and the last final frames.
+
+        Raises:
+            RecordError: the disk refused.
+        """
+        with recording():
+            self._events.close()
+        if not self._finals:
+            return
+        frames = np.stack([shrink(final.pop("pixels")) for final in self._finals])
+        buffer = io.BytesIO()
+        np.save(buffer, frames, allow_pickle=False)
+        write_file(self._folder / "finals.npy", buffer.getvalue())
+        write_json(self._folder / "finals.json", {"finals": list(self._finals)})
+        self._finals.clear()
+
+
+def event(step: Timestep, task: Task[Any, Any]) -> dict[str, Any]:
+    """Return the JSON object of one timestep."""
+    line: dict[str, Any] = {"e": step.episode, "k": step.step, "t": step.timestep}
+    if step.step == 0:
+        line["instrument"] = step.instrument
+    else:
+        action = step.action
+        line["action"] = action.tolist() if hasattr(action, "tolist") else action
+        line["reward"] = step.reward
+    line["outcome"] = step.outcome.value
+    line["truncated"] = step.truncated
+    line["summary"] = task.summary(step.state)
+    if step.truth is not None:
+        line["truth"] = step.truth
+    line["writes"] = [(write.knob, write.value, write.before, write.at_s) for write in step.writes]
+    return line
+
+
+def read_events(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a run directory; a last line that was cut off is left out.
+
+    Raises:
+        RunDirError: there are no events, or a line other than the last is damaged.
+    """
+    path = folder / EVENTS
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}; is this a run directory?"
+        raise RunDirError(msg) from error
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            msg = f"{path}, line {number} is damaged: {error}"
+            raise RunDirError(msg) from error
+        if not isinstance(content, dict):
+            msg = f"{path}, line {number} is not an object"
+            raise RunDirError(msg)
+        yield content
+
+
+def shrink(pixels: npt.NDArray[Any], side: int = 260) -> npt.NDArray[np.uint8]:
+    """Return a frame as 8 bit, averaged to about ``side`` rows, stretched over its range."""
+    block = max(1, min(pixels.shape) // side)
+    rows, cols = (length - length % block for length in pixels.shape)
+    blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
+    small = blocks.mean(axis=(1, 3), dtype=np.float64)
+    low, high = float(small.min()), float(small.max())
+    return np.asarray((small - low) * (255.0 / max(high - low, 1e-12)), dtype=np.uint8)
+
+
+def _finite_marks(marks: Any) -> dict[str, list[float]]:
+    return {name: list(xy) for name, xy in marks.items() if all(map(math.isfinite, xy))}

@@ -1,0 +1,115 @@
+"""How far from the goal the successful episodes ended."""
+
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stempilot.report.evidence import Errors, Evidence
+from stempilot.report.series import FloatArray
+from stempilot.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    VERMILION,
+    Picture,
+    dress,
+    finish,
+    legend,
+    new_figure,
+)
+
+_FEWEST = 2
+_SAME_PIXEL = 0.01
+
+
+def rms(values: FloatArray) -> float | None:
+    """Return the root mean square of the finite values; ``None`` without any."""
+    known = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else None
+
+
+def accuracy_picture(evidence: Evidence) -> Picture | str:
+    """Draw the distribution of errors and of final positions; or say why not."""
+    errors = evidence.errors()
+    measured = errors.measured_px[np.isfinite(errors.measured_px)]
+    if max(len(errors.px), len(measured)) < _FEWEST:
+        return (
+            "Errors: fewer than two successful episodes, or the task's summary does not give "
+            "distance_px and the backend knows no true position."
+        )
+    offsets = _offsets(evidence, errors)
+    figure = new_figure(4.0, 10.0 if len(offsets) else 6.0)
+    axes = figure.subplots(1, 2 if len(offsets) else 1, squeeze=False)[0]
+    _histogram(axes[0], errors, measured)
+    if len(offsets):
+        _scatter(axes[1], offsets)
+    return finish("errors", "Error at the end", _caption(evidence, errors), figure)
+
+
+def _offsets(evidence: Evidence, errors: Errors) -> FloatArray:
+    """Return the final offsets from the goal, (n, 2) px, true ones where known."""
+    ends = [episode.last for episode in evidence.series.complete if episode.success]
+    seen = evidence.series.position_px[ends] - evidence.series.goal_px[ends]
+    offsets = errors.true_px if len(errors.px) else seen
+    known: FloatArray = offsets[np.isfinite(offsets).all(axis=1)]
+    return known
+
+
+def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
+    true = errors.px
+    largest = float(np.concatenate([true, measured]).max())
+    edges = np.linspace(0, max(largest, 1e-6) * 1.0001, 26)
+    if len(true):
+        ax.hist(true, bins=edges.tolist(), color=BLUE, alpha=0.6, label="true")
+        ax.axvline(
+            float(rms(true) or 0), color=INK, linewidth=2, label=f"true RMS {rms(true):.3g} px"
+        )
+    if len(measured):
+        counts, _ = np.histogram(measured, bins=edges)
+        ax.stairs(counts, edges, color=VERMILION, linewidth=1.8, label="measured")
+    dress(ax, x="distance from the goal (px)", y="episodes")
+    ax.set_xlim(0, edges[-1])
+    legend(ax)
+    pixel_mrad = 1e3 * errors.pixel_rad[np.isfinite(errors.pixel_rad)]
+    if pixel_mrad.size and np.ptp(pixel_mrad) <= _SAME_PIXEL * pixel_mrad.mean():
+        scale = float(pixel_mrad.mean())
+        top = ax.secondary_xaxis(
+            "top", functions=(partial(np.multiply, scale), partial(np.multiply, 1 / scale))
+        )
+        top.set_xlabel("distance from the goal (mrad)", fontsize=10, color=INK)
+        top.tick_params(labelsize=9, colors=MUTED, length=3)
+        top.spines["top"].set_color(MUTED)
+
+
+def _scatter(ax: Axes, offsets: FloatArray) -> None:
+    reach = 1.15 * max(float(np.abs(offsets).max()), 1e-6)
+    ax.plot(*offsets.T, "o", color=BLUE, markersize=4, alpha=0.5, markeredgewidth=0)
+    angle = np.linspace(0, 2 * np.pi, 200)
+    radius = float(rms(np.hypot(*offsets.T)) or 0)
+    ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, linewidth=1.5, label="RMS")
+    ax.plot(0, 0, "+", color="white", ms=15, mew=5)
+    ax.plot(0, 0, "+", color=GREEN, ms=14, mew=2.5, label="goal")
+    dress(ax, x="x from the goal (px)", y="y from the goal (px)")
+    ax.set_aspect("equal")
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(reach, -reach)
+    legend(ax, "upper right")
+
+
+def _caption(evidence: Evidence, errors: Errors) -> str:
+    complete = evidence.series.complete
+    text = f"The {len(errors.measured_px)} successful of {len(complete)} episodes. "
+    if len(errors.px):
+        text += (
+            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} px RMS"
+            + (f" or {rms(errors.mrad):.3g} mrad RMS" if len(errors.mrad) else "")
+            + ". "
+        )
+    else:
+        text += "This backend does not know the true position, so errors are as measured. "
+    return text + (
+        "The paper reports less than 0.5 px (sub-0.5 mrad) with unbinned pixels and no tolerance, "
+        "growing to about 8 mrad with the widest tolerance (Fig. 5)."
+    )

@@ -1,0 +1,109 @@
+"""Which actions the agent chose."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from stempilot.report.evidence import Evidence
+from stempilot.report.panels import grid_of, hide_rest, parts, title_of, width_of
+from stempilot.report.series import FloatArray, Series
+from stempilot.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    Picture,
+    dress,
+    finish,
+    new_figure,
+)
+
+_COMPONENTS: tuple[tuple[str, Literal["-", "--", "-.", ":"]], ...] = (
+    (BLUE, "-"),
+    (ORANGE, "--"),
+    (GREEN, "-."),
+    (PURPLE, ":"),
+)
+_MOST_CHOICES = 30
+_BINS = 20
+
+
+def action_table(series: Series) -> FloatArray | None:
+    """Return the actions as (n, components), NaN at resets; ``None`` where they are not numbers.
+
+    A discrete action has one component.
+    """
+    taken = [action for action in series.actions if action is not None]
+    lists = [action if isinstance(action, list) else [action] for action in taken]
+    sizes = {len(values) for values in lists}
+    flat = [value for values in lists for value in values]
+    if len(sizes) != 1 or not all(isinstance(value, int | float) for value in flat):
+        return None
+    found = np.full((len(series.actions), sizes.pop()), np.nan)
+    found[[action is not None for action in series.actions]] = np.array(lists, dtype=float)
+    return found
+
+
+def actions_picture(evidence: Evidence) -> Picture | str:
+    """Draw how the actions were distributed, per interval; or say why not."""
+    series = evidence.series
+    actions = action_table(series)
+    if actions is None:
+        return "Actions: there are none, or they are not lists of numbers of one length."
+    if not 1 <= actions.shape[1] <= len(_COMPONENTS):
+        return f"Actions: {actions.shape[1]} components are more than can be drawn legibly."
+    known = actions[np.isfinite(actions).all(axis=1)]
+    discrete = all(isinstance(action, int | None) for action in series.actions)
+    if discrete and not 0 <= known.min() <= known.max() < _MOST_CHOICES:
+        return "Actions: there are too many different ones to be drawn."
+    edges = _edges(known, discrete=discrete)
+    shown, count = parts(evidence)
+    figure = new_figure(0.7 + 1.9 * math.ceil(len(shown) / 4), width_of(shown))
+    grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
+    for ax, interval in zip(grid.flat, shown, strict=False):
+        inside = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
+        _draw_actions(ax, actions[inside], edges, discrete=discrete)
+        dress(ax, title=title_of(evidence, interval))
+        ax.title.set_fontsize(9.5)
+    hide_rest(grid.flat, len(shown))
+    figure.supylabel("share of actions (%)", fontsize=10, color=INK)
+    figure.supxlabel("action" if discrete else "component of the action", fontsize=10, color=INK)
+    if actions.shape[1] > 1:
+        handles = [
+            Line2D([], [], color=colour, linestyle=line, linewidth=2, label=f"action[{index}]")
+            for index, (colour, line) in enumerate(_COMPONENTS[: actions.shape[1]])
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=4, fontsize=9)
+    caption = (
+        "Which actions the agent chose"
+        + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
+        + "The thin grey line is what choosing evenly at random would give. In the paper actions "
+        "begin evenly spread and move to large magnitudes as the agent learns (Fig. 3)."
+    )
+    return finish("actions", "Actions", caption, figure)
+
+
+def _edges(known: FloatArray, *, discrete: bool) -> FloatArray:
+    if discrete:
+        return np.arange(-0.5, known.max() + 1)
+    reach = float(np.abs(known).max())
+    low, high = (-1.0, 1.0) if reach <= 1 else (float(known.min()), float(known.max()))
+    return np.linspace(low, max(high, low + 1e-9), _BINS + 1)
+
+
+def _draw_actions(ax: Axes, actions: FloatArray, edges: FloatArray, *, discrete: bool) -> None:
+    ax.axhline(100 / (len(edges) - 1), color=MUTED, linewidth=0.8)
+    for values, (colour, line) in zip(actions.T, _COMPONENTS, strict=False):
+        counts, _ = np.histogram(values, bins=edges)
+        share = 100 * counts / max(len(values), 1)
+        if discrete:
+            ax.bar((edges[:-1] + edges[1:]) / 2, share, width=0.8, color=colour)
+        else:
+            ax.stairs(share, edges, color=colour, linewidth=1.6, linestyle=line)
+            ax.stairs(share, edges, color=colour, fill=True, alpha=0.12)
+    ax.set_xlim(edges[0], edges[-1])

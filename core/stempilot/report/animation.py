@@ -1,0 +1,198 @@
+"""The episodes as a moving picture, from the frames that a run kept."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+from PIL import Image, ImageDraw, ImageFont
+
+from stempilot.errors import RunDirError
+from stempilot.report.evidence import Evidence, Marks
+from stempilot.report.loading import load_array
+from stempilot.report.pictures import (
+    FOUND_RGB,
+    GOAL_RGB,
+    OUTLINE_RGB,
+    coloured,
+    draw_marks,
+    enlarge,
+    to_image,
+    tones,
+)
+from stempilot.report.series import FloatArray
+from stempilot.report.style import Picture
+from stempilot.rundir import FRAMES
+
+MOST_FRAMES = 150
+_FEWEST = 3
+_SIDE = 170
+_SHOWN_SIDE = 360
+_STRIP = 26
+_TEXT_RGB = (226, 232, 240)
+_TRAIL_RGB = (150, 70, 80)
+_FRAME_MS, _PAUSE_MS = 140, 900
+_NAME = re.compile(r"e(\d{1,9})_k(\d{1,9})\.npy")
+
+
+@frozen(kw_only=True, eq=False)
+class _Moment:
+    """A kept frame: shrunk, and what the events say of it."""
+
+    episode: int
+    step: int
+    pixels: FloatArray
+    block: int
+    marks: Marks
+    distance_px: float
+
+
+def animation(evidence: Evidence) -> Picture | str:
+    """Return the kept frames as an animated GIF; or say why there is none.
+
+    Raises:
+        RunDirError: a frame is damaged.
+    """
+    if not _is_continuous(evidence):
+        return "Animation: the run was not told to keep its frames (--frames all)."
+    kept = sorted(
+        (int(found[1]), int(found[2]), path)
+        for path in (evidence.folder / FRAMES).glob("*.npy")
+        for found in (_NAME.fullmatch(path.name),)
+        if found is not None
+    )
+    if len(kept) < _FEWEST:
+        return f"Animation: fewer than {_FEWEST} frames were kept."
+    half = MOST_FRAMES // 2
+    picked = kept if len(kept) <= MOST_FRAMES else [*kept[:half], *kept[-half:]]
+    moments = _moments(evidence, picked)
+    caption = "The kept frames in order, with the goal in green and the measured centre in red"
+    if len(kept) > len(picked):
+        caption += f"; the first and the last {half} of {len(kept)} frames"
+    return Picture(
+        name="animation.gif",
+        title="Animation",
+        caption=f"{caption}. The thin line is the way of the disk since the episode began.",
+        content=_gif(moments),
+    )
+
+
+def _is_continuous(evidence: Evidence) -> bool:
+    frames = evidence.record.get("frames")
+    every = frames.get("every") if isinstance(frames, dict) else None
+    return isinstance(every, int) and every > 0
+
+
+def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[_Moment]:
+    series = evidence.series
+    rows = {
+        (episode, step): row
+        for row, (episode, step) in enumerate(
+            zip(series.number.tolist(), series.k.tolist(), strict=True)
+        )
+    }
+    moments = []
+    shape: tuple[int, ...] | None = None
+    for episode, step, path in picked:
+        frame = load_array(path, dimensions=2)
+        shape = frame.shape if shape is None else shape
+        if frame.shape != shape:
+            msg = f"{path} has shape {frame.shape}, the frames before it have {shape}"
+            raise RunDirError(msg)
+        marks: dict[str, tuple[float, float]] = {}
+        distance_px = np.nan
+        row = rows.get((episode, step))
+        if row is not None:
+            distance_px = float(series.distance_px[row])
+            places = (("goal", series.goal_px[row]), ("found", series.position_px[row]))
+            marks = {
+                name: (float(xy[0]) + (shape[1] - 1) / 2, float(xy[1]) + (shape[0] - 1) / 2)
+                for name, xy in places
+                if np.isfinite(xy).all()
+            }
+        block = max(1, min(shape) // _SIDE)
+        moments.append(
+            _Moment(
+                episode=episode,
+                step=step,
+                pixels=block_means(frame, block),
+                block=block,
+                marks=marks,
+                distance_px=distance_px,
+            )
+        )
+    return moments
+
+
+def block_means(pixels: npt.NDArray[Any], block: int) -> FloatArray:
+    """Return the means of whole blocks; rows and columns that fill none are left out."""
+    rows, cols = (length - length % block for length in pixels.shape)
+    blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
+    means: FloatArray = blocks.astype(np.float64).mean(axis=(1, 3))
+    return means
+
+
+def _gif(moments: Sequence[_Moment]) -> bytes:
+    """Return all moments on one scale of brightness, so that nothing flickers."""
+    low = float(np.median([np.median(moment.pixels) for moment in moments]))
+    high = max(float(moment.pixels.max()) for moment in moments)
+    palette = _palette()
+    font = ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 13
+    )
+    images, durations = [], []
+    trail: list[tuple[float, float]] = []
+    for index, moment in enumerate(moments):
+        follows = index > 0 and moments[index - 1].episode == moment.episode
+        trail = trail if follows else []
+        if "found" in moment.marks:
+            trail.append(moment.marks["found"])
+        image = _drawn(moment, tones(moment.pixels, low, high), trail, font)
+        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
+        ends = index + 1 == len(moments) or moments[index + 1].episode != moment.episode
+        durations.append(_PAUSE_MS if ends else _FRAME_MS)
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=durations,
+        loop=0,
+    )
+    return buffer.getvalue()
+
+
+def _drawn(
+    moment: _Moment,
+    tone: FloatArray,
+    trail: Sequence[tuple[float, float]],
+    font: ImageFont.FreeTypeFont,
+) -> Image.Image:
+    field, zoom = enlarge(tone, _SHOWN_SIDE)
+    if len(trail) > 1:
+        way = [to_image(xy, moment.block, zoom) for xy in trail]
+        ImageDraw.Draw(field).line(way, _TRAIL_RGB, 2)
+    draw_marks(field, moment.marks, moment.block, zoom)
+    image = Image.new("RGB", (field.width, field.height + _STRIP), OUTLINE_RGB)
+    image.paste(field, (0, 0))
+    text = f"episode {moment.episode}   step {moment.step}"
+    if np.isfinite(moment.distance_px):
+        text += f"   {moment.distance_px:,.1f} px from the goal"
+    ImageDraw.Draw(image).text((8, field.height + 5), text, _TEXT_RGB, font)
+    return image
+
+
+def _palette() -> Image.Image:
+    """Return an image whose palette holds the greys of frames and text and the marks' colours."""
+    greys = coloured(np.linspace(0, 1, 40)[None])[0].tolist()
+    text = np.linspace(OUTLINE_RGB, _TEXT_RGB, 8).round().astype(int).tolist()
+    colours = [*greys, *text, GOAL_RGB, FOUND_RGB, _TRAIL_RGB]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for colour in colours for value in colour])
+    return palette

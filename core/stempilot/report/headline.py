@@ -1,0 +1,182 @@
+"""The figures that a reader looks for first, as cards and as a table to compare with."""
+
+import math
+
+from stempilot.evaluate import Episode, score
+from stempilot.report.accuracy import rms
+from stempilot.report.evidence import Evidence
+from stempilot.report.learning import PAPER_STEPS, convergence
+from stempilot.report.markup import Html, html, table, tag
+from stempilot.rundir import Json
+
+UNKNOWN = "\N{EN DASH}"
+_MINUTE_S = 60
+_NAMES = {
+    "name": "",
+    "success_rate": "success",
+    "steps_mean": "steps (mean)",
+    "steps_std": "steps (std)",
+    "frames_mean": "frames (mean)",
+    "frames_median": "frames (median)",
+    "error_px_rms": "error (px RMS)",
+    "error_mrad_rms": "error (mrad RMS)",
+    "measured_error_px_rms": "measured error (px RMS)",
+    "oracle_steps_mean": "oracle steps (mean)",
+    "oracle_ratio": "steps / oracle",
+}
+
+
+def cards(evidence: Evidence) -> Html:
+    """Return the key figures of a run as cards."""
+    shown = {
+        "training": _training,
+        "evaluation": _evaluation,
+        "plain": _plain,
+    }[evidence.kind](evidence)
+    return tag("div", *(_card(*entry) for entry in shown), class_="cards")
+
+
+def _card(label: str, value: str, note: str = "") -> Html:
+    parts = [tag("div", label, class_="label"), tag("div", value, class_="value")]
+    if note:
+        parts.append(tag("div", note, class_="note"))
+    return tag("div", *parts, class_="card")
+
+
+def _training(evidence: Evidence) -> list[tuple[str, str, str]]:
+    series = evidence.series
+    by_success, by_reward = convergence(evidence)
+    recent = series.complete[-25:]
+    good = sum(episode.success for episode in recent)
+    asked = evidence.record.get("steps")
+    return [
+        ("timesteps", plain(series.timesteps), f"of {plain(asked)} asked for"),
+        ("episodes", plain(len(series.complete)), "completed"),
+        ("converged at", plain(by_success), "timesteps; from there at least 96 % succeed"),
+        (
+            "reward converged at",
+            plain(by_reward),
+            "timesteps; the paper: 3,000-4,000 simulated, 5,000-6,000 on the microscope"
+            if series.has_positions
+            else "timesteps; average reward above 0",
+        ),
+        ("recent success", share(good, len(recent)), f"of the last {len(recent)} episodes"),
+        ("wall time", duration(evidence.result.get("wall_s")), "of the latest start"),
+    ]
+
+
+def figures(evidence: Evidence) -> Json:
+    """Return the figures of an evaluation, from the events where there is no result."""
+    if evidence.result:
+        return evidence.result
+    series = evidence.series
+    ends = zip(series.complete, series.steps(), series.rewards(), strict=True)
+    return score(
+        [
+            Episode(steps=steps, success=episode.success, reward=reward)
+            for episode, steps, reward in ends
+        ],
+        [],
+    )
+
+
+def _evaluation(evidence: Evidence) -> list[tuple[str, str, str]]:
+    found = figures(evidence)
+    mean, std = PAPER_STEPS
+    against = [f"paper {mean} ± {std}"] if evidence.series.has_positions else []
+    if isinstance(found.get("oracle_steps_mean"), float):
+        against.insert(0, f"oracle {plain(found['oracle_steps_mean'])}")
+    steps = f"{plain(found.get('steps_mean'))} ± {plain(found.get('steps_std'))}"
+    note = f"of {plain(found.get('episodes'))} episodes"
+    return [
+        ("success", percent(found.get("success_rate")), note),
+        ("steps per success", steps, ", ".join(against)),
+        (
+            "steps / oracle",
+            plain(found.get("oracle_ratio")),
+            "over the starts that both solve",
+        ),
+        ("frames (median)", plain(found.get("frames_median")), "the first exposure included"),
+        *_errors(evidence),
+    ]
+
+
+def _plain(evidence: Evidence) -> list[tuple[str, str, str]]:
+    series = evidence.series
+    steps = plain(series.steps()[-1]) if series.complete else UNKNOWN
+    outcome = str(evidence.result.get("outcome", UNKNOWN))
+    return [("outcome", outcome, ""), ("steps", steps, ""), *_errors(evidence)]
+
+
+def _errors(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return the errors of successful episodes; a lost disk says nothing about precision."""
+    errors = evidence.errors()
+    note = "RMS, where the task succeeded"
+    if len(errors.px):
+        found = [("true error", f"{plain(rms(errors.px))} px", note)]
+        if len(errors.mrad):
+            found.append(("true error", f"{plain(rms(errors.mrad))} mrad", note))
+        return found
+    if rms(errors.measured_px) is None:
+        return []
+    return [("measured error", f"{plain(rms(errors.measured_px))} px", note)]
+
+
+def comparison(evidence: Evidence) -> Html:
+    """Return the rows to compare with as a table; empty without any."""
+    names = list(dict.fromkeys(name for row in evidence.comparison for name in row))
+    if not names:
+        return Html()
+    rows = [tuple(_cell(name, row.get(name)) for name in names) for row in evidence.comparison]
+    head = tuple(_NAMES.get(name, name.replace("_", " ")) for name in names)
+    return tag("section", tag("h2", "Comparison"), table(head, rows))
+
+
+def _cell(name: str, value: object) -> str:
+    return percent(value) if name.endswith("success_rate") else plain(value)
+
+
+def plain(value: object) -> str:
+    """Return a number to three or more digits with commas, text as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float) or not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"  # noqa: PLR2004
+
+
+def percent(value: object) -> str:
+    """Return a share as per cent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return UNKNOWN
+    return f"{100 * value:.4g} %"
+
+
+def share(count: int, of: int) -> str:
+    """Return a count as per cent of another; unknown of nothing."""
+    return percent(count / of) if of else UNKNOWN
+
+
+def duration(seconds: object) -> str:
+    """Return a time as hours, minutes and seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return UNKNOWN
+    if seconds < _MINUTE_S:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    hours, minutes = divmod(minutes, _MINUTE_S)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def badge(record: Json) -> Html:
+    """Return the status of a run, coloured by whether all went well."""
+    status = str(record.get("status", "unknown"))
+    colour = {"done": "good", "failed": "bad"}.get(status, "unsure")
+    parts = [tag("span", status, class_=f"badge {colour}")]
+    if record.get("reason"):
+        parts.append(tag("span", str(record["reason"]), class_="reason"))
+    return html(*parts)

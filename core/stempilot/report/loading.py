@@ -1,0 +1,115 @@
+"""Reads a run directory and checks what it holds."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stempilot.convergence import Evaluation
+from stempilot.errors import RunDirError
+from stempilot.recorder import read_events
+from stempilot.report.evidence import Evidence, Final
+from stempilot.report.series import as_number, series
+from stempilot.rundir import EVENTS, RESULT, Json, RunDir, read_json
+
+COMPARISON = "comparison.json"
+
+
+def gather(run: Path) -> Evidence:
+    """Return what a run directory holds.
+
+    Raises:
+        RunDirError: there is no record, or a file that is there is damaged.
+    """
+    folder = RunDir.open(run)
+    return Evidence(
+        folder=run,
+        record=folder.record(),
+        result=read_json(run / RESULT) if (run / RESULT).exists() else {},
+        evaluations=_evaluations(folder),
+        series=series(read_events(run) if (run / EVENTS).exists() else ()),
+        finals=_finals(run),
+        comparison=_comparison(run / COMPARISON),
+    )
+
+
+def _evaluations(folder: RunDir) -> tuple[Evaluation, ...]:
+    progress = folder.progress() or {}
+    try:
+        found = tuple(Evaluation(**values) for values in progress.get("evaluations", ()))
+    except TypeError as error:
+        msg = f"the evaluations in {folder.path / 'progress.json'} are damaged: {error}"
+        raise RunDirError(msg) from error
+    if any(not isinstance(n, int) for e in found for n in (e.timestep, e.episodes, e.successes)):
+        msg = f"the evaluations in {folder.path / 'progress.json'} are not all whole numbers"
+        raise RunDirError(msg)
+    return found
+
+
+def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:
+    """Return the finite numbers in an NPY file.
+
+    Raises:
+        RunDirError: missing, damaged, or something else than an array of that many dimensions.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        msg = f"cannot read {path}: {error}"
+        raise RunDirError(msg) from error
+    usable = isinstance(array, np.ndarray) and array.ndim == dimensions and array.size > 0
+    if not usable or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        msg = f"{path} does not hold {dimensions} dimensions of finite numbers"
+        raise RunDirError(msg)
+    loaded: npt.NDArray[Any] = array
+    return loaded
+
+
+def _finals(run: Path) -> tuple[Final, ...]:
+    path = run / "finals.json"
+    if not path.exists():
+        return ()
+    entries = read_json(path).get("finals")
+    frames = load_array(run / "finals.npy", dimensions=3)
+    if not isinstance(entries, list) or len(entries) != len(frames):
+        msg = f"{path} does not describe the {len(frames)} frames of finals.npy"
+        raise RunDirError(msg)
+    return tuple(_final(path, *pair) for pair in zip(entries, frames, strict=True))
+
+
+def _final(path: Path, entry: Any, pixels: npt.NDArray[Any]) -> Final:
+    try:
+        marks = {str(name): (as_number(x), as_number(y)) for name, (x, y) in entry["marks"].items()}
+        final = Final(
+            episode=int(entry["episode"]),
+            outcome=str(entry["outcome"]),
+            pixels=pixels.astype(np.uint8),
+            block=int(entry["block"]),
+            marks={name: xy for name, xy in marks.items() if all(map(math.isfinite, xy))},
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        msg = f"an entry of {path} is damaged: {error!r}"
+        raise RunDirError(msg) from error
+    if final.block < 1:
+        msg = f"{path} has a block of {final.block} px; it must be at least 1"
+        raise RunDirError(msg)
+    return final
+
+
+def _comparison(path: Path) -> tuple[Json, ...]:
+    """Return the rows of a comparison, which may come from elsewhere and have no schema."""
+    if not path.exists():
+        return ()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{path} is damaged: {error}"
+        raise RunDirError(msg) from error
+    rows = content.get("rows") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        msg = f"{path} has no list of rows"
+        raise RunDirError(msg)
+    return tuple(rows)

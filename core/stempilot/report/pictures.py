@@ -1,0 +1,146 @@
+"""Frames with goal and measured centre drawn over them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import LinearSegmentedColormap
+from PIL import Image, ImageDraw
+
+from stempilot.model import Outcome
+from stempilot.report.evidence import Evidence, Marks
+from stempilot.report.series import FloatArray
+from stempilot.report.style import INK, Picture, finish, new_figure
+
+GOAL_RGB, FOUND_RGB, OUTLINE_RGB = (46, 230, 120), (255, 64, 64), (8, 12, 20)
+_MAP = LinearSegmentedColormap.from_list("night", ["#070b14", "#12284a", "#3a6fa5", "#d5e6f5"])
+_CONTRAST = 30.0
+"""How far the logarithm lifts faint pixels: with it a tenth of the maximum looks 40 % bright."""
+_SIDE = 520
+
+
+def tones(pixels: npt.NDArray[Any], low: float, high: float) -> FloatArray:
+    """Return pixel values from 0 at ``low`` to 1 at ``high``, on a logarithmic scale."""
+    share = np.clip((pixels.astype(np.float64) - low) / max(high - low, 1e-12), 0, 1)
+    scaled: FloatArray = np.log1p(_CONTRAST * share) / math.log1p(_CONTRAST)
+    return scaled
+
+
+def coloured(tone: FloatArray) -> npt.NDArray[np.uint8]:
+    """Return tones as colours, (rows, cols, 3)."""
+    colours: npt.NDArray[np.uint8] = _MAP(tone, bytes=True)[..., :3]
+    return colours
+
+
+def enlarge(tone: FloatArray, side: int) -> tuple[Image.Image, int]:
+    """Return tones as an image with a smaller side of about ``side`` px, and how often enlarged."""
+    zoom = max(1, side // min(tone.shape))
+    image = Image.fromarray(coloured(tone))
+    return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST), zoom
+
+
+def to_image(xy: tuple[float, float], block: int, zoom: int) -> tuple[float, float]:
+    """Return where a position in a full frame lies in a shrunk and enlarged image.
+
+    Integer coordinates are at pixel centres, before and after.
+    """
+    x, y = ((value + 0.5) / block * zoom - 0.5 for value in xy)
+    return x, y
+
+
+def draw_marks(image: Image.Image, marks: Marks, block: int, zoom: int) -> None:
+    """Draw the goal as a green ring with ticks and the measured centre as a red cross.
+
+    Args:
+        image: drawn on.
+        marks: ``goal`` and ``found``, (x, y) in pixels of the full frame.
+        block: side of the blocks that the full frame was averaged over.
+        zoom: how often the average was enlarged.
+    """
+    pen, side = ImageDraw.Draw(image), min(image.size)
+    width = max(1, round(side / 170))
+    for colour, thickness in ((OUTLINE_RGB, 3 * width), (GOAL_RGB, width)):
+        if "goal" in marks:
+            _goal(pen, to_image(marks["goal"], block, zoom), 0.055 * side, colour, thickness)
+    for colour, thickness in ((OUTLINE_RGB, 3 * width), (FOUND_RGB, width)):
+        if "found" in marks:
+            _cross(pen, to_image(marks["found"], block, zoom), 0.022 * side, colour, thickness)
+
+
+def _goal(
+    pen: ImageDraw.ImageDraw,
+    xy: tuple[float, float],
+    radius: float,
+    colour: tuple[int, int, int],
+    width: int,
+) -> None:
+    x, y = xy
+    # Pillow draws the width of a ring inwards and that of a line to both sides.
+    outer = radius + width / 2
+    pen.ellipse((x - outer, y - outer, x + outer, y + outer), outline=colour, width=width)
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        near, far = 0.8 * radius, 1.5 * radius
+        pen.line((x + near * dx, y + near * dy, x + far * dx, y + far * dy), colour, width)
+
+
+def _cross(
+    pen: ImageDraw.ImageDraw,
+    xy: tuple[float, float],
+    arm: float,
+    colour: tuple[int, int, int],
+    width: int,
+) -> None:
+    x, y = xy
+    for sign in (1, -1):
+        pen.line((x - arm, y - sign * arm, x + arm, y + sign * arm), colour, width)
+
+
+def marked(pixels: npt.NDArray[Any], marks: Marks, block: int) -> Image.Image:
+    """Return a shrunk frame enlarged, coloured and with its marks."""
+    level = float(np.median(pixels))
+    image, zoom = enlarge(tones(pixels, level, float(pixels.max())), _SIDE)
+    draw_marks(image, marks, block, zoom)
+    return image
+
+
+def finals_picture(evidence: Evidence) -> Picture | str:
+    """Draw the last frames of the last episodes; or say why not."""
+    finals = evidence.finals
+    if not finals:
+        return "Final frames: none were kept."
+    columns = min(4, len(finals))
+    rows = math.ceil(len(finals) / columns)
+    shape = finals[0].pixels.shape
+    panel = 2.4 if columns > 1 else 4.5
+    figure = new_figure((panel * shape[0] / shape[1] + 0.35) * rows, (panel + 0.1) * columns)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax, final in zip(axes, finals, strict=False):
+        ax.imshow(np.asarray(marked(final.pixels, final.marks, final.block)))
+        title = f"episode {final.episode}: {verdict(final.outcome)}"
+        ax.set_title(title, loc="left", fontsize=9.5, color=INK)
+    for ax in axes:
+        ax.set_axis_off()
+    caption = (
+        "The last frame of "
+        + ("the episode" if len(finals) == 1 else f"each of the last {len(finals)} episodes")
+        + ", with the goal (green ring) and the measured centre of the disk (red cross), as in the "
+        "overlay of the paper's Fig. 1. The grey scale is logarithmic."
+    )
+    if not any(final.marks for final in finals):
+        caption = (
+            "The last frames of the last episodes, on a logarithmic grey scale. The task does not "
+            "say where goal and measurement lie in them."
+        )
+    return finish("finals", "Final frames", caption, figure)
+
+
+def verdict(outcome: str) -> str:
+    """Return how an episode ended in words; the file's own text never gets into a figure."""
+    words = {
+        Outcome.SUCCESS.value: "success",
+        Outcome.FAILURE.value: "failure",
+        Outcome.BLOCKED.value: "blocked",
+        Outcome.RUNNING.value: "out of steps",
+    }
+    return words.get(outcome, "other outcome")

@@ -1,0 +1,210 @@
+"""The events of a run as arrays."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from stempilot.errors import RunDirError
+from stempilot.model import Outcome
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+_NOWHERE = (math.nan, math.nan)
+
+
+@frozen(kw_only=True)
+class Episode:
+    """One episode as rows of a `Series`; the first row is its reset.
+
+    Attributes:
+        first: its first row.
+        stop: one after its last row.
+        outcome: of its last row.
+        truncated: the budget of timesteps ended it.
+    """
+
+    first: int
+    stop: int
+    outcome: str
+    truncated: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to an end; the last one of an interrupted run often did not."""
+        return self.outcome != Outcome.RUNNING.value or self.truncated
+
+    @property
+    def success(self) -> bool:
+        """Whether the task succeeded."""
+        return self.outcome == Outcome.SUCCESS.value
+
+    @property
+    def last(self) -> int:
+        """Its last row."""
+        return self.stop - 1
+
+    @property
+    def rows(self) -> slice:
+        """All its rows."""
+        return slice(self.first, self.stop)
+
+
+@frozen(kw_only=True, eq=False)
+class Series:
+    """Everything that happened, one row per reset and timestep.
+
+    Positions are (x, y) in camera pixels from the frame's centre, y downward. What a task does not
+    summarise, or a backend does not tell, is NaN.
+
+    Attributes:
+        number: (n,) number of the episode.
+        k: (n,) timestep within the episode, 0 at resets.
+        t: (n,) timestep of the run.
+        reward: (n,) NaN at resets.
+        position_px: (n, 2) measured position.
+        goal_px: (n, 2) where it should be.
+        distance_px: (n,) measured distance from the goal.
+        true_px: (n, 2) true position.
+        pixel_rad: (n,) true angle of a pixel.
+        actions: n actions as plain JSON values, ``None`` at resets.
+        episodes: the rows of each episode.
+    """
+
+    number: IntArray
+    k: IntArray
+    t: IntArray
+    reward: FloatArray
+    position_px: FloatArray
+    goal_px: FloatArray
+    distance_px: FloatArray
+    true_px: FloatArray
+    pixel_rad: FloatArray
+    actions: tuple[Any, ...]
+    episodes: tuple[Episode, ...]
+
+    @property
+    def complete(self) -> tuple[Episode, ...]:
+        """The episodes that came to an end."""
+        return tuple(episode for episode in self.episodes if episode.complete)
+
+    @property
+    def timesteps(self) -> int:
+        """The last timestep of the run; 0 without any."""
+        return int(self.t.max(initial=0))
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether the task tells where something is in a frame."""
+        return bool(np.isfinite(self.position_px).all(axis=1).any())
+
+    def ends(self) -> list[int]:
+        """Return the timestep of the run at which each complete episode ended."""
+        return [int(self.t[episode.last]) for episode in self.complete]
+
+    def steps(self) -> list[int]:
+        """Return the number of timesteps of each complete episode."""
+        return [int(self.k[episode.last]) for episode in self.complete]
+
+    def rewards(self) -> list[float]:
+        """Return the sum of rewards of each complete episode."""
+        return [float(np.nansum(self.reward[episode.rows])) for episode in self.complete]
+
+
+def series(events: Iterable[Mapping[str, Any]]) -> Series:
+    """Return the events of a run as arrays.
+
+    Args:
+        events: what `stempilot.recorder.read_events` yields.
+
+    Raises:
+        RunDirError: an event lacks one of the entries that every event has.
+    """
+    rows = [_row(number, event) for number, event in enumerate(events, start=1)]
+    columns = np.array([row.numbers for row in rows], dtype=np.float64).reshape(len(rows), 12)
+    return Series(
+        number=columns[:, 0].astype(np.int64),
+        k=columns[:, 1].astype(np.int64),
+        t=columns[:, 2].astype(np.int64),
+        reward=columns[:, 3],
+        position_px=columns[:, 4:6],
+        goal_px=columns[:, 6:8],
+        distance_px=columns[:, 8],
+        true_px=columns[:, 9:11],
+        pixel_rad=columns[:, 11],
+        actions=tuple(row.action for row in rows),
+        episodes=_episodes(rows),
+    )
+
+
+@frozen
+class _Row:
+    starts: bool
+    outcome: str
+    truncated: bool
+    action: Any
+    numbers: tuple[float, ...]
+
+
+def _row(line: int, event: Mapping[str, Any]) -> _Row:
+    counters = []
+    for name in ("e", "k", "t"):
+        value = event.get(name)
+        if not isinstance(value, int) or not 0 <= value < 2**53:
+            msg = f"event {line} is damaged: {name} = {value!r} is not a count"
+            raise RunDirError(msg)
+        counters.append(float(value))
+    starts, outcome = event["k"] == 0, event.get("outcome")
+    reward = math.nan if starts else as_number(event.get("reward"))
+    if not isinstance(outcome, str) or (math.isnan(reward) and not starts):
+        msg = f"event {line} is damaged: it lacks an outcome or a reward"
+        raise RunDirError(msg)
+    summary, truth = _mapping(event.get("summary")), _mapping(event.get("truth"))
+    x_px, y_px = as_number(summary.get("x_px")), as_number(summary.get("y_px"))
+    numbers = (
+        *counters,
+        reward,
+        x_px,
+        y_px,
+        x_px - as_number(summary.get("dx_px")),
+        y_px - as_number(summary.get("dy_px")),
+        as_number(summary.get("distance_px")),
+        *_components(truth.get("position_px"), 2),
+        *_components(truth.get("pixel_rad"), 1),
+    )
+    action = None if starts else event.get("action")
+    return _Row(starts, outcome, bool(event.get("truncated")), action, numbers)
+
+
+def _episodes(rows: Sequence[_Row]) -> tuple[Episode, ...]:
+    starts = [index for index, row in enumerate(rows) if row.starts or index == 0]
+    return tuple(
+        Episode(
+            first=first,
+            stop=stop,
+            outcome=rows[stop - 1].outcome,
+            truncated=rows[stop - 1].truncated,
+        )
+        for first, stop in zip(starts, [*starts[1:], len(rows)], strict=True)
+    )
+
+
+def as_number(value: object) -> float:
+    """Return a finite number as it is, and NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    # Beyond this neither an integer nor a plot's axis can be trusted to stay finite.
+    return float(value) if abs(value) < 1e30 else math.nan  # noqa: PLR2004
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _components(value: object, size: int) -> tuple[float, ...]:
+    if isinstance(value, list) and len(value) == size:
+        return tuple(map(as_number, value))
+    return (math.nan,) * size

@@ -1,0 +1,164 @@
+"""The contract of an operation: pure functions over measurements.
+
+A task never sees a backend. The framework (`stempilot.env.TaskEnv`) takes snapshots, writes what
+the task plans, and keeps the state that the task returns.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+from stempilot.model import Needs, Outcome, Reading, SetPoint, Snapshot, as_reading
+
+M = TypeVar("M")
+S = TypeVar("S")
+FloatArray = npt.NDArray[np.float64]
+
+
+@frozen(kw_only=True)
+class TaskHints:
+    """What an agent may know of a centring task beside its spaces.
+
+    The residual is a part of the observation that is to be driven to zero. All numbers are in
+    the units of those observation entries, so that an agent needs no knowledge of the task.
+
+    Attributes:
+        residual: indices of the observation entries that form the residual.
+        unit: what those entries are measured in, to show to people.
+        tolerance: the episode succeeds when the residual's length is at most this.
+        edge_lower: residual at which the feature is lost on the low side, per entry.
+        edge_upper: residual at which the feature is lost on the high side, per entry.
+        resolution: rounding of the residual; 0 where it is not rounded.
+        full_action: displacement that an action of length 1 along one axis is nominally expected
+            to cause; ``None`` when nobody can say.
+    """
+
+    residual: tuple[int, ...]
+    unit: str
+    tolerance: float
+    edge_lower: Reading = field(converter=as_reading)
+    edge_upper: Reading = field(converter=as_reading)
+    resolution: float = 0.0
+    full_action: float | None = None
+
+
+class Task(ABC, Generic[M, S]):
+    """An operation of the instrument, as pure functions: same inputs, same outputs.
+
+    ``M`` is a measurement, a few numbers out of a snapshot. ``S`` is the state of an episode.
+    Neither may hold pixels.
+    """
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """What the task requires of a backend."""
+
+    @property
+    @abstractmethod
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """Space of what `observe` returns."""
+
+    @property
+    @abstractmethod
+    def action_space(self) -> gymnasium.Space[Any]:
+        """Space of what `plan` takes."""
+
+    @property
+    def hints(self) -> TaskHints | None:
+        """What an agent may know beside the spaces; ``None`` unless the task centres something."""
+        return None
+
+    @abstractmethod
+    def measure(self, snapshot: Snapshot) -> M:
+        """Reduce a snapshot to a few numbers. The ONLY function that sees pixels.
+
+        Called once per timestep and once per reset.
+
+        Raises:
+            FrameError: the frame cannot be used at all (wrong shape, clipping hides the edge).
+        """
+
+    def sees(self, measured: M) -> bool:
+        """Return whether the measurement shows what the task works on.
+
+        The frame guard uses it: a dark frame at the start is the task's failure, a dead frame
+        after something was seen stops the run.
+        """
+        del measured
+        return True
+
+    @abstractmethod
+    def scramble(
+        self, home: Mapping[str, Reading], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        """Return set points around HOME from which an episode can start.
+
+        Called at resets of training and evaluation only, never by a plain run.
+        """
+
+    def is_start(self, state: S) -> bool:
+        """Return whether training or evaluation may start an episode from this state.
+
+        A start that is refused is put back and drawn again.
+        """
+        return self.outcome(state) is Outcome.RUNNING
+
+    @abstractmethod
+    def initial(self, measured: M) -> S:
+        """Return the state at the start of an episode."""
+
+    @abstractmethod
+    def plan(self, state: S, action: Any) -> tuple[SetPoint, ...]:
+        """Return the absolute set points that the action asks for."""
+
+    @abstractmethod
+    def advance(self, state: S, action: Any, measured: M) -> S:
+        """Return the state after the action was carried out and measured."""
+
+    @abstractmethod
+    def observe(self, state: S) -> npt.NDArray[Any]:
+        """Return the observation, inside the observation space."""
+
+    @abstractmethod
+    def outcome(self, state: S) -> Outcome:
+        """Return RUNNING, SUCCESS or FAILURE."""
+
+    @abstractmethod
+    def reward(self, before: S, action: Any, after: S, outcome: Outcome) -> float:
+        """Return the reward of one timestep, finite.
+
+        ``outcome`` is what `outcome` said of ``after``, or BLOCKED, in which case ``after`` is
+        ``before``.
+        """
+
+    @abstractmethod
+    def summary(self, state: S) -> dict[str, float]:
+        """Return the numbers of a state worth recording, by name with unit."""
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A task whose goal and measurement can be drawn on a frame."""
+
+    def marks(self, state: Any) -> Mapping[str, tuple[float, float]]:
+        """Return ``goal`` and ``found`` as (x, y) in pixels of the frame, origin top left."""
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A task for which the best possible action is known when the truth is."""
+
+    def oracle_action(self, state: Any, truth: Mapping[str, Reading]) -> Any:
+        """Return the action of a controller that knows the full response, lag and backlash.
+
+        Called only by evaluation, on a twin.
+        """
+
+    def true_error(self, state: Any, truth: Mapping[str, Reading]) -> Mapping[str, float]:
+        """Return the true error: ``error_px``, and ``error_mrad`` where it is calibrated."""

@@ -1,0 +1,227 @@
+"""Runs the contract suites without any test framework; behind ``stempilot check NAME``."""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from attrs import frozen
+
+from stempilot.agent import Agent, Brief
+from stempilot.backend import Backend, Opening
+from stempilot.compose import DEFAULT_BACKEND, Part, part
+from stempilot.errors import ConfigError, IncompatibleError
+from stempilot.negotiate import negotiate
+from stempilot.registry import Kind, Registry
+from stempilot.task import Task
+from stempilot.testing.agents import AgentContract
+from stempilot.testing.backends import BackendContract
+from stempilot.testing.contract import Contract, ContractError
+from stempilot.testing.readonly import ReadOnlyBackendContract
+from stempilot.testing.tasks import TaskContract
+from stempilot.testing.toys import ToyBackend, ToyCentring
+
+_OPENING = Opening(purpose="train")
+
+MakeBackend = Callable[[], Backend]
+MakeTask = Callable[[], Task[Any, Any]]
+
+
+@frozen(kw_only=True)
+class CheckResult:
+    """What one check has found.
+
+    Attributes:
+        check: name of the check, for example ``frames_match_their_source``.
+        passed: whether the plug-in does what the contract says, or is not concerned.
+        message: what the contract says and what was found; empty when all is well.
+        applies: whether the check concerns the plug-in; if not, the message says why.
+    """
+
+    check: str
+    passed: bool
+    message: str = ""
+    applies: bool = True
+
+
+def run_contract(contract: type[Contract]) -> list[CheckResult]:
+    """Return what each check of a suite finds, each on a new object of the suite's class.
+
+    Args:
+        contract: a suite that can be made without arguments.
+    """
+    return [run_check(contract, name) for name in contract.checks()]
+
+
+def run_check(contract: type[Contract], name: str) -> CheckResult:
+    """Return what one check of a suite finds.
+
+    Args:
+        contract: a suite that can be made without arguments.
+        name: one of ``contract.checks()``.
+    """
+    check = name.removeprefix("test_")
+    method = getattr(contract, name)
+    try:
+        method(contract())
+    except SkipTest as reason:
+        return CheckResult(check=check, passed=True, applies=False, message=str(reason))
+    except ContractError as error:
+        return CheckResult(check=check, passed=False, message=str(error))
+    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
+        return CheckResult(check=check, passed=False, message=_told(method, error))
+    return CheckResult(check=check, passed=True)
+
+
+def _told(method: Callable[..., None], error: Exception) -> str:
+    """Return what a check is about and where the plug-in raised what it must not."""
+    sentence = (inspect.getdoc(method) or method.__name__).partition("\n")[0].rstrip(".")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}, in {last.name}"
+    return f"the contract says: {sentence}; found: {type(error).__name__}: {error} ({place})"
+
+
+def check_plugin(
+    registry: Registry, kind: Kind, name: str, settings: Mapping[str, Any] | None = None
+) -> list[CheckResult]:
+    """Return what the contract's checks find on an installed plug-in.
+
+    A simulator is moved; of a backend that moves a real instrument only the checks are run that
+    read. A task is checked on a simulator that it fits, an agent on a toy, or where it refuses
+    those, on an installed task.
+
+    Args:
+        registry: what is installed.
+        kind: backend, task or agent.
+        name: the plug-in's name.
+        settings: options of the plug-in, as in its section of the configuration.
+
+    Raises:
+        PluginError: the name is unknown or the plug-in broken.
+        ConfigError: an option is unknown, out of range or missing.
+        IncompatibleError: nothing is installed that a task or an agent could be checked with.
+    """
+    checked = part(registry, kind, name, settings or {})
+    if kind == "backend":
+        return run_contract(_backend_suite(checked))
+    if kind == "task":
+        return run_contract(_task_suite(registry, checked))
+    return run_contract(_agent_suite(registry, checked))
+
+
+def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
+    class Reading(ReadOnlyBackendContract):
+        def make(self) -> Backend:
+            return _load_backend(checked)
+
+    class Moving(BackendContract):
+        def make(self) -> Backend:
+            return _load_backend(checked)
+
+    return Moving if _load_backend(checked).capabilities().simulated else Reading
+
+
+def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:
+    make_backend = _fitting_backend(registry, _load_task(checked), checked.name)
+
+    class Bound(TaskContract):
+        def make(self) -> Task[Any, Any]:
+            return _load_task(checked)
+
+        def make_backend(self) -> Backend:
+            return make_backend()
+
+    return Bound
+
+
+def _agent_suite(registry: Registry, checked: Part) -> type[AgentContract]:
+    make_task, make_backend = _fitting_operation(registry, checked)
+
+    class Bound(AgentContract):
+        def make(self, brief: Brief) -> Agent:
+            return _load_agent(checked, brief)
+
+        def make_task(self) -> Task[Any, Any]:
+            return make_task()
+
+        def make_backend(self) -> Backend:
+            return make_backend()
+
+    return Bound
+
+
+def _load_backend(loaded: Part) -> Backend:
+    made: Backend = loaded.plugin.load(loaded.config, _OPENING)
+    return made
+
+
+def _load_task(loaded: Part) -> Task[Any, Any]:
+    made: Task[Any, Any] = loaded.plugin.load(loaded.config)
+    return made
+
+
+def _load_agent(loaded: Part, brief: Brief) -> Agent:
+    made: Agent = loaded.plugin.load(loaded.config, brief)
+    return made
+
+
+def _simulators(registry: Registry) -> Iterator[tuple[str, MakeBackend]]:
+    """Yield the installed simulators that need no options, the default one first, then the toy."""
+    names = sorted(registry.names("backend"), key=lambda name: (name != DEFAULT_BACKEND, name))
+    for name in names:
+        try:
+            loaded = part(registry, "backend", name, {})
+            simulated = _load_backend(loaded).capabilities().simulated
+        except (ConfigError, ImportError):
+            continue
+        if simulated:
+            yield name, lambda loaded=loaded: _load_backend(loaded)  # type: ignore[misc]
+    yield "the toy", ToyBackend
+
+
+def _fitting_backend(registry: Registry, task: Task[Any, Any], name: str) -> MakeBackend:
+    problems: list[str] = []
+    for backend, make in _simulators(registry):
+        try:
+            negotiate(task.needs, make().capabilities(), task=name, backend=backend)
+        except IncompatibleError as error:
+            problems += error.problems
+        else:
+            return make
+    raise IncompatibleError(problems)
+
+
+def _fitting_operation(registry: Registry, checked: Part) -> tuple[MakeTask, MakeBackend]:
+    """Return a task that the agent accepts, and a backend for it."""
+    problems: list[str] = []
+    for name, make in _tasks(registry):
+        task = make()
+        brief = Brief(
+            observation_space=task.observation_space,
+            action_space=task.action_space,
+            hints=task.hints,
+            seed=0,
+        )
+        try:
+            _load_agent(checked, brief)
+            backend = ToyBackend if name == "" else _fitting_backend(registry, task, name)
+        except IncompatibleError as error:
+            problems += error.problems
+        else:
+            return make, backend
+    raise IncompatibleError(problems)
+
+
+def _tasks(registry: Registry) -> Iterator[tuple[str, MakeTask]]:
+    """Yield the toy task with both kinds of actions, then the installed ones without options."""
+    yield "", ToyCentring
+    yield "", lambda: ToyCentring("discrete")
+    for name in registry.names("task"):
+        try:
+            loaded = part(registry, "task", name, {})
+            _load_task(loaded)
+        except (ConfigError, ImportError):
+            continue
+        yield name, lambda loaded=loaded: _load_task(loaded)  # type: ignore[misc]

@@ -1,0 +1,83 @@
+"""Episodes of a task on a backend, played in the framework itself."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from attrs import field, frozen
+
+from stempilot.backend import Backend, Reseedable
+from stempilot.env import TaskEnv
+from stempilot.model import read_only
+from stempilot.task import Scored, Task
+from stempilot.testing.environment import opened_env
+from stempilot.testing.fingerprint import fingerprint
+
+_EPISODES = 3
+_MAX_STEPS = 10
+
+
+@frozen(kw_only=True, eq=False)
+class Played:
+    """One timestep.
+
+    Attributes:
+        state: the task's state after it.
+        action: what was asked for.
+        digest: differs when observation, reward, verdict or state differ.
+        repeatable: the backend can be reseeded, so that the same seed must give the same again.
+        true_error: as the task tells it from the truth; empty where it cannot.
+    """
+
+    state: Any
+    action: Any
+    digest: str
+    repeatable: bool
+    true_error: Mapping[str, float] = field(converter=read_only, factory=dict)
+
+
+def play(task: Task[Any, Any], backend: Backend) -> list[Played]:
+    """Return the timesteps of a few short episodes of random actions, always the same ones."""
+    space = deepcopy(task.action_space)
+    space.seed(0)
+    with opened_env(task, backend, seed=3, max_steps=_MAX_STEPS) as env:
+        return _episodes(env, space.sample, repeatable=isinstance(backend, Reseedable))
+
+
+def play_oracle(task: Task[Any, Any], backend: Backend) -> list[Played]:
+    """Return the timesteps of a few episodes of the best actions; none where nobody knows them."""
+    if not isinstance(task, Scored):
+        return []
+    with opened_env(task, backend, seed=3, max_steps=_MAX_STEPS) as env:
+        env.reset()
+        if env.last.truth is None:
+            return []
+
+        def best() -> Any:
+            return task.oracle_action(env.last.state, env.last.truth or {})
+
+        return _episodes(env, best, repeatable=isinstance(backend, Reseedable))
+
+
+def _episodes(env: TaskEnv, choose: Callable[[], Any], *, repeatable: bool) -> list[Played]:
+    task = env.task
+    found = []
+    for _ in range(_EPISODES):
+        env.reset()
+        while not env.last.ended:
+            action = choose()
+            answer = env.step(action)
+            last = env.last
+            error: Mapping[str, float] = {}
+            if isinstance(task, Scored) and last.truth is not None:
+                error = task.true_error(last.state, last.truth)
+            found.append(
+                Played(
+                    state=last.state,
+                    action=action,
+                    digest=fingerprint(action, *answer[:4], last.state),
+                    repeatable=repeatable,
+                    true_error=error,
+                )
+            )
+    return found

@@ -1,0 +1,49 @@
+"""Whether functions are pure: same inputs, same outputs, and nothing is changed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from stempilot.model import Outcome
+from stempilot.task import Drawable, Task
+from stempilot.testing.contract import expect
+from stempilot.testing.fingerprint import fingerprint
+
+Call = tuple[str, Callable[..., Any], tuple[Any, ...]]
+"""Name, function and arguments."""
+
+
+def calls_of(
+    task: Task[Any, Any], before: Any, action: Any, measured: Any, after: Any
+) -> Iterator[Call]:
+    """Yield a call of every function of a task on one of its transitions."""
+    outcome = task.outcome(after)
+    yield "sees", task.sees, (measured,)
+    yield "initial", task.initial, (measured,)
+    yield "is_start", task.is_start, (before,)
+    yield "plan", task.plan, (before, action)
+    yield "advance", task.advance, (before, action, measured)
+    yield "observe", task.observe, (after,)
+    yield "outcome", task.outcome, (after,)
+    yield "reward", task.reward, (before, action, after, outcome)
+    yield "reward", task.reward, (before, action, before, Outcome.BLOCKED)
+    yield "summary", task.summary, (after,)
+    if isinstance(task, Drawable):
+        yield "marks", task.marks, (after,)
+
+
+def expect_pure(calls: Iterable[Call]) -> None:
+    """Make all calls, then again in the opposite order, and compare what comes back.
+
+    Raises:
+        ContractError: a result differs, or arguments were changed.
+    """
+    made = list(calls)
+    first = []
+    for name, function, arguments in made:
+        given = fingerprint(arguments)
+        first.append(fingerprint(function(*arguments)))
+        kept = fingerprint(arguments) == given
+        expect(kept, f"{name}() leaves its inputs as they were", "changed ones")
+    for (name, function, arguments), before in zip(reversed(made), reversed(first), strict=True):
+        same = fingerprint(function(*arguments)) == before
+        expect(same, f"{name}() of the same inputs is the same", "another result later")

@@ -1,0 +1,80 @@
+"""Snapshots for the checks of a task: starts, and places around them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.random import SeedSequence
+
+from stempilot.backend import Backend, Reseedable
+from stempilot.envelope import GuardedBackend
+from stempilot.model import KnobNeed, KnobSpec, Reading, SetPoint, Snapshot
+from stempilot.negotiate import negotiate
+from stempilot.savepoint import savepoint
+from stempilot.task import Task
+
+_SPREAD = 4
+"""How far around home snapshots are taken, in largest steps."""
+
+
+def draw_snapshots(
+    task: Task[Any, Any], backend: Backend, rng: np.random.Generator, count: int
+) -> list[Snapshot]:
+    """Return what a task would see, every third time at a start of an episode.
+
+    Opens the backend, moves the knobs that the task needs to places within four of its largest
+    steps around where they stand, and puts them back.
+
+    Raises:
+        IncompatibleError: the backend does not offer what the task needs.
+        BackendError: the instrument failed.
+    """
+    negotiate(task.needs, backend.capabilities(), task=type(task).__name__, backend="the backend")
+    found = []
+    with backend:
+        guard = GuardedBackend(backend, _limits(task, backend))
+        with savepoint(guard, keep=False) as home:
+            for number in range(count):
+                if number % 3 == 0 and isinstance(backend, Reseedable):
+                    guard.ramp([SetPoint(knob, value) for knob, value in home.items()])
+                    backend.reseed(SeedSequence(int(rng.integers(2**32))), timestep=number)
+                elif number % 3 == 0:
+                    guard.ramp(task.scramble(home, rng))
+                else:
+                    guard.ramp(_anywhere(task, guard.limits, home, rng))
+                found.append(take_snapshot(task, backend))
+    return found
+
+
+def take_snapshot(task: Task[Any, Any], backend: Backend) -> Snapshot:
+    """Return what the framework would show the task now."""
+    needs, offers = task.needs, backend.capabilities()
+    knobs = [*needs.knobs, *(knob for knob in needs.reads if knob in offers.knobs)]
+    return Snapshot(
+        frames={source: backend.acquire(source) for source in needs.sources},
+        knobs={knob: backend.read(knob) for knob in knobs},
+        states={name: backend.state(name) for name in needs.states},
+    )
+
+
+def _limits(task: Task[Any, Any], backend: Backend) -> dict[str, KnobSpec]:
+    return {knob: backend.capabilities().knobs[knob] for knob in task.needs.knobs}
+
+
+def _anywhere(
+    task: Task[Any, Any],
+    limits: dict[str, KnobSpec],
+    home: dict[str, Reading],
+    rng: np.random.Generator,
+) -> list[SetPoint]:
+    return [
+        SetPoint(knob, _around(home[knob], need, limits[knob], rng))
+        for knob, need in task.needs.knobs.items()
+    ]
+
+
+def _around(centre: Reading, need: KnobNeed, spec: KnobSpec, rng: np.random.Generator) -> Reading:
+    reach = _SPREAD * np.array(need.largest_step)
+    low = np.maximum(spec.lower, np.array(centre) - reach)
+    high = np.minimum(spec.upper, np.array(centre) + reach)
+    target = rng.uniform(low, high)
+    return tuple(np.round(target) if spec.unit == "index" else target)

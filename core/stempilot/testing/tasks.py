@@ -1,0 +1,353 @@
+"""What every task must do. Subclass `TaskContract`; say how yours is made and what it fits."""
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+
+from stempilot.backend import Backend
+from stempilot.errors import FrameError
+from stempilot.model import Outcome, Reading, SetPoint, Snapshot
+from stempilot.task import Drawable, Task
+from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
+from stempilot.testing.fingerprint import entries, fingerprint
+from stempilot.testing.needs import knob_problems, name_problems
+from stempilot.testing.played import Played, play, play_oracle
+from stempilot.testing.purity import calls_of, expect_pure
+from stempilot.testing.snapshots import draw_snapshots
+
+AnyTask = Task[Any, Any]
+MAX_NUMBERS = 512
+"""How many numbers a measurement or a state may hold: a few hundred, never an image."""
+
+Transition = tuple[Any, Any, Any, Any]
+"""State before, action, what was measured, state after."""
+
+
+def some_actions(space: Space[Any], count: int = 8) -> list[Any]:
+    """Return random actions and the extreme ones, without using up the space's own randomness."""
+    drawn = deepcopy(space)
+    drawn.seed(0)
+    actions = [drawn.sample() for _ in range(count)]
+    if isinstance(space, Box):
+        actions += [space.low.copy(), space.high.copy()]
+    if isinstance(space, Discrete):
+        actions += [np.int64(space.start), np.int64(space.start + space.n - 1)]
+    return actions
+
+
+class TaskContract(Contract, ABC):
+    """All that a task must do, on snapshots of a backend that it fits.
+
+    Attributes:
+        snapshot_count: how many snapshots are looked at in each check.
+    """
+
+    snapshot_count = 12
+
+    @abstractmethod
+    def make(self) -> AnyTask:
+        """Return the task to check."""
+
+    @abstractmethod
+    def make_backend(self) -> Backend:
+        """Return a backend that the task fits, not opened; it is moved.
+
+        Without one, raise `unittest.SkipTest` here and override `snapshots`.
+        """
+
+    def snapshots(self, rng: np.random.Generator) -> Sequence[Snapshot]:
+        """Return snapshots of different moments, by default drawn from `make_backend`."""
+        return draw_snapshots(self.make(), self.make_backend(), rng, self.snapshot_count)
+
+    def _transitions(self, task: AnyTask) -> list[Transition]:
+        measured = self._measured(task)
+        found: list[Transition] = []
+        state = task.initial(measured[0])
+        for later in measured[1:]:
+            found += [
+                (state, action, later, task.advance(state, action, later))
+                for action in some_actions(task.action_space)
+            ]
+            last = found[-1][-1]
+            state = last if task.outcome(last) is Outcome.RUNNING else task.initial(later)
+        return found
+
+    def _measured(self, task: AnyTask) -> list[Any]:
+        measured = []
+        for snapshot in self.snapshots(np.random.default_rng(0)):
+            try:
+                measured.append(task.measure(snapshot))
+            except FrameError as error:
+                reason = error
+        sentence = "most frames of a fitting backend can be measured"
+        expect(len(measured) >= 2, sentence, "" if len(measured) >= 2 else repr(reason))
+        return measured
+
+    def _states(self, task: AnyTask) -> list[Any]:
+        starts = [task.initial(measured) for measured in self._measured(task)]
+        return starts + [after for _, _, _, after in self._transitions(task)]
+
+    def test_needs_can_be_understood(self) -> None:
+        """Units are shared, sizes agree, largest steps are finite and above 0."""
+        problems = list(knob_problems(self.make().needs))
+        expect(not problems, "needs use shared units and finite steps", "; ".join(problems))
+
+    def test_names_are_shared_or_documented(self) -> None:
+        """Knobs, sources and states have names from the vocabulary, or the docstring names them."""
+        task = self.make()
+        problems = list(name_problems(task.needs, type(task)))
+        expect(not problems, "names are shared or documented", "; ".join(problems))
+
+    def test_what_it_declares_never_changes(self) -> None:
+        """Needs, spaces and hints are the same whenever they are asked for."""
+        task = self.make()
+        for name in ("needs", "observation_space", "action_space", "hints"):
+            first = getattr(task, name)
+            self._transitions(task)
+            later = getattr(task, name)
+            expect(first == later, f"{name} is always the same", f"{first}, later {later}")
+
+    def test_measuring_is_pure(self) -> None:
+        """The same snapshot gives the same measurement, in whatever order, and stays as it was."""
+        task = self.make()
+        snapshots = self.snapshots(np.random.default_rng(0))
+        expect_pure(("measure", task.measure, (snapshot,)) for snapshot in snapshots)
+
+    def test_functions_are_pure(self) -> None:
+        """The same inputs give the same outputs, to the last bit, and stay as they were."""
+        task = self.make()
+        expect_pure(
+            call for moment in self._transitions(task)[::3] for call in calls_of(task, *moment)
+        )
+
+    def test_measurements_hold_no_pixels(self) -> None:
+        """A measurement is a few numbers and keeps no frame alive."""
+        for measured in self._measured(self.make()):
+            _expect_few("a measurement", measured)
+
+    def test_states_hold_no_pixels(self) -> None:
+        """A state is a few numbers and keeps no frame alive."""
+        for state in self._states(self.make()):
+            _expect_few("a state", state)
+
+    def test_observations_are_inside_their_space(self) -> None:
+        """Every observation has the space's shape and pixel type and lies within its bounds."""
+        task = self.make()
+        space = task.observation_space
+        for state in self._states(task):
+            observation = task.observe(state)
+            found = (getattr(observation, "shape", None), getattr(observation, "dtype", None))
+            promised = (space.shape, space.dtype)
+            expect(found == promised, f"observations have shape and type {promised}", found)
+            expect(space.contains(observation), f"observations are in {space}", observation)
+
+    def test_observations_are_nobody_elses(self) -> None:
+        """Changing an observation changes neither the state nor the next observation."""
+        task = self.make()
+        for state in self._states(task)[:3]:
+            first = task.observe(state)
+            if first.flags.writeable:
+                kept = first.copy()
+                first[...] = 0
+                second = task.observe(state)
+                same = fingerprint(second) == fingerprint(kept)
+                expect(same, "an observation is a new array", f"{second} after changing {kept}")
+
+    def test_plans_are_absolute_and_small(self) -> None:
+        """A plan's set points lie within one largest step of where the knobs stand."""
+        task = self.make()
+        for snapshot in self.snapshots(np.random.default_rng(0)):
+            state = task.initial(task.measure(snapshot))
+            for action in some_actions(task.action_space):
+                _check_plan(task, task.plan(state, action), snapshot.knobs)
+
+    def test_outcomes_are_verdicts(self) -> None:
+        """An outcome is RUNNING, SUCCESS or FAILURE; BLOCKED is the framework's word."""
+        task = self.make()
+        verdicts = {Outcome.RUNNING, Outcome.SUCCESS, Outcome.FAILURE}
+        for state in self._states(task):
+            outcome = task.outcome(state)
+            expect(outcome in verdicts, "outcome() is RUNNING, SUCCESS or FAILURE", outcome)
+
+    def test_questions_are_answered_by_bools(self) -> None:
+        """Whether something is seen and whether an episode may start here are bools."""
+        task = self.make()
+        for measured in self._measured(task):
+            seen, start = task.sees(measured), task.is_start(task.initial(measured))
+            expect(isinstance(seen, bool), "sees() is a bool", repr(seen))
+            expect(isinstance(start, bool), "is_start() is a bool", repr(start))
+
+    def test_rewards_are_finite(self) -> None:
+        """Every reward is a finite float."""
+        task = self.make()
+        for before, action, _, after in self._transitions(task):
+            _expect_number("a reward", task.reward(before, action, after, task.outcome(after)))
+
+    def test_refused_plans_are_priced(self) -> None:
+        """A plan that the envelope refuses has a finite reward too."""
+        task = self.make()
+        for before, action, _, _ in self._transitions(task):
+            price = task.reward(before, action, before, Outcome.BLOCKED)
+            _expect_number("the reward of a refused plan", price)
+
+    def test_summaries_are_finite(self) -> None:
+        """A summary is a dictionary of finite floats by name."""
+        task = self.make()
+        for state in self._states(task):
+            summary = task.summary(state)
+            expect(isinstance(summary, dict), "summary() is a dict", type(summary))
+            for name, value in summary.items():
+                expect(isinstance(name, str), "summaries are named by text", repr(name))
+                _expect_number(f"{name} in the summary", value)
+
+    def test_scramble_comes_from_the_generator(self) -> None:
+        """The same generator gives the same start, another one another; home stays as it was."""
+        task = self.make()
+        home = {knob: (0.0,) * need.size for knob, need in task.needs.knobs.items()}
+        points = [task.scramble(home, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+        first, again, other = (fingerprint(tuple(point)) for point in points)
+        expect(first == again, "scramble() draws from the generator alone", points[:2])
+        expect(first != other, "scramble() draws from the generator", points[0])
+        for point in points[0]:
+            expect(isinstance(point, SetPoint), "scramble() returns SetPoints", repr(point))
+            expect(point.knob in home, "scramble() moves the knobs that it needs", point.knob)
+            expect(all(map(math.isfinite, point.value)), "set points are finite", point)
+        untouched = all(value == (0.0,) * len(value) for value in home.values())
+        expect(untouched, "scramble() does not change home", home)
+
+    def test_scramble_is_around_home(self) -> None:
+        """Starts are drawn around home, wherever that is."""
+        task = self.make()
+        for knob, need in task.needs.knobs.items():
+            homes = [(0.0,) * need.size, tuple(100 * step for step in need.largest_step)]
+            plans = []
+            for home in homes:
+                standing = {k: (0.0,) * n.size for k, n in task.needs.knobs.items()} | {knob: home}
+                plan = task.scramble(standing, np.random.default_rng(1))
+                plans.append([point.value for point in plan if point.knob == knob])
+            found = f"{knob} at {plans[0]} for both"
+            expect(not plans[0] or plans[0] != plans[1], "scramble() starts from home", found)
+
+    def test_hints_fit_the_observation(self) -> None:
+        """The residual's entries exist, and tolerance and edges are numbers of their size."""
+        task = self.make()
+        hints, space = task.hints, task.observation_space
+        if hints is None:
+            raise does_not_apply("it gives no hints")
+        shape, count = space.shape, len(hints.residual)
+        expect(shape is not None and len(shape) == 1, "hints are for vectors", shape)
+        inside = all(0 <= entry < shape[0] for entry in hints.residual) if shape else False
+        expect(count > 0 and inside, f"residual are entries of {shape}", hints.residual)
+        expect(bool(hints.unit), "the residual's unit has a name", repr(hints.unit))
+        expect(0 <= hints.tolerance < math.inf, "the tolerance is at least 0", hints.tolerance)
+        expect(hints.resolution >= 0, "the resolution is at least 0", hints.resolution)
+        full = hints.full_action
+        expect(full is None or 0 < full < math.inf, "full_action is above 0", full)
+        edges = (hints.edge_lower, hints.edge_upper)
+        sizes = {len(edge) for edge in edges}
+        expect(sizes == {count}, f"each edge has {count} components", edges)
+        ordered = all(low < high for low, high in zip(*edges, strict=True))
+        expect(ordered, "edge_lower is below edge_upper", edges)
+
+    def test_hints_agree_with_the_outcome(self) -> None:
+        """An episode succeeds when, and only when, the residual is within the tolerance."""
+        task = self.make()
+        hints = task.hints
+        if hints is None:
+            raise does_not_apply("it gives no hints")
+        states = self._states(task) + [step.state for step in self._played(task, oracle=True)]
+        for state in states:
+            residual = task.observe(state)[list(hints.residual)].astype(float)
+            length, outcome = float(np.linalg.norm(residual)), task.outcome(state)
+            found = f"{outcome} at a residual of {length:g} with a tolerance of {hints.tolerance:g}"
+            # Observations may be rounded to float32.
+            within = length <= hints.tolerance * (1 + 1e-5)
+            outside = length > hints.tolerance * (1 - 1e-5)
+            expect(within or outcome is not Outcome.SUCCESS, "no success beyond tolerance", found)
+            expect(outside or outcome is not Outcome.RUNNING, "success within tolerance", found)
+
+    def test_marks_are_points_of_the_frame(self) -> None:
+        """Marks are (x, y) by name, and the goal is one of them."""
+        task = self.make()
+        if not isinstance(task, Drawable):
+            raise does_not_apply("it draws no marks")
+        for state in self._states(task):
+            marks = task.marks(state)
+            expect("goal" in marks, "the goal is marked", sorted(marks))
+            for name, point in marks.items():
+                pair = is_tuple_of(point, float) and len(point) == 2
+                expect(pair, "a mark is (x, y) in pixels", f"{name} = {point!r}")
+
+    def test_oracle_acts_inside_the_action_space(self) -> None:
+        """Where the truth is known, the best action is one that an agent could have chosen."""
+        task = self.make()
+        steps = self._played(task, oracle=True)
+        if not steps:
+            raise does_not_apply("it knows no best action, or the backend no truth")
+        for step in steps:
+            found = step.action
+            expect(task.action_space.contains(found), f"actions are in {task.action_space}", found)
+            for name, value in step.true_error.items():
+                _expect_number(f"{name} of the true error", value)
+
+    def test_episodes_run_in_the_framework(self) -> None:
+        """Episodes on a fitting backend begin, go on and end without an error."""
+        steps = self._played(self.make())
+        expect(bool(steps), "episodes have timesteps", "none")
+
+    def test_episodes_repeat_with_their_seed(self) -> None:
+        """On a simulator, the same seed and the same actions give the same episode again."""
+        first, second = self._played(self.make()), self._played(self.make())
+        if not all(step.repeatable for step in first):
+            raise does_not_apply("the backend cannot be reseeded")
+        differing = [
+            number
+            for number, (one, other) in enumerate(zip(first, second, strict=False))
+            if one.digest != other.digest
+        ]
+        same = len(first) == len(second) and not differing
+        expect(
+            same,
+            "episodes depend on their seed alone",
+            f"{len(differing)} of {len(first)} timesteps differ",
+        )
+
+    def _played(self, task: AnyTask, *, oracle: bool = False) -> list[Played]:
+        return (play_oracle if oracle else play)(task, self.make_backend())
+
+
+def _check_plan(task: AnyTask, plan: Sequence[SetPoint], standing: Mapping[str, Reading]) -> None:
+    knobs = task.needs.knobs
+    expect(isinstance(plan, tuple), "plan() is a tuple", type(plan))
+    for point in plan:
+        expect(isinstance(point, SetPoint), "a plan is made of SetPoints", repr(point))
+        expect(point.knob in knobs, f"plans move {', '.join(knobs)} alone", point.knob)
+        need, value = knobs[point.knob], point.value
+        expect(len(value) == need.size, f"{point.knob} has {need.size} components", value)
+        expect(all(map(math.isfinite, value)), "set points are finite", point)
+        now = standing[point.knob]
+        near = all(
+            abs(target - here) <= step * (1 + 1e-6)
+            for target, here, step in zip(value, now, need.largest_step, strict=True)
+        )
+        sentence = f"plans are absolute, at most {need.largest_step} {need.unit} from the read-back"
+        expect(near, sentence, f"{point.knob} to {value} from {now}")
+
+
+def _expect_few(what: str, value: object) -> None:
+    counts: Counter[str] = Counter()
+    for path, count in entries(value):
+        counts[path.lstrip(".[").split(".")[0].split("[")[0]] += count
+    found = ", ".join(f"{count} in or behind {name or 'it'}" for name, count in counts.items())
+    few = counts.total() <= MAX_NUMBERS
+    expect(few, f"{what} holds at most {MAX_NUMBERS} numbers and no frame", found)
+
+
+def _expect_number(what: str, value: object) -> None:
+    expect(is_finite(value), f"{what} is a finite number", repr(value))

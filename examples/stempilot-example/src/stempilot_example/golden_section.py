@@ -1,0 +1,123 @@
+"""The agent ``golden-section``: a line search that maximises one entry of the observation."""
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen, validators
+from gymnasium.spaces import Box
+
+from stempilot import Agent, Brief, IncompatibleError, Policy
+
+_GOLDEN = (5**0.5 - 1) / 2
+_ARRIVED = 1e-6
+"""Full actions; float32 actions are not exact."""
+
+
+@frozen(kw_only=True)
+class GoldenSectionConfig:
+    """Options of the line search. Lengths are in full actions.
+
+    Attributes:
+        value_entry: which entry of the observation is to be maximised.
+        first_step: how far the first probe goes.
+        precision: length of the interval at which the maximum counts as found.
+    """
+
+    value_entry: int = field(default=0, validator=validators.ge(0))
+    first_step: float = field(default=0.5, validator=[validators.gt(0), validators.le(1)])
+    precision: float = field(default=0.3, validator=validators.gt(0))
+
+
+class GoldenSection(Agent):
+    """Brackets the maximum, then narrows the bracket by golden sections.
+
+    Args:
+        config: the options.
+        brief: the spaces that it is made for.
+
+    Raises:
+        IncompatibleError: there is more than one action, or no such entry.
+    """
+
+    def __init__(self, config: GoldenSectionConfig, brief: Brief) -> None:
+        actions, observations = brief.action_space, brief.observation_space
+        problems = []
+        if not (isinstance(actions, Box) and actions.shape == (1,)):
+            problems.append(f"golden-section acts with one number, not in {actions}")
+        shape = observations.shape if isinstance(observations, Box) else ()
+        if len(shape) != 1 or config.value_entry >= shape[0]:
+            problems.append(f"{observations} has no entry {config.value_entry} to maximise")
+        if problems:
+            raise IncompatibleError(problems)
+        self._config = config
+
+    def policy(self) -> Policy:
+        """Return a search that has not begun."""
+        return _Searching(self._config)
+
+
+class _Searching:
+    def __init__(self, config: GoldenSectionConfig) -> None:
+        self._config = config
+        self.reset("")
+
+    def reset(self, instrument_id: str) -> None:
+        """Begin anew: where the maximum lies is another matter in each episode."""
+        del instrument_id
+        self._search: Generator[float, float, None] | None = None
+        self._here = self._target = 0.0
+        self._step = self._config.first_step
+
+    def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the way to the next place to try, or the next full action of it."""
+        value = float(observation[self._config.value_entry])
+        if abs(self._target - self._here) <= _ARRIVED:
+            self._target = self._next_place(value)
+        action = np.float32(np.clip(self._target - self._here, -1.0, 1.0))
+        self._here += float(action)
+        return np.array([action], dtype=np.float32)
+
+    def _next_place(self, value: float) -> float:
+        if self._search is not None:
+            try:
+                return self._search.send(value)
+            except StopIteration:
+                # Noise led the search astray; look again, nearer by.
+                self._step = self._config.precision / 2
+        self._search = search(self._here, value, self._step, self._config.precision)
+        return next(self._search)
+
+
+def search(
+    start: float, value: float, step: float, precision: float
+) -> Generator[float, float, None]:
+    """Yield places to try, and be sent the value found at each; ends after going to the best.
+
+    Args:
+        start: where the search begins.
+        value: the value there.
+        step: how far the first probe goes.
+        precision: length of the bracket to stop at.
+    """
+    left, middle, middle_value = start, start + step, (yield start + step)
+    if middle_value < value:
+        left, middle, middle_value = middle, left, value
+    right = middle + (middle - left) / _GOLDEN
+    while (right_value := (yield right)) > middle_value:
+        left, middle, middle_value = middle, right, right_value
+        right = middle + (middle - left) / _GOLDEN
+    while abs(right - left) > precision:
+        in_left = abs(middle - left) > abs(right - middle)
+        far = left if in_left else right
+        probe = middle + (1 - _GOLDEN) * (far - middle)
+        probe_value = yield probe
+        if probe_value > middle_value:
+            left, right = (left, middle) if in_left else (middle, right)
+            middle, middle_value = probe, probe_value
+        elif in_left:
+            left = probe
+        else:
+            right = probe
+    yield middle

@@ -1,0 +1,73 @@
+"""The parts do together what they are for."""
+
+import numpy as np
+import pytest
+from stempilot_example.desktop import Desktop, DesktopConfig
+from stempilot_example.focus import Focus, FocusConfig, sharpness
+from stempilot_example.golden_section import GoldenSection, GoldenSectionConfig, search
+from stempilot_example.optics import blur_sigma_m, blurred, draw_sample
+
+from stempilot import Brief, IncompatibleError, Opening, open_session, run_episode
+
+
+def brief(task: Focus) -> Brief:
+    """Return what an agent for the task is told."""
+    return Brief(
+        observation_space=task.observation_space,
+        action_space=task.action_space,
+        hints=task.hints,
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_finds_the_focus(seed: int) -> None:
+    """A plain run ends in focus, within a depth of field of about 80 nm, and stays there."""
+    backend = Desktop(DesktopConfig(), Opening(seed=seed))
+    task = Focus(FocusConfig())
+    policy = GoldenSection(GoldenSectionConfig(), brief(task)).policy()
+    with open_session(backend, [task], name="desktop", keep=True) as session:
+        episode = run_episode(session.env(task, plain=True), policy)
+        assert episode.success
+        assert episode.steps <= 30
+        (defocus_m,) = session.backend.read("stem_defocus")
+        (focus_m,) = backend.truth()["focus_m"]
+        assert abs(defocus_m - focus_m) < 80e-9
+
+
+def test_sharpness_falls_with_defocus_on_both_sides() -> None:
+    """The value that is maximised has its maximum in focus."""
+    sample = draw_sample(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    values = [
+        sharpness(rng.poisson(200 * blurred(sample, blur_sigma_m(defocus_m))))
+        for defocus_m in (-4e-7, -2e-7, -1e-7, 0.0, 1e-7, 2e-7, 4e-7)
+    ]
+    assert values[:4] == sorted(values[:4])
+    assert values[3:] == sorted(values[3:], reverse=True)
+
+
+def test_a_dark_frame_is_not_sharp() -> None:
+    """Nothing is divided by no electrons."""
+    assert sharpness(np.zeros((8, 8), dtype=np.uint16)) == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("peak", [-3.2, -0.1, 0.0, 0.7, 5.9])
+def test_search_ends_at_the_maximum(peak: float) -> None:
+    """On a smooth function without noise the search ends within its precision."""
+    searching = search(0.0, -(peak**2), 0.5, 0.1)
+    place = next(searching)
+    for _ in range(100):
+        try:
+            place = searching.send(-((place - peak) ** 2))
+        except StopIteration:
+            break
+    assert abs(place - peak) < 0.1
+
+
+def test_refuses_what_it_cannot_search() -> None:
+    """The message names everything that is wrong."""
+    task = Focus(FocusConfig())
+    with pytest.raises(IncompatibleError, match="no entry 7") as caught:
+        GoldenSection(GoldenSectionConfig(value_entry=7), brief(task))
+    assert len(caught.value.problems) == 1

@@ -1,0 +1,1 @@
+"""Built-in tasks; plug-ins like any stranger's."""

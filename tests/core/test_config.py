@@ -1,0 +1,229 @@
+"""Settings become validated values, and what is wrong with them is said."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import attrs
+import pytest
+from attrs import field, frozen, validators
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stempilot import config
+from stempilot.compose import RunConfig
+from stempilot.errors import ConfigError
+from tests.core.fakes import QUICK
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@frozen(kw_only=True)
+class Inner:
+    gain: float = 1.0
+    label: str = "a"
+
+
+@frozen(kw_only=True)
+class Options:
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "plain": {},
+        "paper": {"size": 3, "ratio": 0.25},
+    }
+
+    preset: str = "plain"
+    size: int = field(default=1, validator=validators.ge(0))
+    ratio: float = field(default=0.5, validator=validators.gt(0))
+    on: bool = False
+    label: str = ""
+    mode: Literal["fast", "slow", 3] = "fast"
+    pair: tuple[float, float] = (0.0, 0.0)
+    many: tuple[int, ...] = ()
+    maybe: float | None = None
+    either: int | str = 0
+    inner: Inner = field(factory=Inner)
+    table: dict[str, Inner] = field(factory=dict)
+
+
+def build(**values: Any) -> Options:
+    return config.build(Options, values, section="task")
+
+
+INNERS = st.builds(Inner, gain=FINITE, label=st.text())
+
+
+@QUICK
+@given(
+    st.builds(
+        Options,
+        preset=st.sampled_from(["plain", "paper"]),
+        size=st.integers(min_value=0),
+        ratio=FINITE.filter(lambda x: x > 0),
+        on=st.booleans(),
+        label=st.text(),
+        mode=st.sampled_from(["fast", "slow", 3]),
+        pair=st.tuples(FINITE, FINITE),
+        many=st.lists(st.integers()).map(tuple),
+        maybe=st.none() | FINITE,
+        either=st.integers() | st.text(),
+        inner=INNERS,
+        table=st.dictionaries(st.text(), INNERS),
+    )
+)
+def test_configurations_survive_json(options: Options) -> None:
+    text = json.dumps(config.plain(options), allow_nan=False)
+    assert build(**json.loads(text)) == options
+
+
+@QUICK
+@given(st.builds(RunConfig, max_steps=st.integers(1), checkpoint_every=st.integers(1)))
+def test_the_run_section_survives_json(options: RunConfig) -> None:
+    plain = json.loads(json.dumps(config.plain(options)))
+    assert config.build(RunConfig, plain, section="run") == options
+
+
+def test_a_preset_lies_between_defaults_and_settings() -> None:
+    assert (build().size, build().ratio) == (1, 0.5)
+    assert (build(preset="paper").size, build(preset="paper").ratio) == (3, 0.25)
+    chosen = build(preset="paper", size=7)
+    assert (chosen.size, chosen.ratio, chosen.preset) == (7, 0.25, "paper")
+
+
+def test_a_whole_number_will_do_for_a_float() -> None:
+    assert build(ratio=2).ratio == 2.0
+    assert type(build(ratio=2).ratio) is float
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sise": 1}, "unknown option in section task: task.sise; did you mean task.size?"),
+        ({"zzz": 1}, "unknown option in section task: task.zzz; known: preset, size"),
+        ({"preset": "papr"}, "unknown task.preset: papr; did you mean paper?"),
+        ({"size": 1.0}, "task.size: 1.0 is not a whole number"),
+        ({"size": True}, "task.size: True is not a whole number"),
+        ({"size": "1"}, "task.size: '1' is not a whole number"),
+        ({"size": None}, "task.size: None is not a whole number"),
+        ({"size": -1}, "'size' must be >= 0"),
+        ({"ratio": True}, "task.ratio: True is not a number"),
+        ({"ratio": "x"}, "task.ratio: 'x' is not a number"),
+        ({"ratio": float("nan")}, "task.ratio: nan is not finite"),
+        ({"ratio": float("inf")}, "task.ratio: inf is not finite"),
+        ({"ratio": 10**400}, "task.ratio: "),
+        ({"maybe": 10**400}, "task.maybe: "),
+        ({"on": 1}, "task.on: 1 is not true or false"),
+        ({"label": 3}, "task.label: 3 is not text"),
+        ({"mode": "fats"}, "'fats' is not one of fast, slow, 3; did you mean fast?"),
+        ({"mode": 3.0}, "3.0 is not one of fast, slow, 3"),
+        ({"pair": [1.0]}, "[1.0] has 1 entries, not 2"),
+        ({"pair": "ab"}, "'ab' is not a list"),
+        ({"pair": [1.0, "b"]}, "'b' is not a number"),
+        ({"many": [1, 2.5]}, "2.5 is not a whole number"),
+        ({"maybe": "x"}, "task.maybe: 'x' is not a number"),
+        ({"either": 1.5}, "1.5 is not a whole number and 1.5 is not text"),
+        ({"inner": {"gain": "x"}}, "task.inner.gain: 'x' is not a number"),
+        ({"inner": {"gian": 1.0}}, "task.inner: unknown gian; known: gain, label"),
+        ({"inner": 3}, "task.inner"),
+        ({"table": [1]}, "task.table"),
+        ({"table": {"a": {"gain": None}}}, "None is not a number"),
+    ],
+)
+def test_what_is_wrong_is_said(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(**values)
+    assert said in str(caught.value)
+
+
+def test_all_problems_are_said_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(size="a", ratio="b", inner={"gain": "c"})
+    for said in ("task.size: 'a'", "task.ratio: 'b'", "task.inner.gain: 'c'"):
+        assert said in str(caught.value)
+
+
+def test_missing_values_are_named() -> None:
+    @frozen(kw_only=True)
+    class Needed:
+        path: str
+
+    with pytest.raises(ConfigError, match=r"backend\.path: path is missing"):
+        config.build(Needed, {}, section="backend")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("task.size=3", 3),
+        ("task.ratio = 0.5", 0.5),
+        ("task.on=true", True),
+        ("task.label=paper", "paper"),
+        ("task.label='3'", "3"),
+        ("task.label=", ""),
+        ("task.label=a=b", "a=b"),
+        ("task.pair=[1, 2]", [1, 2]),
+        ("task.maybe=none", None),
+        ("task.maybe=NULL", None),
+    ],
+)
+def test_settings_are_read_as_toml_or_plain_text(text: str, value: Any) -> None:
+    section, key, found = config.parse_setting(text)
+    assert (section, key) == ("task", text.partition(".")[2].partition("=")[0].strip())
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("task.size", "is not section.key=value"),
+        ("size=3", "is not section.key=value"),
+        ("task.=3", "is not section.key=value"),
+        ("=3", "is not section.key=value"),
+        ("tsk.size=3", "unknown section: tsk; did you mean task?"),
+    ],
+)
+def test_settings_that_cannot_be_understood(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse_setting(text)
+    assert said in str(caught.value)
+
+
+def test_settings_override_the_file_and_later_ones_earlier_ones(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[task]\nsize = 1\nratio = 0.1\n[run]\nmax_steps = 9\n")
+    found = config.read_settings(file, ["task.size=2", "task.size=3", "agent.x=1"])
+    assert found == {
+        "task": {"size": 3, "ratio": 0.1},
+        "backend": {},
+        "agent": {"x": 1},
+        "run": {"max_steps": 9},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[tasks]\n", "unknown section: tasks; did you mean task?"),
+        (b"task = 3\n", "task must be a table, [task], not 3"),
+        (b"task = \n", "is not valid TOML"),
+        (b"\xff\xfe", "is not valid TOML"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "run.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        config.read_settings(file, ())
+    assert said in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*no\.toml: No such file"):
+        config.read_settings(tmp_path / "no.toml", ())
+    with pytest.raises(ConfigError, match="cannot read .*: Is a directory"):
+        config.read_settings(tmp_path, ())
+
+
+def test_defaults_are_plain() -> None:
+    assert config.defaults(Inner) == {"gain": 1.0, "label": "a"}
+    assert config.build(Inner, config.defaults(Inner), section="x") == attrs.evolve(Inner())

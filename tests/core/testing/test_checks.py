@@ -1,0 +1,221 @@
+"""Plug-ins are checked by name, each with counterparts that fit it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve, frozen
+from gymnasium.spaces import Box, Discrete
+
+from stempilot.agent import Agent, Brief
+from stempilot.backend import Opening
+from stempilot.errors import ConfigError, IncompatibleError, PluginError
+from stempilot.hookspecs import Plugin
+from stempilot.model import Capabilities, Needs, Reading
+from stempilot.registry import Entry, Kind, Registry
+from stempilot.testing import (
+    AgentContract,
+    BackendContract,
+    ReadOnlyBackendContract,
+    TaskContract,
+    ToyBackend,
+    ToyCentring,
+    ToyLearner,
+    ToyWalker,
+    check_plugin,
+)
+
+
+@frozen(kw_only=True)
+class Options:
+    tolerance: float = 0.1
+
+
+def entry(kind: Kind, name: str, load: Callable[..., Any]) -> Entry:
+    plugin = Plugin(name=name, summary="for this test", config=lambda: Options, load=load)
+    return Entry(kind=kind, name=name, distribution="test", version="1", plugin=plugin)
+
+
+def registry(*entries: Entry) -> Registry:
+    return Registry(entries)
+
+
+def toy(_: Options, opening: Opening) -> ToyBackend:
+    return ToyBackend(serial=opening.instrument_seed)
+
+
+def centring(options: Options) -> ToyCentring:
+    return ToyCentring(tolerance=options.tolerance)
+
+
+class Real(ToyBackend):
+    """Must be read alone."""
+
+    def capabilities(self) -> Capabilities:
+        return evolve(super().capabilities(), simulated=False)
+
+    def write(self, knob: str, value: Reading) -> None:
+        raise AssertionError("written")
+
+
+class Renamed(ToyBackend):
+    """Delivers the toy's frames under another name."""
+
+    def capabilities(self) -> Capabilities:
+        offers = super().capabilities()
+        return evolve(offers, sources={"toy_camera_2": offers.sources["toy_camera"]})
+
+
+class OneKnob(ToyCentring):
+    """Acts in one direction alone, on ``toy_camera``."""
+
+    @property
+    def action_space(self) -> Box:
+        return Box(-1.0, 1.0, (1,))
+
+
+class Elsewhere(ToyCentring):
+    """Needs the source ``other_camera``."""
+
+    @property
+    def needs(self) -> Needs:
+        return evolve(super().needs, sources=("other_camera",))
+
+
+class OnlyBox(ToyWalker):
+    sizes: tuple[int, ...] = (2,)
+
+    def __init__(self, brief: Brief) -> None:
+        super().__init__(brief)
+        if getattr(brief.action_space, "shape", None) != self.sizes:
+            raise IncompatibleError([f"{brief.action_space} is not for me"])
+
+
+class OnlyDiscrete(OnlyBox):
+    def __init__(self, brief: Brief) -> None:
+        ToyWalker.__init__(self, brief)
+        if not isinstance(brief.action_space, Discrete):
+            raise IncompatibleError(["not discrete"])
+
+
+class OnlyOne(OnlyBox):
+    sizes = (1,)
+
+
+def failures(results: list[Any]) -> list[str]:
+    return [f"{result.check}: {result.message}" for result in results if not result.passed]
+
+
+def test_simulator_is_moved() -> None:
+    results = check_plugin(registry(entry("backend", "toy", toy)), "backend", "toy")
+    assert len(results) == len(BackendContract.checks())
+    assert failures(results) == []
+
+
+def test_real_instrument_is_only_read() -> None:
+    real = entry("backend", "real", lambda _options, _opening: Real())
+    results = check_plugin(registry(real), "backend", "real")
+    assert len(results) == len(ReadOnlyBackendContract.checks())
+    assert failures(results) == []
+
+
+def test_task_is_checked_on_the_simulator_that_it_fits_or_on_the_toy() -> None:
+    made: list[str] = []
+
+    def noted(name: str, kind: type[ToyBackend]) -> Entry:
+        def load(_options: Options, _opening: Opening) -> ToyBackend:
+            made.append(name)
+            return kind()
+
+        return entry("backend", name, load)
+
+    entries = [noted("a-real", Real), noted("b-renamed", Renamed), noted("simulator", ToyBackend)]
+    task = entry("task", "centring", centring)
+    assert failures(check_plugin(registry(task, *entries), "task", "centring")) == []
+    assert set(made) == {"simulator"}
+    made.clear()
+    results = check_plugin(registry(task, *entries[:2]), "task", "centring")
+    assert failures(results) == []
+    assert len(results) == len(TaskContract.checks())
+    # Loaded to ask for their capabilities, once, and not used.
+    assert set(made) == {"a-real", "b-renamed"}
+    assert made.count("a-real") == 1
+
+
+def test_task_that_fits_nothing_is_told_why() -> None:
+    task = entry("task", "elsewhere", lambda _: Elsewhere())
+    with pytest.raises(IncompatibleError, match="needs source other_camera; the toy offers"):
+        check_plugin(registry(task), "task", "elsewhere")
+
+
+def test_backend_that_needs_options_is_passed_over() -> None:
+    @frozen(kw_only=True)
+    class Required:
+        folder: str
+
+    plugin = Plugin(name="recorded", summary="", config=lambda: Required, load=toy)
+    recorded = Entry(
+        kind="backend", name="recorded", distribution="test", version="1", plugin=plugin
+    )
+    task = entry("task", "centring", centring)
+    assert failures(check_plugin(registry(recorded, task), "task", "centring")) == []
+
+
+@pytest.mark.parametrize("agent", [ToyWalker, ToyLearner, OnlyBox, OnlyDiscrete])
+def test_agent_is_checked_on_a_toy_that_it_accepts(agent: Callable[[Brief], Agent]) -> None:
+    offered = entry("agent", "mine", lambda _, brief: agent(brief))
+    results = check_plugin(registry(offered), "agent", "mine")
+    assert failures(results) == []
+    assert len(results) == len(AgentContract.checks())
+
+
+def test_agent_that_refuses_the_toys_is_checked_on_an_installed_task() -> None:
+    met: list[Any] = []
+
+    class Watching(OnlyOne):
+        def __init__(self, brief: Brief) -> None:
+            super().__init__(brief)
+            met.append(brief.action_space)
+
+    agent = entry("agent", "mine", lambda _, brief: Watching(brief))
+    task = entry("task", "one", lambda _: OneKnob())
+    assert failures(check_plugin(registry(agent, task), "agent", "mine")) == []
+    assert {space.shape for space in met} == {(1,)}
+
+
+def test_agent_that_accepts_nothing_is_told_why() -> None:
+    agent = entry("agent", "mine", lambda _, brief: OnlyOne(brief))
+    with pytest.raises(IncompatibleError) as caught:
+        check_plugin(registry(agent), "agent", "mine")
+    assert len(caught.value.problems) == 2
+
+
+def test_options_reach_the_plugin() -> None:
+    found: list[float] = []
+
+    def load(options: Options) -> ToyCentring:
+        found.append(options.tolerance)
+        return centring(options)
+
+    check_plugin(registry(entry("task", "centring", load)), "task", "centring", {"tolerance": 0.2})
+    assert set(found) == {0.2}
+
+
+def test_unknown_names_and_options_are_errors() -> None:
+    offered = registry(entry("backend", "toy", toy))
+    with pytest.raises(PluginError, match="no backend is called 'toi'"):
+        check_plugin(offered, "backend", "toi")
+    with pytest.raises(ConfigError, match="tolerence"):
+        check_plugin(offered, "backend", "toy", {"tolerence": 1.0})
+
+
+def test_broken_plugin_is_found_out() -> None:
+    class Nameless(ToyBackend):
+        def identity(self) -> dict[str, str]:
+            return {}
+
+    offered = registry(entry("backend", "bad", lambda _options, _opening: Nameless()))
+    results = check_plugin(offered, "backend", "bad")
+    assert [result.check for result in results if not result.passed] == [
+        "identity_is_text_and_stays"
+    ]

@@ -1,0 +1,355 @@
+"""Each check of the tasks' contract fails on a toy that breaks what it is about."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from unittest import SkipTest
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from attrs import evolve, field, frozen
+from gymnasium.spaces import Box
+
+from stempilot.backend import Backend
+from stempilot.errors import FrameError
+from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
+from stempilot.task import TaskHints
+from stempilot.testing import TaskContract, ToyBackend, ToyCentring, run_contract
+from stempilot.testing.checks import run_check
+from stempilot.testing.toys import ToyMeasured, ToyState
+from stempilot.vocabulary import BEAM_SHIFT
+
+Pixels = npt.NDArray[Any]
+
+
+class TestToyCentring(TaskContract):
+    """The toy keeps its contract, as pytest sees it."""
+
+    def make(self) -> ToyCentring:
+        return ToyCentring()
+
+    def make_backend(self) -> Backend:
+        return ToyBackend()
+
+
+class TestDiscreteToyCentring(TestToyCentring):
+    """So does its variant with a few moves to choose from."""
+
+    def make(self) -> ToyCentring:
+        return ToyCentring("discrete")
+
+
+class Unbounded(ToyCentring):
+    @property
+    def needs(self) -> Needs:
+        knob = KnobNeed(unit="m", size=2, largest_step=(math.inf, 0.0))
+        return evolve(super().needs, knobs={BEAM_SHIFT: knob})
+
+
+class Misspelt(ToyCentring):
+    @property
+    def needs(self) -> Needs:
+        """The beam shift."""
+        return evolve(super().needs, states={"beamBlanker": "open"})
+
+
+class Undecided(ToyCentring):
+    asked = 0
+
+    @property
+    def hints(self) -> TaskHints:
+        self.asked += 1
+        return evolve(super().hints, tolerance=0.1 + 0.01 * self.asked)
+
+
+class RemembersFrames(ToyCentring):
+    before = 0.0
+
+    def measure(self, snapshot: Snapshot) -> ToyMeasured:
+        measured = super().measure(snapshot)
+        x, y = measured.offset or (0.0, 0.0)
+        before, self.before = self.before, x
+        return evolve(measured, offset=((x + before) / 2, y))
+
+
+class RemembersRewards(ToyCentring):
+    best = math.inf
+
+    def reward(self, before: ToyState, action: Any, after: ToyState, outcome: Outcome) -> float:
+        self.best = min(self.best, math.hypot(*after.offset))
+        return self.best
+
+
+class ChangesActions(ToyCentring):
+    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
+        plan = super().plan(state, action)
+        action *= 0.5
+        return plan
+
+
+@frozen
+class WithPixels(ToyMeasured):
+    pixels: Pixels = field(kw_only=True, eq=False)
+
+
+class MeasuresPixels(ToyCentring):
+    def measure(self, snapshot: Snapshot) -> ToyMeasured:
+        found = super().measure(snapshot)
+        # A small view keeps the whole frame alive.
+        view = snapshot.frames["toy_camera"].pixels[:4, :4]
+        return WithPixels(offset=found.offset, shift_m=found.shift_m, pixels=view)
+
+
+@frozen
+class WithHistory(ToyState):
+    history: tuple[float, ...] = field(kw_only=True, default=(0.0,) * 1000)
+
+
+class KeepsHistory(ToyCentring):
+    def initial(self, measured: ToyMeasured) -> ToyState:
+        state = super().initial(measured)
+        return WithHistory(offset=state.offset, lost=state.lost, steps=0, target_m=state.target_m)
+
+
+class NarrowSpace(ToyCentring):
+    @property
+    def observation_space(self) -> Box:
+        return Box(-0.1, 0.1, (2,), dtype=np.float32)
+
+
+class ObservesDoubles(ToyCentring):
+    def observe(self, state: ToyState) -> npt.NDArray[Any]:
+        return np.array(state.offset)
+
+
+class SharedObservation(ToyCentring):
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[ToyState, npt.NDArray[Any]] = {}
+
+    def observe(self, state: ToyState) -> npt.NDArray[Any]:
+        return self._seen.setdefault(state, super().observe(state))
+
+
+class RelativePlan(ToyCentring):
+    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
+        return (SetPoint(BEAM_SHIFT, np.asarray(action, dtype=float) * 3.2e-7),)
+
+
+class LargePlan(ToyCentring):
+    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
+        return super().plan(state, 1.5 * np.asarray(action, dtype=float))
+
+
+class SaysBlocked(ToyCentring):
+    def outcome(self, state: ToyState) -> Outcome:
+        return Outcome.BLOCKED if state.lost else super().outcome(state)
+
+
+class SeesNumbers(ToyCentring):
+    def sees(self, measured: ToyMeasured) -> bool:
+        return cast("bool", np.bool_(measured.offset is not None))
+
+
+class EndlessReward(ToyCentring):
+    def reward(self, before: ToyState, action: Any, after: ToyState, outcome: Outcome) -> float:
+        return -math.inf if outcome is Outcome.FAILURE else 0.0
+
+
+class NoPrice(ToyCentring):
+    def reward(self, before: ToyState, action: Any, after: ToyState, outcome: Outcome) -> float:
+        return math.nan if outcome is Outcome.BLOCKED else 0.0
+
+
+class SummaryOfNan(ToyCentring):
+    def summary(self, state: ToyState) -> dict[str, float]:
+        return {"distance_px": math.nan if state.lost else 0.0}
+
+
+class OwnScramble(ToyCentring):
+    def scramble(
+        self, home: Mapping[str, Reading], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        return super().scramble(home, np.random.default_rng())
+
+
+class ScrambleAboutZero(ToyCentring):
+    def scramble(
+        self, home: Mapping[str, Reading], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        return super().scramble({BEAM_SHIFT: (0.0, 0.0)}, rng)
+
+
+class HintsBeyond(ToyCentring):
+    @property
+    def hints(self) -> TaskHints:
+        return evolve(super().hints, residual=(1, 2))
+
+
+class OtherTolerance(ToyCentring):
+    @property
+    def hints(self) -> TaskHints:
+        return evolve(super().hints, tolerance=0.01)
+
+
+class NoGoal(ToyCentring):
+    def marks(self, state: ToyState) -> dict[str, tuple[float, float]]:
+        return {"found": (0.0, 0.0)}
+
+
+class OverdoneOracle(ToyCentring):
+    def oracle_action(self, state: ToyState, truth: Mapping[str, Reading]) -> Any:
+        return 2 * super().oracle_action(state, truth)
+
+
+class RaisesOnFailure(ToyCentring):
+    def advance(self, state: ToyState, action: Any, measured: ToyMeasured) -> ToyState:
+        if state.steps == 1:
+            raise ZeroDivisionError("steps")
+        return super().advance(state, action, measured)
+
+
+class EpisodesDiffer(ToyCentring):
+    played = 0
+
+    def scramble(
+        self, home: Mapping[str, Reading], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        return super().scramble(home, rng)
+
+    def initial(self, measured: ToyMeasured) -> ToyState:
+        EpisodesDiffer.played += 1
+        return evolve(super().initial(measured), steps=EpisodesDiffer.played)
+
+
+BROKEN: dict[str, Callable[[], ToyCentring]] = {
+    "needs_can_be_understood": Unbounded,
+    "names_are_shared_or_documented": Misspelt,
+    "what_it_declares_never_changes": Undecided,
+    "measuring_is_pure": RemembersFrames,
+    "functions_are_pure": RemembersRewards,
+    "measurements_hold_no_pixels": MeasuresPixels,
+    "states_hold_no_pixels": KeepsHistory,
+    "observations_are_inside_their_space": NarrowSpace,
+    "observations_are_nobody_elses": SharedObservation,
+    "plans_are_absolute_and_small": RelativePlan,
+    "outcomes_are_verdicts": SaysBlocked,
+    "questions_are_answered_by_bools": SeesNumbers,
+    "rewards_are_finite": EndlessReward,
+    "refused_plans_are_priced": NoPrice,
+    "summaries_are_finite": SummaryOfNan,
+    "scramble_comes_from_the_generator": OwnScramble,
+    "scramble_is_around_home": ScrambleAboutZero,
+    "hints_fit_the_observation": HintsBeyond,
+    "hints_agree_with_the_outcome": OtherTolerance,
+    "marks_are_points_of_the_frame": NoGoal,
+    "oracle_acts_inside_the_action_space": OverdoneOracle,
+    "episodes_run_in_the_framework": RaisesOnFailure,
+    "episodes_repeat_with_their_seed": EpisodesDiffer,
+}
+
+
+def suite_of(make_task: Callable[[], ToyCentring]) -> type[TaskContract]:
+    class Suite(TaskContract):
+        def make(self) -> ToyCentring:
+            return make_task()
+
+        def make_backend(self) -> Backend:
+            return ToyBackend()
+
+    return Suite
+
+
+@pytest.mark.parametrize("name", TaskContract.checks())
+def test_check_fails_on_a_task_that_breaks_it(name: str) -> None:
+    result = run_check(suite_of(BROKEN[name.removeprefix("test_")]), name)
+    assert not result.passed
+    assert result.message.startswith("the contract says: ")
+    assert not result.message.endswith("found: ")
+
+
+@pytest.mark.parametrize(
+    ("task", "check", "found"),
+    [
+        (LargePlan, "plans_are_absolute_and_small", "from the read-back"),
+        (ChangesActions, "functions_are_pure", "plan() leaves its inputs as they were"),
+        (ObservesDoubles, "observations_are_inside_their_space", "float64"),
+        (Misspelt, "names_are_shared_or_documented", "is spelt 'beam_blanker' by everybody else"),
+    ],
+)
+def test_message_says_what_is_wrong(
+    task: Callable[[], ToyCentring], check: str, found: str
+) -> None:
+    assert found in run_check(suite_of(task), f"test_{check}").message
+
+
+def test_undocumented_name_is_found() -> None:
+    class Undocumented(ToyCentring):
+        """Bring the dot to the centre."""
+
+        @property
+        def needs(self) -> Needs:
+            """The beam shift."""
+            return super().needs
+
+    message = run_check(suite_of(Undocumented), "test_names_are_shared_or_documented").message
+    assert "'toy_camera' is neither shared" in message
+
+
+def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
+    class Plain(ToyCentring):
+        marks = oracle_action = None  # type: ignore[assignment]
+
+        @property
+        def hints(self) -> TaskHints:
+            return cast("TaskHints", None)
+
+    results = run_contract(suite_of(Plain))
+    assert all(result.passed for result in results)
+    assert {result.check for result in results if not result.applies} == {
+        "hints_fit_the_observation",
+        "hints_agree_with_the_outcome",
+        "marks_are_points_of_the_frame",
+        "oracle_acts_inside_the_action_space",
+    }
+
+
+def test_recorded_snapshots_do_without_a_backend() -> None:
+    class Recorded(TaskContract):
+        def make(self) -> ToyCentring:
+            return ToyCentring()
+
+        def make_backend(self) -> Backend:
+            raise SkipTest("recorded frames only")
+
+        def snapshots(self, rng: np.random.Generator) -> Sequence[Snapshot]:
+            return suite_of(ToyCentring)().snapshots(rng)
+
+    results = run_contract(Recorded)
+    assert all(result.passed for result in results)
+    assert {result.check for result in results if not result.applies} == {
+        "hints_agree_with_the_outcome",
+        "oracle_acts_inside_the_action_space",
+        "episodes_run_in_the_framework",
+        "episodes_repeat_with_their_seed",
+    }
+
+
+def test_task_that_can_measure_nothing_fails() -> None:
+    class Blind(ToyCentring):
+        def measure(self, snapshot: Snapshot) -> ToyMeasured:
+            raise FrameError("too dark")
+
+    message = run_check(suite_of(Blind), "test_rewards_are_finite").message
+    assert "too dark" in message
+
+
+def test_backend_that_does_not_fit_is_named() -> None:
+    class Elsewhere(ToyCentring):
+        @property
+        def needs(self) -> Needs:
+            return evolve(super().needs, sources=("flucam",))
+
+    message = run_check(suite_of(Elsewhere), "test_rewards_are_finite").message
+    assert "needs source flucam" in message

@@ -1,0 +1,90 @@
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from stempilot.model import Outcome, Reading
+from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
+from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
+from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
+
+MakeTask = Callable[..., BfDiskCentering]
+See = Callable[..., Measured]
+
+FULL_X = np.array([1, 0], dtype=np.float32)
+RUNNING, SUCCESS = Outcome.RUNNING, Outcome.SUCCESS
+
+
+def priced(task: BfDiskCentering, before: CenteringState, after: CenteringState) -> float:
+    return task.reward(before, FULL_X, after, task.outcome(after))
+
+
+Probe = Callable[[BfDiskCentering, See], Any]
+
+
+def _positions(task: BfDiskCentering, see: See) -> list[Any]:
+    return [task.observe(task.initial(see(x, y))).tolist() for x, y in ((50, 9), (-300, 77))]
+
+
+def _outcomes(task: BfDiskCentering, see: See) -> list[Outcome]:
+    xs = np.linspace(0, 530, 2000)
+    return [task.outcome(task.initial(see(float(x)))) for x in xs]
+
+
+def _calibrated_outcome(task: BfDiskCentering, see: See) -> Outcome:
+    return task.outcome(task.initial(see(3.0, pixel_rad=1e-3)))
+
+
+def _late(task: BfDiskCentering, see: See) -> Outcome:
+    return task.outcome(attrs.evolve(task.initial(see()), steps=1000))
+
+
+def _starts(task: BfDiskCentering, see: See) -> list[bool]:
+    return [task.is_start(task.initial(see(float(x)))) for x in range(0, 500, 20)]
+
+
+def _scrambled(task: BfDiskCentering, see: See) -> Reading:
+    home = {"diffraction_shift": (0.0, 0.0)}
+    return task.scramble(home, np.random.default_rng(0))[0].value
+
+
+def _prices(task: BfDiskCentering, see: See) -> list[float]:
+    far, near = task.initial(see(300.0)), task.initial(see(200.0))
+    return [priced(task, far, near), priced(task, near, far)]
+
+
+CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
+    "preset": ("paper", lambda task, see: task.config, {}),
+    "camera_shape": ((900, 900), _positions, {}),
+    "goal_px": ((10.0, 0.0), _positions, {}),
+    "tolerance_px": (2.0, _outcomes, {}),
+    "tolerance_mrad": (2.0, _calibrated_outcome, {}),
+    "pixel_mrad": (0.3, lambda task, see: task.hints, {}),
+    "binning": (1, _positions, {"observation": "paper"}),
+    "observation": ("paper", _positions, {}),
+    "actions": ("discrete", lambda task, see: task.action_space, {}),
+    "step_size": (50.0, lambda task, see: task.plan(task.initial(see()), FULL_X), {}),
+    "edge_threshold_px": (50.0, _outcomes, {}),
+    "step_limit": (200, _late, {}),
+    "start_range": (0.5, _starts, {}),
+    "scramble_steps": (3.0, _scrambled, {}),
+    "reward": ("sparse", _prices, {}),
+}
+
+
+def test_all_options_are_probed() -> None:
+    assert set(CHANGES) == {a.name for a in attrs.fields(BfDiskCenteringConfig)}
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_every_option_changes_what_the_task_does(
+    make_task: MakeTask, see: See, option: str
+) -> None:
+    value, probe, base = CHANGES[option]
+    before, after = make_task(**base), make_task(**base, **{option: value})
+    if option == "tolerance_mrad":
+        assert (probe(before, see), probe(after, see)) == (SUCCESS, RUNNING)
+    assert probe(before, see) == probe(make_task(**base), see)
+    assert probe(before, see) != probe(after, see)
