@@ -4,7 +4,9 @@ from typing import Any
 
 from stempilot.envelope import effective_limits, read_back
 from stempilot.negotiate import check_states, negotiate
+from stempilot.pipelines import prepare
 from stempilot.plans import Plan
+from stempilot.rundir import require_free
 from stempilot.session import require_envelope
 
 
@@ -19,8 +21,9 @@ def describe(plan: Plan) -> dict[str, Any]:
     Raises:
         StempilotError: whatever carrying it out would run into before its first write.
     """
-    task = plan.parts.make_task()
-    plan.parts.make_agent(task, plan.seed)
+    task, _, _ = prepare(plan)
+    if not plan.resumes:
+        require_free(plan.out)
     backend = plan.parts.make_backend(plan.opening)
     name, needs, offers = plan.parts.backend.name, task.needs, backend.capabilities()
     negotiate(needs, offers, task=plan.parts.task.name, backend=name)

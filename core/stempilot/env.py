@@ -136,9 +136,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Begin the next episode and return its first observation.
 
-        With a seed, episodes and timesteps are counted from 0 again. Unless the environment is for a plain run,
-        the knobs go home, the backend is reseeded or the task scrambles, and starts that the task
-        refuses are drawn again.
+        With a seed, episodes and timesteps are counted from 0 again. Unless the environment is for
+        a plain run, the knobs go home, the backend is reseeded or the task scrambles, and starts
+        that the task refuses are drawn again.
 
         Raises:
             StartError: no acceptable start in `MAX_STARTS` attempts.

@@ -10,9 +10,9 @@ from attrs import field, frozen, validators
 
 from stempilot import config
 from stempilot.envelope import Envelope, KnobLimits
-from stempilot.errors import ConfigError, EnvelopeError
+from stempilot.errors import ConfigError, EnvelopeError, RunDirError
 from stempilot.model import Capabilities, KnobSpec, Reading
-from stempilot.rundir import SCHEMA, write_file
+from stempilot.rundir import RECORD, SCHEMA, write_file
 from stempilot.vocabulary import UNITS
 
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
@@ -72,6 +72,21 @@ def parse_envelope(content: Mapping[str, Any], name: str) -> Envelope:
         max_writes=parsed.max_writes,
         may_park=parsed.may_park,
     )
+
+
+def recorded_envelope(record: Mapping[str, Any]) -> Envelope | None:
+    """Return the envelope that the record of a run holds, ``None`` where it went without.
+
+    Raises:
+        RunDirError: the record is damaged.
+    """
+    if record["envelope"] is None:
+        return None
+    try:
+        return parse_envelope(record["envelope"], RECORD)
+    except (ConfigError, EnvelopeError) as error:
+        msg = f"{RECORD} is damaged: {error}"
+        raise RunDirError(msg) from error
 
 
 def _limits(knob: str, row: KnobRow) -> KnobLimits:

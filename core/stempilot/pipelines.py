@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,9 @@ from stempilot.signals import stop_requests
 from stempilot.task import Task
 from stempilot.training import Companion, OnProgress, Progress, RecentEpisodes
 
+LEARNING = ("train", "relearn")
+"""Commands that need a learner."""
+
 EVALUATION_SPAWN = 0x5EED
 """Mixed into the seed of training for the fixed starts of its evaluations."""
 
@@ -43,6 +46,12 @@ class _Job:
     run: RunDir
     on_progress: OnProgress
     say: Callable[[str], None]
+    files: ExitStack
+
+    def recorder(self, offset: int = 0) -> RunRecorder:
+        """Return the recorder of the run; what it holds is written out however the run ends."""
+        recorder = RunRecorder(self.run.path, self.task, self.plan.frames, offset=offset)
+        return self.files.enter_context(closing(recorder))
 
     @property
     def max_steps(self) -> int:
@@ -68,13 +77,7 @@ def execute(
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
             unless it is a `RestoreError`.
     """
-    task = plan.parts.make_task()
-    agent = plan.parts.make_agent(task, plan.seed)
-    learns = plan.command in {"train", "relearn"}
-    if learns and not isinstance(agent, Learner):
-        problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
-        raise IncompatibleError([problem])
-    kept = _load_agent(plan, agent)
+    task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = RunDir.open(plan.out) if plan.resumes else RunDir.create(plan.out)
     if not plan.resumes:
@@ -91,28 +94,41 @@ def execute(
             simulated=backend.capabilities().simulated,
         )
 
-    with _status(run):
-        with open_session(
+    with (
+        _status(run),
+        open_session(
             backend,
             [task],
             name=plan.parts.backend.name,
             envelope=plan.envelope,
             keep=plan.keeps,
             on_baseline=keep_baseline,
-        ) as session:
-            job = _Job(
-                plan=plan, session=session, task=task, run=run, on_progress=on_progress, say=say
-            )
-            if isinstance(agent, Learner) and learns:
-                result = _learn(job, agent)
-            elif plan.episodes is None:
-                result = _run_once(job, agent)
-            else:
-                result = _evaluate(job, agent, plan.episodes)
+        ) as session,
+        ExitStack() as files,
+    ):
+        job = _Job(
+            plan=plan,
+            session=session,
+            task=task,
+            run=run,
+            on_progress=on_progress,
+            say=say,
+            files=files,
+        )
+        result = _carry_out(job, agent)
         result |= {"command": plan.command, "seed": plan.seed, "run_dir": str(run.path)}
+        # Inside the session: what cannot be recorded is put back.
         write_json(run.path / RESULT, result)
     run.update_record(status="interrupted" if result.get("interrupted") else "done")
     return result
+
+
+def _carry_out(job: _Job, agent: Agent) -> dict[str, Any]:
+    if job.plan.command in LEARNING and isinstance(agent, Learner):
+        return _learn(job, agent)
+    if job.plan.episodes is None:
+        return _run_once(job, agent)
+    return _evaluate(job, agent, job.plan.episodes)
 
 
 @contextmanager
@@ -120,11 +136,11 @@ def _status(run: RunDir) -> Iterator[None]:
     """Note in the record how a run that raises has ended."""
     try:
         yield
-    except StempilotError as error:
-        _note_failure(run, f"{type(error).__name__}: {error}")
-        raise
     except KeyboardInterrupt:
         _note_failure(run, "interrupted")
+        raise
+    except Exception as error:
+        _note_failure(run, f"{type(error).__name__}: {error}")
         raise
 
 
@@ -134,6 +150,21 @@ def _note_failure(run: RunDir, reason: str) -> None:
     except StempilotError:
         # The disk that failed the run may refuse this note too; the first error matters more.
         return
+
+
+def prepare(plan: Plan) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
+    """Return the task and the agent of a plan, and what relearning kept and dropped.
+
+    Raises:
+        IncompatibleError: the agent does not fit the task, or does not learn where it must.
+        RunDirError: what the agent goes on from is damaged.
+    """
+    task = plan.parts.make_task()
+    agent = plan.parts.make_agent(task, plan.seed)
+    if plan.command in LEARNING and not isinstance(agent, Learner):
+        problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
+        raise IncompatibleError([problem])
+    return task, agent, _load_agent(plan, agent)
 
 
 def _load_agent(plan: Plan, agent: Agent) -> tuple[str, ...]:
@@ -181,7 +212,7 @@ def _learn(job: _Job, learner: Learner) -> dict[str, Any]:
         "events_bytes": 0,
         "evaluations": [],
     }
-    recorder = RunRecorder(run.path, job.task, plan.frames, offset=before["events_bytes"])
+    recorder = job.recorder(before["events_bytes"])
     recent = RecentEpisodes(recorder)
     env = job.session.env(
         job.task,
@@ -233,7 +264,7 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _run_once(job: _Job, agent: Agent) -> dict[str, Any]:
-    recorder = RunRecorder(job.run.path, job.task, job.plan.frames)
+    recorder = job.recorder()
     env = job.session.env(
         job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recorder
     )
@@ -254,7 +285,7 @@ def _evaluate(job: _Job, agent: Agent, episodes: int) -> dict[str, Any]:
         f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
         + ("they stay where the last ends" if job.plan.keeps else "they are put back at the end")
     )
-    recorder = RunRecorder(job.run.path, job.task, job.plan.frames)
+    recorder = job.recorder()
     recent = RecentEpisodes(recorder)
     seed = job.plan.seed
     env = job.session.env(job.task, seed=seed, max_steps=job.max_steps, recorder=recent)

@@ -11,7 +11,7 @@ from stempilot import config
 from stempilot.backend import Opening, Purpose
 from stempilot.compose import DEFAULT_BACKEND, Composition, Sections, compose
 from stempilot.envelope import Envelope
-from stempilot.envelope_file import parse_envelope
+from stempilot.envelope_file import recorded_envelope
 from stempilot.errors import ConfigError, IncompatibleError, RunDirError
 from stempilot.recorder import FramePolicy
 from stempilot.registry import Registry
@@ -146,7 +146,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         resumes=True,
         out=run,
         frames=FramePolicy(**record["frames"]),
-        envelope=parse_envelope(record["envelope"], "record.json") if record["envelope"] else None,
+        envelope=recorded_envelope(record),
     )
 
 

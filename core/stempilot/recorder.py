@@ -21,8 +21,10 @@ from attrs import frozen
 from stempilot.env import Timestep
 from stempilot.errors import ConfigError, RunDirError
 from stempilot.model import Snapshot
-from stempilot.rundir import EVENTS, FRAMES, recording, write_file, write_json
+from stempilot.rundir import EVENTS, FRAMES, parse_json, recording, write_file, write_json
 from stempilot.task import Drawable, Task
+
+SHRUNK_SIDE = 260
 
 FINALS = 12
 """How many final frames are kept for the report."""
@@ -85,6 +87,11 @@ class RunRecorder:
         self._dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
         with recording():
             self._events = (folder / EVENTS).open("ab")
+            length = self._events.seek(0, io.SEEK_END)
+            if offset > length:
+                self._events.close()
+                msg = f"{folder / EVENTS} has {length} bytes, its checkpoint was at {offset}"
+                raise RunDirError(msg)
             self._events.truncate(offset)
         self.length = self.episode_start = offset
 
@@ -111,6 +118,7 @@ class RunRecorder:
                 {
                     "episode": step.episode,
                     "outcome": step.outcome.value,
+                    "block": shrink_block(pixels.shape),
                     "marks": _finite_marks(marks),
                     "pixels": pixels,
                 }
@@ -183,19 +191,39 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
         raise RunDirError(msg) from error
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            content = json.loads(line)
+            content = parse_json(line)
         except ValueError as error:
             msg = f"{path}, line {number} is damaged: {error}"
             raise RunDirError(msg) from error
-        if not isinstance(content, dict):
-            msg = f"{path}, line {number} is not an object"
+        if not _is_event(content):
+            msg = f"{path}, line {number} is not a timestep"
             raise RunDirError(msg)
         yield content
 
 
-def shrink(pixels: npt.NDArray[Any], side: int = 260) -> npt.NDArray[np.uint8]:
-    """Return a frame as 8 bit, averaged to about ``side`` rows, stretched over its range."""
-    block = max(1, min(pixels.shape) // side)
+def _is_event(content: Any) -> bool:
+    """Return whether what every reader relies on is there."""
+    if not isinstance(content, dict):
+        return False
+    counts = [content.get(key) for key in ("e", "k", "t")]
+    reward = content.get("reward", None if counts[1] else 0.0)
+    return (
+        all(type(count) is int and 0 <= count <= 2**53 for count in counts)
+        and type(reward) in {int, float}
+        and isinstance(content.get("outcome"), str)
+        and isinstance(content.get("truncated"), bool)
+        and isinstance(content.get("summary"), dict)
+    )
+
+
+def shrink_block(shape: tuple[int, ...]) -> int:
+    """Return how many pixels a side `shrink` averages into one."""
+    return max(1, min(shape) // SHRUNK_SIDE)
+
+
+def shrink(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a frame as 8 bit, averaged to `SHRUNK_SIDE` rows or so, stretched over its range."""
+    block = shrink_block(pixels.shape)
     rows, cols = (length - length % block for length in pixels.shape)
     blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
     small = blocks.mean(axis=(1, 3), dtype=np.float64)

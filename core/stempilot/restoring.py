@@ -1,16 +1,17 @@
 """Puts an instrument back after a run that could not do so itself, for example a power cut."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stempilot.backend import Opening
 from stempilot.compose import part
-from stempilot.envelope import GuardedBackend
-from stempilot.envelope_file import parse_envelope
+from stempilot.envelope import GuardedBackend, effective_limits, open_envelope
+from stempilot.envelope_file import recorded_envelope
 from stempilot.errors import RunDirError
-from stempilot.model import KnobSpec, as_reading
+from stempilot.model import Capabilities, KnobNeed, Needs, Reading, as_reading
 from stempilot.registry import Registry
-from stempilot.rundir import BASELINE, RunDir, read_json
+from stempilot.rundir import BASELINE, RunDir
 from stempilot.savepoint import put_back
 
 
@@ -26,24 +27,27 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         The run directory and, per knob, what it read ``before`` and what it reads ``now``.
 
     Raises:
-        RunDirError: the run never got as far as a baseline.
+        RunDirError: the run never got as far as a baseline, or the directory is damaged.
+        EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
         BackendError: the instrument cannot be reached.
         RestoreError: a knob is not back.
     """
     directory = RunDir.open(run)
-    record = directory.record()
-    if not (run / BASELINE).exists():
+    record, saved = directory.record(), directory.baseline()
+    if saved is None:
         msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
         raise RunDirError(msg)
-    knobs = read_json(run / BASELINE)["knobs"]
-    baseline = {knob: as_reading(value) for knob, value in knobs.items()}
+    baseline = {knob: as_reading(value) for knob, value in saved["knobs"].items()}
     made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
     backend = made.plugin.load(made.config, Opening(purpose="run", seed=record["seed"]))
+    offers = backend.capabilities()
+    envelope = recorded_envelope(record) or open_envelope(made.name, offers)
+    limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)
     with backend:
-        guard = GuardedBackend(backend, _limits(record, backend.capabilities().knobs, baseline))
+        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s)
         before = {knob: backend.read(knob) for knob in baseline}
         if not dry_run:
-            put_back(guard, baseline, may_park=False)
+            put_back(guard, baseline, may_park=envelope.may_park)
         now = {knob: backend.read(knob) for knob in baseline}
     if not dry_run:
         directory.update_record(status="restored")
@@ -53,9 +57,13 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
     }
 
 
-def _limits(record: dict[str, Any], offered: Any, baseline: Any) -> dict[str, KnobSpec]:
-    """Return the limits to ramp within: the narrower of the backend's and the run's envelope."""
-    rows = {}
-    if record.get("envelope"):
-        rows = dict(parse_envelope(record["envelope"], "record.json").knobs)
-    return {knob: rows[knob].spec if knob in rows else offered[knob] for knob in baseline}
+def _needs(run: Path, baseline: Mapping[str, Reading], offers: Capabilities) -> Needs:
+    """Return what putting back needs: the knobs of the baseline, in steps of any size."""
+    knobs = {}
+    for knob, value in baseline.items():
+        spec = offers.knobs.get(knob)
+        if spec is None or spec.size != len(value):
+            msg = f"{run / BASELINE} says {knob} = {value}, which the backend has no such knob for"
+            raise RunDirError(msg)
+        knobs[knob] = KnobNeed(unit=spec.unit, size=spec.size, largest_step=(0.0,) * spec.size)
+    return Needs(knobs=knobs)

@@ -16,12 +16,15 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from attrs import frozen
+import attrs
+from attrs import field, frozen, validators
 
-from stempilot.errors import RecordError, RunDirError
+from stempilot import config
+from stempilot.convergence import Evaluation
+from stempilot.errors import ConfigError, RecordError, RunDirError
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -33,6 +36,68 @@ FRAMES = "frames"
 REPORT = "report.html"
 
 Json = dict[str, Any]
+
+_DEEPEST = 50
+"""How deep the JSON of a run may be nested."""
+
+_Count = field(validator=validators.and_(validators.ge(0), validators.le(2**53)))
+_Counted = field(default=0, validator=validators.and_(validators.ge(0), validators.le(2**53)))
+
+
+@frozen(kw_only=True)
+class _Frames:
+    every: int = _Count
+    ends: bool
+
+
+@frozen(kw_only=True)
+class _Record:
+    """The entries of ``record.json`` that are gone by; see `stempilot.pipelines`."""
+
+    status: str
+    command: str
+    task: str
+    backend: str
+    agent: str
+    settings: dict[str, dict[str, Any]]
+    seed: int = field(validator=validators.ge(0))
+    instrument_seed: int = field(validator=validators.ge(0))
+    steps: int = _Count
+    episodes: int | None
+    frames: _Frames
+    envelope: dict[str, Any] | None = None
+    parent: str | None
+
+
+@frozen(kw_only=True)
+class _Baseline:
+    """``baseline.json``."""
+
+    knobs: dict[str, tuple[float, ...]]
+
+
+@frozen(kw_only=True)
+class _Progress:
+    """``progress.json``; a learner that was never saved has no agent."""
+
+    timesteps: int = _Counted
+    episodes: int = _Counted
+    events_bytes: int = _Counted
+    evaluations: tuple[Evaluation, ...] = ()
+    agent: str | None = None
+    hashes: dict[str, str] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Check that no folder but the checkpoint's own is named."""
+        if self.agent not in {None, f"agent-{self.timesteps}"}:
+            msg = f"agent {self.agent!r} is not that of timestep {self.timesteps}"
+            raise ValueError(msg)
+        for name in self.hashes:
+            # Windows' rules know both kinds of slashes, and drives.
+            path = PureWindowsPath(name)
+            if path.anchor or ".." in path.parts:
+                msg = f"{name!r} lies outside the run directory"
+                raise ValueError(msg)
 
 
 @contextlib.contextmanager
@@ -75,6 +140,51 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_file(path, text.encode())
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the content of strict JSON.
+
+    Raises:
+        ValueError: it is not JSON, holds NaN or infinity, or is nested too deeply.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        content = None
+        deep = True
+    else:
+        deep = _is_deeper(content, _DEEPEST)
+    if deep:
+        msg = f"nested more than {_DEEPEST} deep"
+        raise ValueError(msg)
+    return content
+
+
+def _refuse_constant(name: str) -> None:
+    msg = f"{name} is not a number"
+    raise ValueError(msg)
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    items = content.values() if isinstance(content, dict) else content
+    if not isinstance(content, dict | list):
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
+
+
+def _read_checked(path: Path, kind: type[Any]) -> Json:
+    """Return a JSON file with its entries checked; raises as `read_json`."""
+    content = read_json(path)
+    attributes = attrs.fields_dict(kind)
+    try:
+        checked = config.build(
+            kind, {k: v for k, v in content.items() if k in attributes}, section=path.name
+        )
+    except ConfigError as error:
+        msg = f"{path} is damaged: {error}"
+        raise RunDirError(msg) from error
+    return {**{k: v for k, v in config.plain(checked).items() if k not in content}, **content}
+
+
 def read_json(path: Path) -> Json:
     """Return the content of a JSON file of this schema.
 
@@ -82,7 +192,7 @@ def read_json(path: Path) -> Json:
         RunDirError: missing, damaged, or of another schema.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}; is this a run directory?"
         raise RunDirError(msg) from error
@@ -110,9 +220,7 @@ class RunDir:
             RunDirError: the path exists and is not an empty folder.
             RecordError: it cannot be made.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            msg = f"{path} exists already; choose another --out"
-            raise RunDirError(msg)
+        require_free(path)
         with recording():
             path.mkdir(parents=True, exist_ok=True)
         return cls(path)
@@ -129,8 +237,12 @@ class RunDir:
         return run
 
     def record(self) -> Json:
-        """Return ``record.json``."""
-        return read_json(self.path / RECORD)
+        """Return ``record.json``.
+
+        Raises:
+            RunDirError: missing, of another schema, or an entry of it is not what it must be.
+        """
+        return _read_checked(self.path / RECORD, _Record)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace ``record.json``."""
@@ -141,9 +253,14 @@ class RunDir:
         self.write_record({**self.record(), **changes})
 
     def progress(self) -> Json | None:
-        """Return the last checkpoint, ``None`` when there is none yet."""
+        """Return the last checkpoint, ``None`` when there is none yet; raises as `record`."""
         path = self.path / PROGRESS
-        return read_json(path) if path.exists() else None
+        return _read_checked(path, _Progress) if path.exists() else None
+
+    def baseline(self) -> Json | None:
+        """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
+        path = self.path / BASELINE
+        return _read_checked(path, _Baseline) if path.exists() else None
 
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.
@@ -164,7 +281,8 @@ class RunDir:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             save_agent(folder)
-        hashes = {file.name: file_hash(file) for file in sorted(folder.iterdir())}
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        hashes = {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
         write_json(self.path / PROGRESS, {**progress, "agent": name, "hashes": hashes})
         for other in self.path.glob("agent-*"):
             if other.name != name:
@@ -177,24 +295,40 @@ class RunDir:
             RunDirError: nothing was saved, or a file is missing or was changed.
         """
         progress = self.progress()
-        if progress is None:
+        if progress is None or progress["agent"] is None:
             msg = f"{self.path} holds no trained agent yet"
             raise RunDirError(msg)
-        name = str(progress["agent"])
-        folder = self.path / name
-        if Path(name).name != name or not folder.is_dir():
-            msg = f"{self.path / PROGRESS} names the folder {name!r}, which is not there"
+        folder: Path = self.path / progress["agent"]
+        if not folder.is_dir():
+            msg = f"{self.path / PROGRESS} names the folder {folder.name!r}, which is not there"
             raise RunDirError(msg)
         for file, expected in progress["hashes"].items():
-            if Path(file).name != file or file_hash(folder / file) != expected:
+            if file_hash(folder / file) != expected:
                 msg = f"{folder / file} is not the file that was saved"
                 raise RunDirError(msg)
         return folder
 
 
+def require_free(path: Path) -> None:
+    """Check that a run directory can be made there.
+
+    Raises:
+        RunDirError: the path exists and is not an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        msg = f"{path} exists already; choose another --out"
+        raise RunDirError(msg)
+
+
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, empty when it is missing."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file.
+
+    Raises:
+        RunDirError: it is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        msg = f"cannot read {path}: {error}"
+        raise RunDirError(msg) from error

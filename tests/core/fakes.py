@@ -1,7 +1,6 @@
 """What the toys cannot show: an instrument of many knobs that fails, and one that counts as real."""
 
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from stempilot.errors import BackendError
 from stempilot.hookspecs import API, Plugin
 from stempilot.model import Capabilities, Frame, KnobNeed, KnobSpec, Needs, Reading
 from stempilot.registry import Entry, Kind, Registry
-from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner, ToyState, ToyWalker
+from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner, ToyWalker
 
 QUICK = settings(max_examples=60, deadline=None)
 """For property tests: enough to find what is wrong, on machines of any speed."""
@@ -235,6 +234,37 @@ def desk_plugin(desk: Desk) -> tuple[Kind, Plugin]:
     return "backend", plugin("desk", NoOptions, lambda _, opening: desk)
 
 
+RECORD: dict[str, Any] = {
+    "status": "done",
+    "command": "train",
+    "task": "centring",
+    "backend": "simulator",
+    "agent": "learner",
+    "settings": {"task": {"tolerance": 0.2}},
+    "seed": 3,
+    "instrument_seed": 3,
+    "steps": 100,
+    "episodes": None,
+    "frames": {"every": 0, "ends": False},
+    "envelope": None,
+    "parent": None,
+}
+"""What ``record.json`` of a training with toys holds."""
+
+
+def saving(text: str, *, folder: str = "") -> Callable[[Path], None]:
+    """Return what saves an agent that consists of a text, which may have a folder of its own."""
+
+    def save(into: Path) -> None:
+        assert list(into.iterdir()) == []
+        (into / "agent.json").write_text(text)
+        if folder:
+            (into / folder).mkdir()
+            (into / folder / "weights.bin").write_bytes(text.encode())
+
+    return save
+
+
 def install(
     folder: Path, name: str, source: str, *, version: str = "1.0", point: str | None = None
 ) -> EntryPoint:
@@ -255,19 +285,3 @@ def install(
     (info / "entry_points.txt").write_text(f"[stempilot]\n{point or name} = {module}\n")
     (found,) = PathDistribution(info).entry_points
     return found
-
-
-def load_module(path: Path) -> Any:
-    """Return the module of a file."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def states(steps: int) -> Iterator[ToyState]:
-    """Yield states of the toy task, nearer with each step."""
-    for step in range(steps):
-        yield ToyState(offset=(0.9 / (step + 1), 0.0), lost=False, steps=step, target_m=(0.0, 0.0))

@@ -50,7 +50,9 @@ def envelope(desk: Desk, **row: Any) -> Envelope:
     made = open_envelope("desk", desk.capabilities())
     limits = made.knobs[BEAM_SHIFT]
     reach = row.pop("reach", None)
-    return evolve(made, knobs={BEAM_SHIFT: KnobLimits(spec=evolve(limits.spec, **row), reach=reach)})
+    return evolve(
+        made, knobs={BEAM_SHIFT: KnobLimits(spec=evolve(limits.spec, **row), reach=reach)}
+    )
 
 
 @contextlib.contextmanager
@@ -369,7 +371,9 @@ def test_resets_go_home_in_steps_that_the_limits_allow() -> None:
         way = [start, *desk.log]
         assert way[-1] == home
         assert len(way) > 2
-        assert max(abs(b[0] - a[0]) for a, b in zip(way, way[1:], strict=False)) <= 4e-7 * (1 + 1e-9)
+        assert max(abs(b[0] - a[0]) for a, b in zip(way, way[1:], strict=False)) <= 4e-7 * (
+            1 + 1e-9
+        )
 
 
 def test_a_plain_run_starts_where_the_instrument_stands() -> None:

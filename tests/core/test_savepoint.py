@@ -254,7 +254,9 @@ def half_way(bench: Bench, stuck: str) -> Callable[[str, str], None]:
 
 @QUICK
 @given(st.lists(ACTIONS, max_size=12), ENDS)
-@example([("send", "focus", (4.5,)), ("half a write", "focus", ()), ("send", "focus", (5.0,))], None)
+@example(
+    [("send", "focus", (4.5,)), ("half a write", "focus", ()), ("send", "focus", (5.0,))], None
+)
 def test_all_is_put_back_whatever_the_interleaving(
     actions: Sequence[Action], end: type[BaseException] | None
 ) -> None:

@@ -246,9 +246,10 @@ def test_what_was_not_put_back_is_an_error_and_the_instrument_is_closed() -> Non
 @pytest.mark.parametrize("allowed", [False, True])
 def test_parking_is_up_to_the_envelope(allowed: bool) -> None:
     bench = ParkableBench()
-    with pytest.raises(RestoreError), opened(
-        bench, envelope=bench_envelope(may_park=allowed)
-    ) as session:
+    with (
+        pytest.raises(RestoreError),
+        opened(bench, envelope=bench_envelope(may_park=allowed)) as session,
+    ):
         session.guard.send(MOVES)
         bench.trouble = fails("write focus")
     assert ("park" in bench.log) is allowed

@@ -46,6 +46,3 @@ def main() -> None:
     except StempilotError as error:
         render.remark(f"error: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        render.remark("interrupted; the instrument was put back")
-        sys.exit(130)

@@ -6,6 +6,10 @@ from typing import Any
 import typer
 
 from stempilot.cli import render
+from stempilot.errors import StempilotError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM, as shells have it."""
 
 
 def settings_of(file: Path | None, settings: list[str] | None) -> dict[str, dict[str, Any]]:
@@ -48,9 +52,14 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not yes:
         _confirm(plan)
     unit = "episodes" if plan.episodes else "timesteps"
-    with render.progress(plan.command, unit) as show:
-        result = pipelines.execute(plan, on_progress=show, say=render.remark)
-    result |= _write_report(plan.out)
+    try:
+        with render.progress(plan.command, unit) as show:
+            result = pipelines.execute(plan, on_progress=show, say=render.remark)
+    except KeyboardInterrupt:
+        # Here, because typer would end without a word, and with another code in older versions.
+        render.remark("interrupted; the instrument was put back")
+        raise typer.Exit(INTERRUPTED) from None
+    result["report"] = _write_report(plan.out)
     render.result(result, json_wanted=as_json)
     if result.get("success") is False:
         raise typer.Exit(1)
@@ -67,10 +76,15 @@ def _confirm(plan: Any) -> None:
     typer.confirm(f"{name} moves a real instrument. Start?", abort=True, err=True)
 
 
-def _write_report(run: Path) -> dict[str, str]:
+def _write_report(run: Path) -> str | None:
+    """Return where the report is; the run is over, so that its failure changes nothing of it."""
     from stempilot.report import write_report
 
-    return {"report": str(write_report(run))}
+    try:
+        return str(write_report(run))
+    except StempilotError as error:
+        render.remark(f"there is no report: {error}")
+        return None
 
 
 def _say_how_to_go_on(plan: Any) -> None:

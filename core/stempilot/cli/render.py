@@ -12,8 +12,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from stempilot.registry import Registry
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 _PLAIN_LINES = 20
 """How many progress lines a job prints where there is no terminal."""

@@ -9,13 +9,16 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
+_BACKEND = "simulator"
+_AGENT = "sac"
+
 
 def train(
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
     ] = None,
-    backend: o.BackendName = "simulator",
-    agent: Annotated[str, typer.Option("--agent", "-a", help="Name of the agent.")] = "sac",
+    backend: o.BackendName = _BACKEND,
+    agent: Annotated[str, typer.Option("--agent", "-a", help="Name of the agent.")] = _AGENT,
     steps: Annotated[
         int | None,
         typer.Option("--steps", "-n", help="Timesteps to train in all. [default: 20000]"),
@@ -42,7 +45,8 @@ def train(
     from stempilot.registry import discover
 
     if resume is not None:
-        if task is not None or settings or config or out:
+        fixed = (backend, agent, seed) == (_BACKEND, _AGENT, 0)
+        if not fixed or any((task, out, config, settings, envelope, frames)):
             msg = "--resume RUN goes on with what the run was begun with; give only --steps beside"
             raise ConfigError(msg)
         plan = plan_resume(discover(), resume, steps=steps)

@@ -1,0 +1,50 @@
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import stempilot
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def generator():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", ["options.md", pytest.param("cli.md", marks=pytest.mark.slow)])
+def test_generated_pages_are_up_to_date(page):
+    expected = generator().PAGES[page]()
+    assert (DOCS / page).read_text(encoding="utf-8") == expected, "run python docs/generate.py"
+
+
+def test_every_option_of_a_built_in_is_described():
+    rows = re.findall(r"^\| `(\S+)` \| .*? \| (.*) \|$", (DOCS / "options.md").read_text(), re.M)
+    assert len(rows) > 60
+    assert [name for name, text in rows if not text.strip()] == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_public_name_has_a_docstring():
+    for name in stempilot.__all__:
+        value = getattr(stempilot, name)
+        assert name == "API" or getattr(value, "__doc__", None), name
+
+
+def test_each_hook_has_a_heading_with_its_signature():
+    text = (DOCS / "plugins.md").read_text(encoding="utf-8")
+    for kind in ("backends", "tasks", "agents"):
+        assert f"## `stempilot_{kind}() -> Iterable[Plugin]`" in text
