@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
-SOURCES := $(PACKAGES) tests examples benchmarks
+SOURCES := $(PACKAGES) tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast check format bench clean

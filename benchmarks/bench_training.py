@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.pixel_free import PixelFree
 from stable_baselines3 import SAC
 
 import stempilot
+from benchmarks.pixel_free import PixelFree
 from stempilot.backend import Opening
 from stempilot.compose import part
 from stempilot.frameguard import FrameGuard

@@ -8,9 +8,7 @@ import numpy as np
 STEP_BINS, EDGE_BINS, TOLERANCE_BINS, SIZE_BINS, LIMIT = 10.0, 122.0, 3.0, 128.0, 200
 GOAL = np.array([4.0, 8.0])
 ANGLE = np.deg2rad(30.0)
-RESPONSE = STEP_BINS * np.array(
-    [[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]]
-)
+RESPONSE = STEP_BINS * np.array([[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]])
 
 
 class PixelFree(gymnasium.Env[np.ndarray, np.ndarray]):

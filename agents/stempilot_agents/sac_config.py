@@ -81,7 +81,7 @@ class SacConfig:
     )
     learning_rate: float = field(default=1e-3, validator=validators.gt(0))
     gamma: float = field(default=0.9, validator=[validators.ge(0), validators.lt(1)])
-    tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
+    tau: float = field(default=0.02, validator=[validators.gt(0), validators.le(1)])
     batch_size: int = field(default=128, validator=validators.ge(1))
     buffer_size: int = field(default=100_000, validator=validators.ge(1))
     learning_starts: int = field(default=100, validator=validators.ge(0))

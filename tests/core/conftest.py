@@ -7,7 +7,6 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-
 from tests.core.fakes import install
 
 Install = Callable[..., EntryPoint]

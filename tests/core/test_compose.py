@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from tests.core.fakes import NoOptions, plugin, toy_registry
 
 from stempilot.backend import Opening
 from stempilot.compose import RunConfig, compose, part
 from stempilot.env import DEFAULT_MAX_STEPS
 from stempilot.errors import ConfigError, IncompatibleError, PluginError
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner
-from tests.core.fakes import NoOptions, plugin, toy_registry
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "task": {"tolerance": 0.2},

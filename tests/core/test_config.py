@@ -9,11 +9,11 @@ import pytest
 from attrs import field, frozen, validators
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.fakes import QUICK
 
 from stempilot import config
 from stempilot.compose import RunConfig
 from stempilot.errors import ConfigError
-from tests.core.fakes import QUICK
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.fakes import QUICK
 
 from stempilot.convergence import (
     Evaluation,
@@ -12,7 +13,6 @@ from stempilot.convergence import (
     reward_converged_at,
     smoothed,
 )
-from tests.core.fakes import QUICK
 
 
 def at(timestep: int, successes: int, episodes: int = 100) -> Evaluation:

@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve, field, frozen
 from gymnasium.utils.env_checker import check_env as check_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_stable_baselines
+from tests.core.fakes import Desk, blank
 
 from stempilot.env import MAX_STARTS, TaskEnv, Timestep, instrument_id
 from stempilot.envelope import Envelope, KnobLimits, open_envelope
@@ -27,7 +28,6 @@ from stempilot.model import Frame, Needs, Outcome, Reading, SetPoint, Snapshot
 from stempilot.session import open_session
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyState
 from stempilot.vocabulary import BEAM_SHIFT
-from tests.core.fakes import Desk, blank
 
 FULL = np.array([1.0, 0.0], np.float32)
 BACK = np.array([-1.0, 0.0], np.float32)

@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT, START, TILT, Bench, bench_envelope, fails
 
 from stempilot.envelope import (
     Envelope,
@@ -27,7 +28,6 @@ from stempilot.errors import (
     HandsOffError,
 )
 from stempilot.model import Capabilities, KnobNeed, KnobSpec, Needs, Reading, SetPoint
-from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT, START, TILT, Bench, bench_envelope, fails
 
 NAN, INF = math.nan, math.inf
 OFFERS = Capabilities(knobs=KNOBS)

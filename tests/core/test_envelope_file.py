@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT
 
 from stempilot.envelope import Envelope, KnobLimits
 from stempilot.envelope_file import (
@@ -20,7 +21,6 @@ from stempilot.errors import ConfigError, EnvelopeError
 from stempilot.model import Capabilities, KnobSpec
 from stempilot.registry import discover
 from stempilot.vocabulary import UNITS
-from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT
 
 FILE = """
 schema = 1

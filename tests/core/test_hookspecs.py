@@ -6,11 +6,11 @@ from typing import Any
 import attrs
 import pluggy
 import pytest
+from tests.core.conftest import Install
 
 from stempilot import hookspecs
 from stempilot.hookspecs import Plugin
 from stempilot.registry import KINDS, discover
-from tests.core.conftest import Install
 
 SOURCE = """
 from stempilot.hookspecs import Plugin, hookimpl

@@ -6,9 +6,9 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from tests.core.fakes import FOCUS, SHIFT
 
 from stempilot import model
-from tests.core.fakes import FOCUS, SHIFT
 
 
 @pytest.mark.parametrize("value", [[1, 2], (1.0, 2.0), np.array([1, 2], np.float32), range(1, 3)])

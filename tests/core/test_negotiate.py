@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from tests.core.fakes import FOCUS, SHIFT
 
 from stempilot.errors import BackendError, IncompatibleError
 from stempilot.model import Capabilities, KnobNeed, Needs, SourceSpec, StateSpec
 from stempilot.negotiate import check_states, largest_step_problems, negotiate
-from tests.core.fakes import FOCUS, SHIFT
 
 OFFERS = Capabilities(
     knobs={"shift": SHIFT, "focus": FOCUS},

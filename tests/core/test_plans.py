@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.fakes import RECORD, Desk, bench_envelope, desk_plugin, saving, toy_registry
 
 from stempilot.envelope_file import plain_envelope
 from stempilot.errors import (
@@ -25,7 +26,6 @@ from stempilot.plans import (
 from stempilot.recorder import FramePolicy
 from stempilot.registry import Registry
 from stempilot.rundir import RunDir
-from tests.core.fakes import RECORD, Desk, bench_envelope, desk_plugin, saving, toy_registry
 
 REGISTRY = toy_registry()
 

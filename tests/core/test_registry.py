@@ -3,10 +3,10 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+from tests.core.conftest import Install
 
 from stempilot.errors import PluginError
 from stempilot.registry import Entry, Registry, discover
-from tests.core.conftest import Install
 
 GOOD = """
 from stempilot.hookspecs import Plugin, hookimpl

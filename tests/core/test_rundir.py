@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.fakes import RECORD, saving
 
 from stempilot import rundir
 from stempilot.convergence import Evaluation
 from stempilot.errors import RecordError, RunDirError
 from stempilot.rundir import RunDir, file_hash, parse_json, read_json, write_file, write_json
-from tests.core.fakes import RECORD, saving
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.core.fakes import KNOBS, QUICK, START, Bench, ParkableBench, fails
 
 from stempilot.envelope import GuardedBackend
 from stempilot.errors import BackendError, EnvelopeError, HandsOffError, RestoreError
 from stempilot.model import Reading, SetPoint
 from stempilot.savepoint import put_back, read_baseline, savepoint
-from tests.core.fakes import KNOBS, QUICK, START, Bench, ParkableBench, fails
 
 MOVES = [SetPoint("shift", (0.3, 0.1)), SetPoint("focus", 4.5), SetPoint("tilt", 0.05)]
 

@@ -6,6 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
+from tests.core.fakes import (
+    KNOBS,
+    START,
+    Bench,
+    Desk,
+    KnobTask,
+    ParkableBench,
+    bench_envelope,
+    bench_task,
+    fails,
+)
 
 from stempilot.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.errors import (
@@ -20,17 +31,6 @@ from stempilot.model import Needs, Reading, SetPoint
 from stempilot.session import combined_needs, open_session, require_envelope
 from stempilot.testing.toys import ToyBackend, ToyCentring
 from stempilot.vocabulary import BEAM_SHIFT
-from tests.core.fakes import (
-    KNOBS,
-    START,
-    Bench,
-    Desk,
-    KnobTask,
-    ParkableBench,
-    bench_envelope,
-    bench_task,
-    fails,
-)
 
 MOVES = [SetPoint("shift", (0.3, 0.1)), SetPoint("focus", 3.9), SetPoint("tilt", 0.05)]
 

@@ -181,9 +181,7 @@ class SimulatorConfig:
     drift_walk_px: float = field(default=0.0, validator=validators.ge(0))
     distortion_gain: float = field(default=0.0, validator=validators.ge(-0.19))
     distortion_swirl_rad: float = 0.0
-    semi_angle_rad: Span = field(
-        default=_RADIUS_PX * PUBLISHED_PIXEL_RAD, validator=_span(1e-5)
-    )
+    semi_angle_rad: Span = field(default=_RADIUS_PX * PUBLISHED_PIXEL_RAD, validator=_span(1e-5))
     probe_current_a: Span = field(default=10e-12, validator=_span(1e-18))
     exposure_s: float = field(default=0.170, validator=validators.gt(0))
     gain_dn_per_electron: float = field(default=1.0, validator=validators.gt(0))

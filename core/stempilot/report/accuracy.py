@@ -41,7 +41,8 @@ def accuracy_picture(evidence: Evidence) -> Picture | str:
         )
     offsets = _offsets(evidence, errors)
     figure = new_figure(4.0, 10.0 if len(offsets) else 6.0)
-    axes = figure.subplots(1, 2 if len(offsets) else 1, squeeze=False)[0]
+    ratios = [1.4, 1] if len(offsets) else [1]
+    axes = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
     _histogram(axes[0], errors, measured)
     if len(offsets):
         _scatter(axes[1], offsets)
@@ -60,7 +61,8 @@ def _offsets(evidence: Evidence, errors: Errors) -> FloatArray:
 def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
     true = errors.px
     largest = float(np.concatenate([true, measured]).max())
-    edges = np.linspace(0, max(largest, 1e-6) * 1.0001, 26)
+    bins = int(np.clip(2 * np.sqrt(len(errors.measured_px)), 6, 25))
+    edges = np.linspace(0, max(largest, 1e-6) * 1.0001, bins + 1)
     if len(true):
         ax.hist(true, bins=edges.tolist(), color=BLUE, alpha=0.6, label="true")
         ax.axvline(
@@ -71,6 +73,7 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
         ax.stairs(counts, edges, color=VERMILION, linewidth=1.8, label="measured")
     dress(ax, x="distance from the goal (px)", y="episodes")
     ax.set_xlim(0, edges[-1])
+    ax.locator_params(axis="y", integer=True)
     legend(ax)
     pixel_mrad = 1e3 * errors.pixel_rad[np.isfinite(errors.pixel_rad)]
     if pixel_mrad.size and np.ptp(pixel_mrad) <= _SAME_PIXEL * pixel_mrad.mean():
@@ -95,7 +98,8 @@ def _scatter(ax: Axes, offsets: FloatArray) -> None:
     ax.set_aspect("equal")
     ax.set_xlim(-reach, reach)
     ax.set_ylim(reach, -reach)
-    legend(ax, "upper right")
+    ax.locator_params(nbins=5)
+    legend(ax)
 
 
 def _caption(evidence: Evidence, errors: Errors) -> str:

@@ -1,6 +1,5 @@
 """Which actions the agent chose."""
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -8,17 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
-from stempilot.report.panels import grid_of, hide_rest, parts, title_of, width_of
+from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
 from stempilot.report.series import FloatArray, Series
 from stempilot.report.style import (
     BLUE,
     GREEN,
-    INK,
     MUTED,
     ORANGE,
     PURPLE,
     Picture,
-    dress,
+    dress_panel,
     finish,
     new_figure,
 )
@@ -63,22 +61,23 @@ def actions_picture(evidence: Evidence) -> Picture | str:
         return "Actions: there are too many different ones to be drawn."
     edges = _edges(known, discrete=discrete)
     shown, count = parts(evidence)
-    figure = new_figure(0.7 + 1.9 * math.ceil(len(shown) / 4), width_of(shown))
+    figure = new_figure(0.7 + 1.9 * grid_of(shown)[0], width_of(shown))
     grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
     for ax, interval in zip(grid.flat, shown, strict=False):
         inside = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
         _draw_actions(ax, actions[inside], edges, discrete=discrete)
-        dress(ax, title=title_of(evidence, interval))
-        ax.title.set_fontsize(9.5)
-    hide_rest(grid.flat, len(shown))
-    figure.supylabel("share of actions (%)", fontsize=10, color=INK)
-    figure.supxlabel("action" if discrete else "component of the action", fontsize=10, color=INK)
+        dress_panel(ax, title_of(evidence, interval))
+        ax.locator_params(axis="x", nbins=10 if discrete else 3, integer=discrete)
+    label = "action" if discrete else "component of the action"
+    label_panels(grid.flat, shown, x=label, y="share (%)")
     if actions.shape[1] > 1:
         handles = [
             Line2D([], [], color=colour, linestyle=line, linewidth=2, label=f"action[{index}]")
             for index, (colour, line) in enumerate(_COMPONENTS[: actions.shape[1]])
         ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=4, fontsize=9)
+        figure.legend(
+            handles=handles, loc="outside upper right", ncols=4, fontsize=9, edgecolor="white"
+        )
     caption = (
         "Which actions the agent chose"
         + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")

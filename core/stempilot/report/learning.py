@@ -28,6 +28,7 @@ PAPER_STEPS = (21.4, 10.4)
 _PAPER_LIMIT = 100
 """The episode length that the paper draws as its threshold (figures 6 and 7)."""
 _PASS = 0.96
+_MANY = 300
 
 
 def convergence(evidence: Evidence) -> tuple[int | None, int | None]:
@@ -84,7 +85,17 @@ def learning_picture(evidence: Evidence) -> Picture | str:
 
 
 def _curve(ax: Axes, ends: list[int], values: list[int] | list[float], colour: str) -> None:
-    ax.plot(ends, values, ".", color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
+    size, alpha = (4, 0.3) if len(ends) > _MANY else (8, 0.5)
+    ax.plot(
+        ends,
+        values,
+        ".",
+        color=colour,
+        markersize=size,
+        alpha=alpha,
+        markeredgewidth=0,
+        label="episode",
+    )
     ax.plot(ends, smoothed(values), color=colour, linewidth=2, label="weighted average")
 
 
@@ -138,13 +149,14 @@ def steps_picture(evidence: Evidence) -> Picture | str:
     )
     if evidence.series.has_positions:
         mean, std = PAPER_STEPS
-        ax.axvspan(mean - std, mean + std, color=ORANGE, alpha=0.15, linewidth=0)
+        ax.axvspan(mean - std, mean + std, color=ORANGE, alpha=0.15, linewidth=0, zorder=0)
         ax.axvline(
             mean, color=ORANGE, linewidth=2, linestyle=":", label=f"paper {mean:.1f} ± {std:.1f}"
         )
         caption += " The paper gives 21.4 ± 10.4 steps for its agent in Fig. 2."
     dress(ax, title="Steps per episode", x="steps", y="episodes")
     ax.set_xlim(left=0)
+    ax.locator_params(axis="y", integer=True)
     legend(ax, "upper right")
     return finish("steps", "Steps per episode", caption, figure)
 

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 
 from stempilot.report.evidence import Evidence
 from stempilot.report.intervals import Interval, chosen, intervals, whole, width_for
-from stempilot.report.style import thousands
+from stempilot.report.style import INK, WIDTH_IN, thousands
 
 COLUMNS = 4
+_BETTER_BY_THREE = (5, 6)
 
 
 def parts(evidence: Evidence) -> tuple[tuple[Interval, ...], int]:
@@ -29,15 +30,22 @@ def title_of(evidence: Evidence, interval: Interval) -> str:
 
 def grid_of(shown: Sequence[Interval]) -> tuple[int, int]:
     """Return (rows, columns) of the panels."""
-    return math.ceil(len(shown) / COLUMNS), min(COLUMNS, len(shown))
+    columns = 3 if len(shown) in _BETTER_BY_THREE else min(COLUMNS, len(shown))
+    return math.ceil(len(shown) / columns), columns
 
 
 def width_of(shown: Sequence[Interval]) -> float:
     """Return the width of a figure of that many panels in inches."""
-    return {1: 6.0, 2: 6.5, 3: 8.0}.get(len(shown), 10.0)
+    return {1: 6.0, 2: 6.5, 3: 8.0}.get(grid_of(shown)[1], WIDTH_IN)
 
 
-def hide_rest(axes: Iterable[Axes], used: int) -> None:
-    """Take away the axes that are left over in the last row."""
-    for ax in list(axes)[used:]:
+def label_panels(axes: Iterable[Axes], shown: Sequence[Interval], *, x: str, y: str) -> None:
+    """Label the left and lowest panels, and take away what is left over in the last row."""
+    everything, columns = list(axes), grid_of(shown)[1]
+    for ax in everything[len(shown) :]:
         ax.set_visible(False)
+    for ax in everything[max(0, len(shown) - columns) : len(shown)]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(x, fontsize=10, color=INK)
+    for ax in everything[: len(shown) : columns]:
+        ax.set_ylabel(y, fontsize=10, color=INK)

@@ -9,21 +9,22 @@ from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
 from stempilot.report.intervals import Interval
-from stempilot.report.panels import grid_of, hide_rest, parts, title_of, width_of
+from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
 from stempilot.report.series import Episode, Series
 from stempilot.report.style import (
     BLUE,
     GREEN,
-    INK,
     MUTED,
     VERMILION,
     Picture,
-    dress,
+    dress_panel,
     finish,
     new_figure,
 )
 
 _MOST_PATHS = 100
+_FEW = 4
+"""Up to so many paths are drawn with every step."""
 _PANEL_IN = 2.45
 
 
@@ -39,21 +40,26 @@ def paths_picture(evidence: Evidence) -> Picture | str:
     columns = grid_of(shown)[1]
     single = columns == 1
     side = 4.6 if single else _PANEL_IN
-    figure = new_figure(0.5 + (side + 0.1) * grid_of(shown)[0], 6.0 if single else width_of(shown))
+    figure = new_figure(
+        0.5 + (side + 0.1) * grid_of(shown)[0],
+        6.0 if single else width_of(shown),
+        fixed_aspect=True,
+    )
     grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
     for ax, interval in zip(grid.flat, shown, strict=False):
         _draw_paths(ax, series, interval.episodes)
-        dress(ax, title=f"{title_of(evidence, interval)}\n{_count(interval)}")
-        ax.title.set_fontsize(9.5)
+        dress_panel(ax, f"{title_of(evidence, interval)}\n{_count(interval)}")
+        ax.locator_params(nbins=5)
         ax.set_aspect("equal")
         ax.set_xlim(-reach[0], reach[0])
         ax.set_ylim(reach[1], -reach[1])
-    hide_rest(grid.flat, len(shown))
-    figure.supxlabel("x from the frame's centre (px)", fontsize=10, color=INK)
-    figure.supylabel("y from the frame's centre (px)", fontsize=10, color=INK)
-    figure.legend(handles=_path_legend(), loc="outside lower center", ncols=4, fontsize=9)
+    label_panels(grid.flat, shown, x="x (px)", y="y (px)")
+    figure.legend(
+        handles=_path_legend(), loc="outside upper center", ncols=4, fontsize=9, edgecolor="white"
+    )
     caption = (
-        "Where the disk was seen, episode by episode, over the whole field of the camera; "
+        "Where the disk was seen, episode by episode, in pixels from the frame's centre, y "
+        "downward; "
         "counted are the successes among the episodes that ended"
         + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
         + "Paths straighten and successes become more frequent as the agent learns "
@@ -73,13 +79,18 @@ def _draw_paths(ax: Axes, series: Series, episodes: Sequence[Episode]) -> None:
         for episode in episodes
         for path in (series.position_px[episode.rows],)
     ]
+    few = len(drawn) <= _FEW
+    width = 1.8 if few else 0.8
     for success, colour, line in ((False, VERMILION, ":"), (True, BLUE, "-")):
         lines = [path for path, succeeded in drawn if succeeded is success and len(path) > 1]
         ax.add_collection(
-            LineCollection(lines, colors=colour, linestyles=line, linewidths=0.8, alpha=0.6)
+            LineCollection(lines, colors=colour, linestyles=line, linewidths=width, alpha=0.7)
         )
+    if few:
+        for path, success in drawn:
+            ax.plot(*path.T, "o", color=BLUE if success else VERMILION, markersize=3)
     starts = np.array([path[0] for path, _ in drawn if len(path)]).reshape(-1, 2)
-    ax.plot(*starts.T, "o", color=MUTED, markersize=2.5, markeredgewidth=0)
+    ax.plot(*starts.T, "o", color=MUTED, markersize=6 if few else 2.5, markeredgewidth=0)
     goals = np.unique(series.goal_px[[episode.last for episode in episodes]].round(3), axis=0)
     ax.plot(*goals[np.isfinite(goals).all(axis=1)].T, "+", color="white", ms=11, mew=4)
     ax.plot(*goals[np.isfinite(goals).all(axis=1)].T, "+", color=GREEN, ms=10, mew=2.2)
@@ -104,4 +115,6 @@ def _reach(evidence: Evidence) -> tuple[float, float]:
 
 
 def _count(interval: Interval) -> str:
+    if not interval.episodes:
+        return "no episode ended"
     return f"{interval.successes} of {len(interval.episodes)} successful"

@@ -14,7 +14,7 @@ from stempilot.report.series import FloatArray
 from stempilot.report.style import INK, Picture, finish, new_figure
 
 GOAL_RGB, FOUND_RGB, OUTLINE_RGB = (46, 230, 120), (255, 64, 64), (8, 12, 20)
-_MAP = LinearSegmentedColormap.from_list("night", ["#070b14", "#12284a", "#3a6fa5", "#d5e6f5"])
+_MAP = LinearSegmentedColormap.from_list("night", ["#0a1120", "#142b4f", "#3a6fa5", "#d5e6f5"])
 _CONTRAST = 30.0
 """How far the logarithm lifts faint pixels: with it a tenth of the maximum looks 40 % bright."""
 _SIDE = 520
@@ -60,12 +60,13 @@ def draw_marks(image: Image.Image, marks: Marks, block: int, zoom: int) -> None:
     """
     pen, side = ImageDraw.Draw(image), min(image.size)
     width = max(1, round(side / 170))
-    for colour, thickness in ((OUTLINE_RGB, 3 * width), (GOAL_RGB, width)):
+    outline = width + 2 * max(1, width // 2)
+    for colour, thickness in ((OUTLINE_RGB, outline), (GOAL_RGB, width)):
         if "goal" in marks:
             _goal(pen, to_image(marks["goal"], block, zoom), 0.055 * side, colour, thickness)
-    for colour, thickness in ((OUTLINE_RGB, 3 * width), (FOUND_RGB, width)):
+    for colour, thickness in ((OUTLINE_RGB, outline), (FOUND_RGB, width)):
         if "found" in marks:
-            _cross(pen, to_image(marks["found"], block, zoom), 0.022 * side, colour, thickness)
+            _cross(pen, to_image(marks["found"], block, zoom), 0.014 * side, colour, thickness)
 
 
 def _goal(

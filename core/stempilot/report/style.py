@@ -6,6 +6,7 @@ from typing import Literal
 from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 # Okabe and Ito's colours, told apart by colour-blind people too.
@@ -33,9 +34,15 @@ class Picture:
     content: bytes
 
 
-def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
-    """Return an empty white figure."""
-    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+def new_figure(
+    height_in: float,
+    width_in: float = WIDTH_IN,
+    *,
+    fixed_aspect: bool = False,
+) -> Figure:
+    """Return an empty white figure; ``fixed_aspect`` moves axes of one together."""
+    engine = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.07, compress=fixed_aspect)
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout=engine, facecolor="white")
 
 
 def dress(ax: Axes, *, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
@@ -49,6 +56,12 @@ def dress(ax: Axes, *, title: str = "", x: str = "", y: str = "", grid: bool = T
     ax.set_axisbelow(True)
     if grid:
         ax.grid(visible=True, color=GRID, linewidth=0.8)
+
+
+def dress_panel(ax: Axes, title: str) -> None:
+    """Give one of many small axes its title."""
+    dress(ax)
+    ax.set_title(title, loc="left", fontsize=9.5, color=INK)
 
 
 def legend(ax: Axes, where: Literal["best", "upper right", "lower right"] = "best") -> None:

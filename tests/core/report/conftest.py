@@ -146,7 +146,9 @@ def frame(position_px: Sequence[float], *, side: int = SIDE_PX, seed: int = 0) -
     rows, cols = np.ogrid[:side, :side]
     middle = (side - 1) / 2
     distance = np.hypot(cols - middle - position_px[0], rows - middle - position_px[1])
-    counts = 100 + 3000 * np.clip(side / 34.7 + 0.5 - distance, 0, 1) + rng.normal(0, 8, (side, side))
+    counts = (
+        100 + 3000 * np.clip(side / 34.7 + 0.5 - distance, 0, 1) + rng.normal(0, 8, (side, side))
+    )
     return np.clip(counts, 0, 65535).astype(np.uint16)
 
 

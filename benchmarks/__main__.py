@@ -1,0 +1,30 @@
+"""Runs all benchmarks and prints their ratios beside what they are to stay within."""
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import bench_cli, bench_locating, bench_training
+
+console = Console()
+
+
+def main() -> None:
+    """Print the figures of each benchmark."""
+    console.print("frames: a convolution takes so many times a frame with locating (at least 15)")
+    show(bench_locating.measure())
+    console.print("framework share (at most 0.06) and throughput share (at least 0.75)")
+    show(bench_training.measure())
+    console.print("command line: over importing typer and rich (at most 3)")
+    show(bench_cli.measure())
+
+
+def show(figures: dict[str, float]) -> None:
+    """Print figures as a table."""
+    table = Table("what", "figure")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.4g}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
