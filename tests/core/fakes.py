@@ -1,4 +1,4 @@
-"""What the toys cannot show: an instrument of many knobs that fails, and one that counts as real."""
+"""What the toys cannot show: an instrument of many knobs that fails, one that counts as real."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, PathDistribution

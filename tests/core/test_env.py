@@ -1,4 +1,4 @@
-"""The environment: what is sent, what is priced, what stops a run, and what an episode depends on."""
+"""The environment: what is sent and priced, what stops a run, what an episode depends on."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -85,7 +85,7 @@ def make_toy(actions: Any) -> TaskEnv:
 @pytest.mark.parametrize("actions", ["box", "discrete"])
 def test_the_checkers_are_content(actions: Any) -> None:
     name = f"stempilot-test/{actions}-v0"
-    gymnasium.register(name, entry_point=lambda: make_toy(actions))
+    gymnasium.register(name, entry_point=lambda **_: make_toy(actions))
     try:
         env = gymnasium.make(name, disable_env_checker=True)
         check_gymnasium(env.unwrapped)
@@ -110,7 +110,7 @@ def test_a_step_writes_looks_and_tells() -> None:
         desk.before = lambda what, name: calls.append(what)
         second, reward, terminated, truncated, info = env.step(FULL)
         desk.before = lambda what, name: None
-        assert [value for value in desk.log] == [(before[0] + 3.2e-7, before[1])]
+        assert desk.log == [(before[0] + 3.2e-7, before[1])]
         assert calls.index("write") < calls.index("acquire")
     assert np.hypot(*(second - first)) == pytest.approx(0.4, abs=0.05)
     assert reward == pytest.approx(np.hypot(*first) - np.hypot(*second), abs=1e-6)
@@ -342,7 +342,7 @@ def test_the_run_budget_ends_the_episode_unpriced_and_nothing_more_is_sent() -> 
         _, reward, terminated, truncated, info = env.step(FULL)
         assert (reward, terminated, truncated) == (0.0, False, True)
         assert "leaves 0 writes" in info["reason"]
-        assert env.budget_spent
+        assert bool(env.budget_spent)
         assert env.last.state is before
         env.reset()
         assert env.step(FULL)[1:4] == (0.0, False, True)

@@ -194,9 +194,9 @@ def test_a_step_from_nowhere_is_refused() -> None:
 def test_a_read_back_that_is_none_stops_everything(found: Reading) -> None:
     bench, guard = guarded()
     bench.standing["focus"] = found
-    for move in (lambda: guard.send([focus(3.0)]), lambda: guard.ramp([focus(3.0)])):
+    for move in (guard.send, guard.ramp):
         with pytest.raises(BackendError, match="not 1 finite components in m"):
-            move()
+            move([focus(3.0)])
     with pytest.raises(BackendError, match="not 1 finite components in m"):
         guard.put_back(focus(3.0))
     with pytest.raises(BackendError, match="not 1 finite components in m"):

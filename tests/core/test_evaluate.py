@@ -48,7 +48,7 @@ def test_an_episode_is_played_to_its_end(envs: tuple[TaskEnv, TaskEnv]) -> None:
     assert played.steps == env.last.step
     assert played.reward >= 10.0
     assert env.last.truth is not None
-    assert played.error_px == pytest.approx(np.hypot(*env.last.truth["position_px"]))
+    assert played.error_px == pytest.approx(math.hypot(*env.last.truth["position_px"]))
     assert math.isnan(played.error_mrad)
     assert played.measured_error_px == pytest.approx(
         env.task.summary(env.last.state)["distance_px"]

@@ -57,7 +57,7 @@ def test_each_hook_is_tested_above_and_documented() -> None:
 
 
 def test_a_plugin_is_a_frozen_record_of_this_contract_version() -> None:
-    plugin = Plugin(name="mine", summary="", config=dict, load=dict)
+    plugin = Plugin(name="mine", summary="", config=lambda: dict, load=dict)
     assert plugin.api == hookspecs.API
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         plugin.name = "other"  # type: ignore[misc]

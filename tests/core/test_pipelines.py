@@ -1,4 +1,4 @@
-"""Train, relearn and run from end to end, on toys: what is left on disk, and where the knobs end."""
+"""Train, relearn and run on toys: what is left on disk, and where the knobs end."""
 
 import json
 import signal
@@ -140,7 +140,7 @@ def test_training_ends_where_it_began(tmp_path: Path) -> None:
 
 
 def test_the_baseline_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
-    desk, found = desk_away(), []
+    desk, found = desk_away(), list[Any]()
 
     def look(what: str, _: str) -> None:
         if what == "write" and not found:
@@ -218,7 +218,10 @@ def test_checkpoint_every_says_how_often_a_run_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = saves(monkeypatch)
-    settings = {"run": {"max_steps": 4, "checkpoint_every": 10}, "task": {"tolerance": 1e-6}}
+    settings: dict[str, dict[str, Any]] = {
+        "run": {"max_steps": 4, "checkpoint_every": 10},
+        "task": {"tolerance": 1e-6},
+    }
     execute(train(tmp_path / "a", settings=settings))
     assert len(at) >= 3
     assert all(b - a >= 10 for a, b in zip([0, *at], at[:-1], strict=False))

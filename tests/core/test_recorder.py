@@ -15,7 +15,14 @@ from stempilot.env import Timestep
 from stempilot.envelope import Write
 from stempilot.errors import ConfigError, RecordError, RunDirError
 from stempilot.model import Frame, Outcome, Snapshot
-from stempilot.recorder import FINALS, FramePolicy, RunRecorder, read_events, shrink
+from stempilot.recorder import (
+    FINALS,
+    FramePolicy,
+    RunRecorder,
+    read_events,
+    shrink,
+    shrink_block,
+)
 from stempilot.testing.toys import ToyCentring, ToyState
 
 STATE = ToyState(offset=(0.3, 0.4), lost=False, steps=1, target_m=(0.0, 0.0))
@@ -249,9 +256,11 @@ def test_the_last_final_frames_are_kept_small_with_their_marks(tmp_path: Path) -
     assert finals[0]["outcome"] == "success"
 
 
-def test_shrunk_frames_are_averaged_and_stretched() -> None:
+def test_shrunk_frames_are_averaged_and_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stempilot.recorder.SHRUNK_SIDE", 3)
     pixels = np.arange(12.0).reshape(3, 4).repeat(2, axis=0).repeat(2, axis=1)
-    small = shrink(pixels, side=3)
+    small = shrink(pixels)
+    assert shrink_block(pixels.shape) == 2
     assert small.shape == (3, 4)
     np.testing.assert_array_equal(
         small, (np.arange(12.0) * 255 / 11).astype(np.uint8).reshape(3, 4)
@@ -283,9 +292,13 @@ def test_a_full_disk_is_a_record_error_wherever_it_shows(tmp_path: Path) -> None
     keeps = recorder(tmp_path, "all")
     keeps.close()
     keeps._events = FullFile()  # type: ignore[assignment]
-    for act in (lambda: keeps.record(timestep(), None), keeps.flush, keeps.close):
-        with pytest.raises(RecordError, match="No space left on device; free some space"):
-            act()
+    full = "No space left on device; free some space"
+    with pytest.raises(RecordError, match=full):
+        keeps.record(timestep(), None)
+    with pytest.raises(RecordError, match=full):
+        keeps.flush()
+    with pytest.raises(RecordError, match=full):
+        keeps.close()
 
 
 def test_a_folder_that_is_gone_is_a_record_error(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -48,9 +47,9 @@ def test_knobs_may_be_kept() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, SystemExit, GeneratorExit, Broken, BackendError, EnvelopeError]
 )
-def test_any_exception_puts_back_and_goes_on(error: Callable[[str], Any], keep: bool) -> None:
+def test_any_exception_puts_back_and_goes_on(error: type[BaseException], keep: bool) -> None:
     bench, guard = guarded()
-    with pytest.raises(error), savepoint(guard, keep=keep):  # type: ignore[call-overload]
+    with pytest.raises(error), savepoint(guard, keep=keep):
         guard.send(MOVES)
         raise error("x")
     assert bench.standing == START

@@ -42,7 +42,7 @@ def _root(
 def main() -> None:
     """Run the command line; the exit code says how it ended (`stempilot.errors`)."""
     try:
-        app()
+        app(prog_name="stempilot")
     except StempilotError as error:
         render.remark(f"error: {error}")
         sys.exit(error.exit_code)

@@ -22,17 +22,16 @@ def check(
 ) -> None:
     """Check a backend, task or agent against its contract."""
     from stempilot.registry import KINDS, discover
-    from stempilot.testing import check_plugin
+    from stempilot.testing import CheckResult, check_plugin
 
     registry = discover()
     kinds = [kind for kind in KINDS if any(e.name == name for e in registry.of_kind(kind))]
     if not kinds:
         msg = f"no plug-in is called {name!r}; see `stempilot plugins`"
         raise PluginError(msg)
-    passed = True
+    found: dict[str, list[CheckResult]] = {}
     for kind in kinds:
-        results = check_plugin(registry, kind, name)
-        passed = passed and all(result.passed for result in results)
-        render.checks(kind, name, results, json_wanted=as_json)
-    if not passed:
+        found[kind] = check_plugin(registry, kind, name)
+    render.checks(name, found, json_wanted=as_json)
+    if not all(one.passed for results in found.values() for one in results):
         raise typer.Exit(1)

@@ -79,17 +79,22 @@ def _entry(entry: Any) -> dict[str, Any]:
     }
 
 
-def checks(kind: str, name: str, results: Sequence[Any], *, json_wanted: bool) -> None:
-    """Print which parts of a contract a plug-in keeps."""
+def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) -> None:
+    """Print which parts of a contract the plug-ins of a name keep, by kind."""
     if json_wanted:
-        rows = [{"check": r.check, "passed": r.passed, "message": r.message} for r in results]
-        as_json({"kind": kind, "name": name, "results": rows})
+        rows = [
+            {"kind": kind, "check": one.check, "passed": one.passed, "message": one.message}
+            for kind, results in found.items()
+            for one in results
+        ]
+        as_json({"kind": ", ".join(found), "name": name, "results": rows})
         return
-    table = Table("check", "", "what was found", title=f"{kind} {escape(name)}")
-    for one in results:
-        mark = "[green]ok[/green]" if one.passed else "[red]fails[/red]"
-        table.add_row(escape(one.check), mark, escape(one.message))
-    out.print(table)
+    for kind, results in found.items():
+        table = Table("check", "", "what was found", title=f"{kind} {escape(name)}")
+        for one in results:
+            mark = "[green]ok[/green]" if one.passed else "[red]fails[/red]"
+            table.add_row(escape(one.check), mark, escape(one.message))
+        out.print(table)
 
 
 @contextlib.contextmanager

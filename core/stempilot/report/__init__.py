@@ -64,5 +64,5 @@ def write_report(run: Path) -> Path:
     for picture in pictures:
         write_file(run / PLOTS / picture.name, picture.content)
     reasons = [reason for reason in drawn if isinstance(reason, str)]
-    write_file(run / REPORT, page(evidence, pictures, reasons).encode())
+    write_file(run / REPORT, page(evidence, pictures, reasons).encode(errors="replace"))
     return run / REPORT

@@ -65,12 +65,12 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
     edges = np.linspace(0, max(largest, 1e-6) * 1.0001, bins + 1)
     if len(true):
         ax.hist(true, bins=edges.tolist(), color=BLUE, alpha=0.6, label="true")
-        ax.axvline(
-            float(rms(true) or 0), color=INK, linewidth=2, label=f"true RMS {rms(true):.3g} px"
-        )
     if len(measured):
         counts, _ = np.histogram(measured, bins=edges)
         ax.stairs(counts, edges, color=VERMILION, linewidth=1.8, label="measured")
+    kind, values = ("true", true) if len(true) else ("measured", measured)
+    radius = float(np.sqrt(np.mean(values**2)))
+    ax.axvline(radius, color=INK, linewidth=2, label=f"{kind} RMS {radius:.3g} px")
     dress(ax, x="distance from the goal (px)", y="episodes")
     ax.set_xlim(0, edges[-1])
     ax.locator_params(axis="y", integer=True)
@@ -88,18 +88,20 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
 
 def _scatter(ax: Axes, offsets: FloatArray) -> None:
     reach = 1.15 * max(float(np.abs(offsets).max()), 1e-6)
+    ax.plot(0, 0, "+", color=GREEN, markersize=22, markeredgewidth=2)
     ax.plot(*offsets.T, "o", color=BLUE, markersize=4, alpha=0.5, markeredgewidth=0)
     angle = np.linspace(0, 2 * np.pi, 200)
     radius = float(rms(np.hypot(*offsets.T)) or 0)
     ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, linewidth=1.5, label="RMS")
-    ax.plot(0, 0, "+", color="white", ms=15, mew=5)
-    ax.plot(0, 0, "+", color=GREEN, ms=14, mew=2.5, label="goal")
     dress(ax, x="x from the goal (px)", y="y from the goal (px)")
     ax.set_aspect("equal")
     ax.set_xlim(-reach, reach)
     ax.set_ylim(reach, -reach)
     ax.locator_params(nbins=5)
-    legend(ax)
+    ax.plot([], [], "+", color=GREEN, markersize=10, markeredgewidth=2, label="goal")
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9, labelcolor=INK, frameon=False
+    )
 
 
 def _caption(evidence: Evidence, errors: Errors) -> str:

@@ -33,6 +33,7 @@ MOST_FRAMES = 150
 _FEWEST = 3
 _SIDE = 170
 _SHOWN_SIDE = 360
+WIDTH = 480
 _STRIP = 26
 _TEXT_RGB = (226, 232, 240)
 _TRAIL_RGB = (150, 70, 80)
@@ -58,7 +59,7 @@ def animation(evidence: Evidence) -> Picture | str:
     Raises:
         RunDirError: a frame is damaged.
     """
-    if not _is_continuous(evidence):
+    if not evidence.record["frames"]["every"]:
         return "Animation: the run was not told to keep its frames (--frames all)."
     kept = sorted(
         (int(found[1]), int(found[2]), path)
@@ -79,13 +80,8 @@ def animation(evidence: Evidence) -> Picture | str:
         title="Animation",
         caption=f"{caption}. The thin line is the way of the disk since the episode began.",
         content=_gif(moments),
+        width=WIDTH,
     )
-
-
-def _is_continuous(evidence: Evidence) -> bool:
-    frames = evidence.record.get("frames")
-    every = frames.get("every") if isinstance(frames, dict) else None
-    return isinstance(every, int) and every > 0
 
 
 def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[_Moment]:

@@ -86,7 +86,9 @@ def _evaluation(evidence: Evidence) -> list[tuple[str, str, str]]:
     against = [f"paper {mean} ± {std}"] if evidence.series.has_positions else []
     if isinstance(found.get("oracle_steps_mean"), float):
         against.insert(0, f"oracle {plain(found['oracle_steps_mean'])}")
-    steps = f"{plain(found.get('steps_mean'))} ± {plain(found.get('steps_std'))}"
+    steps = plain(found.get("steps_mean"))
+    if found.get("steps_std") is not None:
+        steps += f" ± {plain(found['steps_std'])}"
     note = f"of {plain(found.get('episodes'))} episodes"
     return [
         ("success", percent(found.get("success_rate")), note),

@@ -1,6 +1,5 @@
 """Reads a run directory and checks what it holds."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from stempilot.errors import RunDirError
 from stempilot.recorder import read_events
 from stempilot.report.evidence import Evidence, Final
 from stempilot.report.series import as_number, series
-from stempilot.rundir import EVENTS, RESULT, Json, RunDir, read_json
+from stempilot.rundir import EVENTS, RESULT, Json, RunDir, parse_json, read_json
 
 COMPARISON = "comparison.json"
 
@@ -25,28 +24,16 @@ def gather(run: Path) -> Evidence:
         RunDirError: there is no record, or a file that is there is damaged.
     """
     folder = RunDir.open(run)
+    progress = folder.progress() or {"evaluations": ()}
     return Evidence(
         folder=run,
         record=folder.record(),
         result=read_json(run / RESULT) if (run / RESULT).exists() else {},
-        evaluations=_evaluations(folder),
+        evaluations=tuple(Evaluation(**values) for values in progress["evaluations"]),
         series=series(read_events(run) if (run / EVENTS).exists() else ()),
         finals=_finals(run),
         comparison=_comparison(run / COMPARISON),
     )
-
-
-def _evaluations(folder: RunDir) -> tuple[Evaluation, ...]:
-    progress = folder.progress() or {}
-    try:
-        found = tuple(Evaluation(**values) for values in progress.get("evaluations", ()))
-    except TypeError as error:
-        msg = f"the evaluations in {folder.path / 'progress.json'} are damaged: {error}"
-        raise RunDirError(msg) from error
-    if any(not isinstance(n, int) for e in found for n in (e.timestep, e.episodes, e.successes)):
-        msg = f"the evaluations in {folder.path / 'progress.json'} are not all whole numbers"
-        raise RunDirError(msg)
-    return found
 
 
 def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:
@@ -104,7 +91,7 @@ def _comparison(path: Path) -> tuple[Json, ...]:
     if not path.exists():
         return ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         msg = f"{path} is damaged: {error}"
         raise RunDirError(msg) from error

@@ -18,11 +18,7 @@ def origin(evidence: Evidence) -> Html:
         tag("h2", "Where this comes from"),
         tag("p", "The command to do it again:"),
         tag("pre", command(record)),
-        tag(
-            "p",
-            "Give it another --out if the old directory is to stay. The seed is ",
-            _seed(record),
-        ),
+        tag("p", "Give it another --out if the old directory is to stay."),
         _lineage(record),
         _facts(record),
         _configuration(record),
@@ -33,10 +29,6 @@ def command(record: Json) -> str:
     """Return the command line of a run as a shell takes it."""
     argv = record.get("argv")
     return shlex.join(map(str, argv)) if isinstance(argv, list) else UNKNOWN
-
-
-def _seed(record: Json) -> Html:
-    return tag("code", text(record.get("seed")))
 
 
 def _lineage(record: Json) -> Html:
@@ -62,23 +54,27 @@ def _facts(record: Json) -> Html:
         *((f"instrument: {name}", text(value)) for name, value in _items(record.get("identity"))),
         *((name, text(version)) for name, version in _items(record.get("versions"))),
     ]
-    return tag("details", tag("summary", "Versions, seeds and plug-ins"), table(("", ""), rows))
+    return tag(
+        "details", tag("summary", "Versions, seeds and plug-ins"), table(("what", "value"), rows)
+    )
 
 
 def _configuration(record: Json) -> Html:
     resolved, settings = record.get("config"), record.get("settings")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for section, values in _items(resolved):
         given = dict(_items(dict(_items(settings)).get(section)))
         for name, value in _items(values):
-            rows.append((f"{section}.{name}", text(value), "set" if name in given else "default"))
+            rows.append(
+                (f"{section}.{name}", text(value), "set" if name in given else "default or preset")
+            )
         known = dict(_items(values))
         rows += [
             (f"{section}.{name}", text(value), "set")
             for name, value in given.items()
             if name not in known
         ]
-    shown = table(("option", "value", ""), rows)
+    shown = table(("option", "value", "from"), rows)
     return tag("details", tag("summary", "Configuration, defaults included"), shown)
 
 

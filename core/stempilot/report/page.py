@@ -74,7 +74,7 @@ def _figure(picture: Picture) -> Html:
     if len(picture.content) < LARGEST_EMBEDDED:
         kind = picture.name.rsplit(".", 1)[-1]
         source = f"data:image/{kind};base64,{base64.b64encode(picture.content).decode()}"
-    image = tag("img", src=source, alt=picture.title, class_="plot")
+    image = tag("img", src=source, alt=picture.title, class_="plot", width=str(picture.width))
     return tag(
         "section",
         tag("h2", picture.title),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
@@ -10,7 +11,7 @@ from matplotlib.lines import Line2D
 from stempilot.report.evidence import Evidence
 from stempilot.report.intervals import Interval
 from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
-from stempilot.report.series import Episode, Series
+from stempilot.report.series import FloatArray, Series
 from stempilot.report.style import (
     BLUE,
     GREEN,
@@ -34,8 +35,6 @@ def paths_picture(evidence: Evidence) -> Picture | str:
     if not series.has_positions:
         return "Paths: the task's summary does not give x_px and y_px, a position in the frame."
     shown, count = parts(evidence)
-    if not series.complete:
-        return "Paths: no episode was completed."
     reach = _reach(evidence)
     columns = grid_of(shown)[1]
     single = columns == 1
@@ -47,7 +46,7 @@ def paths_picture(evidence: Evidence) -> Picture | str:
     )
     grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
     for ax, interval in zip(grid.flat, shown, strict=False):
-        _draw_paths(ax, series, interval.episodes)
+        _draw_paths(ax, pieces(series, interval))
         dress_panel(ax, f"{title_of(evidence, interval)}\n{_count(interval)}")
         ax.locator_params(nbins=5)
         ax.set_aspect("equal")
@@ -58,42 +57,79 @@ def paths_picture(evidence: Evidence) -> Picture | str:
         handles=_path_legend(), loc="outside upper center", ncols=4, fontsize=9, edgecolor="white"
     )
     caption = (
-        "Where the disk was seen, episode by episode, in pixels from the frame's centre, y "
-        "downward; "
-        "counted are the successes among the episodes that ended"
+        "Where the disk was seen, in pixels from the frame's centre, y downward. Counted are the "
+        "successes among the episodes that ended"
         + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
         + "Paths straighten and successes become more frequent as the agent learns "
         "(Fig. 4 of the paper)."
     )
     if any(len(interval.episodes) > _MOST_PATHS for interval in shown):
-        caption += f" Of more than {_MOST_PATHS} episodes, {_MOST_PATHS} are drawn."
+        caption += f" Of more than {_MOST_PATHS} paths, {_MOST_PATHS} are drawn."
     return finish("paths", "Paths of the beam", caption, figure)
 
 
-def _draw_paths(ax: Axes, series: Series, episodes: Sequence[Episode]) -> None:
-    if len(episodes) > _MOST_PATHS:
-        picks = np.linspace(0, len(episodes) - 1, _MOST_PATHS).round().astype(int)
-        episodes = [episodes[pick] for pick in picks]
-    drawn = [
-        (path[np.isfinite(path).all(axis=1)], episode.success)
-        for episode in episodes
-        for path in (series.position_px[episode.rows],)
-    ]
-    few = len(drawn) <= _FEW
+@frozen(eq=False)
+class Piece:
+    """What an interval shows of an episode.
+
+    Attributes:
+        path_px: (n, 2) positions, with the one that the first step left from.
+        success: whether the episode ended in success, in this interval or later.
+        from_start: whether it shows where the episode began.
+        goal_px: (2,) where the disk should be.
+    """
+
+    path_px: FloatArray
+    success: bool
+    from_start: bool
+    goal_px: FloatArray
+
+
+def pieces(series: Series, interval: Interval) -> list[Piece]:
+    """Return what happened in an interval, whether or not the episodes ended there."""
+    found = []
+    taken = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
+    begun = (series.k == 0) & (series.t >= interval.after)
+    begun &= series.t < max(interval.until, interval.after + 1)
+    inside = taken | begun
+    for episode in series.episodes:
+        rows = episode.first + np.flatnonzero(inside[episode.rows])
+        if not rows.size:
+            continue
+        first = max(int(rows[0]) - 1, episode.first)
+        path = series.position_px[first : int(rows[-1]) + 1]
+        found.append(
+            Piece(
+                path_px=path[np.isfinite(path).all(axis=1)],
+                success=episode.success,
+                from_start=first == episode.first,
+                goal_px=series.goal_px[episode.first],
+            )
+        )
+    return found
+
+
+def _draw_paths(ax: Axes, found: Sequence[Piece]) -> None:
+    if len(found) > _MOST_PATHS:
+        picks = np.linspace(0, len(found) - 1, _MOST_PATHS).round().astype(int)
+        found = [found[pick] for pick in picks]
+    few = len(found) <= _FEW
     width = 1.8 if few else 0.8
     for success, colour, line in ((False, VERMILION, ":"), (True, BLUE, "-")):
-        lines = [path for path, succeeded in drawn if succeeded is success and len(path) > 1]
+        paths = [piece.path_px for piece in found if piece.success is success]
         ax.add_collection(
-            LineCollection(lines, colors=colour, linestyles=line, linewidths=width, alpha=0.7)
+            LineCollection(paths, colors=colour, linestyles=line, linewidths=width, alpha=0.7)
         )
-    if few:
-        for path, success in drawn:
-            ax.plot(*path.T, "o", color=BLUE if success else VERMILION, markersize=3)
-    starts = np.array([path[0] for path, _ in drawn if len(path)]).reshape(-1, 2)
-    ax.plot(*starts.T, "o", color=MUTED, markersize=6 if few else 2.5, markeredgewidth=0)
-    goals = np.unique(series.goal_px[[episode.last for episode in episodes]].round(3), axis=0)
-    ax.plot(*goals[np.isfinite(goals).all(axis=1)].T, "+", color="white", ms=11, mew=4)
-    ax.plot(*goals[np.isfinite(goals).all(axis=1)].T, "+", color=GREEN, ms=10, mew=2.2)
+        if few and paths:
+            ax.plot(*np.concatenate(paths).T, "o", color=colour, markersize=3)
+    starts = [piece.path_px[:1] for piece in found if piece.from_start]
+    if starts:
+        size = 6 if few else 2.5
+        ax.plot(*np.concatenate(starts).T, "o", color=MUTED, markersize=size, markeredgewidth=0)
+    goals = {tuple(piece.goal_px.round(3)) for piece in found if np.isfinite(piece.goal_px).all()}
+    for goal in goals:
+        ax.plot(*goal, "+", color="white", markersize=11, markeredgewidth=4)
+        ax.plot(*goal, "+", color=GREEN, markersize=10, markeredgewidth=2.2)
 
 
 def _path_legend() -> list[Line2D]:

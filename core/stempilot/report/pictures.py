@@ -125,12 +125,12 @@ def finals_picture(evidence: Evidence) -> Picture | str:
     caption = (
         "The last frame of "
         + ("the episode" if len(finals) == 1 else f"each of the last {len(finals)} episodes")
-        + ", with the goal (green ring) and the measured centre of the disk (red cross), as in the "
-        "overlay of the paper's Fig. 1. The grey scale is logarithmic."
+        + ", with the goal (green ring) and the measured position (red cross; where nothing "
+        "is found, where it was last seen), as in the paper's Fig. 1. Brightness is logarithmic."
     )
     if not any(final.marks for final in finals):
         caption = (
-            "The last frames of the last episodes, on a logarithmic grey scale. The task does not "
+            "The last frames of the last episodes, in logarithmic brightness. The task does not "
             "say where goal and measurement lie in them."
         )
     return finish("finals", "Final frames", caption, figure)

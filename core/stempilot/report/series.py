@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from stempilot.errors import RunDirError
 from stempilot.model import Outcome
 
 FloatArray = npt.NDArray[np.float64]
@@ -119,11 +118,8 @@ def series(events: Iterable[Mapping[str, Any]]) -> Series:
 
     Args:
         events: what `stempilot.recorder.read_events` yields.
-
-    Raises:
-        RunDirError: an event lacks one of the entries that every event has.
     """
-    rows = [_row(number, event) for number, event in enumerate(events, start=1)]
+    rows = [_row(event) for event in events]
     columns = np.array([row.numbers for row in rows], dtype=np.float64).reshape(len(rows), 12)
     return Series(
         number=columns[:, 0].astype(np.int64),
@@ -149,24 +145,14 @@ class _Row:
     numbers: tuple[float, ...]
 
 
-def _row(line: int, event: Mapping[str, Any]) -> _Row:
-    counters = []
-    for name in ("e", "k", "t"):
-        value = event.get(name)
-        if not isinstance(value, int) or not 0 <= value < 2**53:
-            msg = f"event {line} is damaged: {name} = {value!r} is not a count"
-            raise RunDirError(msg)
-        counters.append(float(value))
-    starts, outcome = event["k"] == 0, event.get("outcome")
-    reward = math.nan if starts else as_number(event.get("reward"))
-    if not isinstance(outcome, str) or (math.isnan(reward) and not starts):
-        msg = f"event {line} is damaged: it lacks an outcome or a reward"
-        raise RunDirError(msg)
-    summary, truth = _mapping(event.get("summary")), _mapping(event.get("truth"))
+def _row(event: Mapping[str, Any]) -> _Row:
+    starts = event["k"] == 0
+    summary, truth = event["summary"], event.get("truth")
+    truth = truth if isinstance(truth, dict) else {}
     x_px, y_px = as_number(summary.get("x_px")), as_number(summary.get("y_px"))
     numbers = (
-        *counters,
-        reward,
+        *(float(event[name]) for name in ("e", "k", "t")),
+        math.nan if starts else as_number(event["reward"]),
         x_px,
         y_px,
         x_px - as_number(summary.get("dx_px")),
@@ -176,7 +162,7 @@ def _row(line: int, event: Mapping[str, Any]) -> _Row:
         *_components(truth.get("pixel_rad"), 1),
     )
     action = None if starts else event.get("action")
-    return _Row(starts, outcome, bool(event.get("truncated")), action, numbers)
+    return _Row(starts, event["outcome"], event["truncated"], action, numbers)
 
 
 def _episodes(rows: Sequence[_Row]) -> tuple[Episode, ...]:
@@ -198,10 +184,6 @@ def as_number(value: object) -> float:
         return math.nan
     # Beyond this neither an integer nor a plot's axis can be trusted to stay finite.
     return float(value) if abs(value) < 1e30 else math.nan  # noqa: PLR2004
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _components(value: object, size: int) -> tuple[float, ...]:

@@ -15,6 +15,8 @@ PURPLE, SKY = "#cc79a7", "#56b4e9"
 INK, MUTED, GRID = "#1f2933", "#66717e", "#e4e7eb"
 WIDTH_IN = 10.0
 DPI = 144
+CSS_DPI = 96
+"""Pixels of a page to an inch, so that letters have the size that they were given."""
 
 
 @frozen(kw_only=True)
@@ -26,12 +28,14 @@ class Picture:
         title: its heading.
         caption: what it shows, a few sentences.
         content: the file, PNG or GIF.
+        width: how wide it is shown at most, in pixels of a page.
     """
 
     name: str
     title: str
     caption: str
     content: bytes
+    width: int
 
 
 def new_figure(
@@ -86,4 +90,10 @@ def finish(name: str, title: str, caption: str, figure: Figure) -> Picture:
     buffer = io.BytesIO()
     # No version of matplotlib in the file: the same data give the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
-    return Picture(name=f"{name}.png", title=title, caption=caption, content=buffer.getvalue())
+    return Picture(
+        name=f"{name}.png",
+        title=title,
+        caption=caption,
+        content=buffer.getvalue(),
+        width=round(CSS_DPI * figure.get_figwidth()),
+    )

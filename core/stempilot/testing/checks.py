@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -12,7 +13,7 @@ from attrs import frozen
 from stempilot.agent import Agent, Brief
 from stempilot.backend import Backend, Opening
 from stempilot.compose import DEFAULT_BACKEND, Part, part
-from stempilot.errors import ConfigError, IncompatibleError
+from stempilot.errors import IncompatibleError, StempilotError
 from stempilot.negotiate import negotiate
 from stempilot.registry import Kind, Registry
 from stempilot.task import Task
@@ -64,6 +65,7 @@ def run_check(contract: type[Contract], name: str) -> CheckResult:
     """
     check = name.removeprefix("test_")
     method = getattr(contract, name)
+    sentence = (inspect.getdoc(method) or check).partition("\n")[0].rstrip(".")
     try:
         method(contract())
     except SkipTest as reason:
@@ -71,13 +73,12 @@ def run_check(contract: type[Contract], name: str) -> CheckResult:
     except ContractError as error:
         return CheckResult(check=check, passed=False, message=str(error))
     except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
-        return CheckResult(check=check, passed=False, message=_told(method, error))
+        return CheckResult(check=check, passed=False, message=_told(sentence, error))
     return CheckResult(check=check, passed=True)
 
 
-def _told(method: Callable[..., None], error: Exception) -> str:
+def _told(sentence: str, error: Exception) -> str:
     """Return what a check is about and where the plug-in raised what it must not."""
-    sentence = (inspect.getdoc(method) or method.__name__).partition("\n")[0].rstrip(".")
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}, in {last.name}"
     return f"the contract says: {sentence}; found: {type(error).__name__}: {error} ({place})"
@@ -104,11 +105,22 @@ def check_plugin(
         IncompatibleError: nothing is installed that a task or an agent could be checked with.
     """
     checked = part(registry, kind, name, settings or {})
+    try:
+        suite = _suite(registry, kind, checked)
+    except StempilotError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
+        message = _told(f"The {kind} can be made with its options", error)
+        return [CheckResult(check="can_be_made", passed=False, message=message)]
+    return run_contract(suite)
+
+
+def _suite(registry: Registry, kind: Kind, checked: Part) -> type[Contract]:
     if kind == "backend":
-        return run_contract(_backend_suite(checked))
+        return _backend_suite(checked)
     if kind == "task":
-        return run_contract(_task_suite(registry, checked))
-    return run_contract(_agent_suite(registry, checked))
+        return _task_suite(registry, checked)
+    return _agent_suite(registry, checked)
 
 
 def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
@@ -171,14 +183,23 @@ def _simulators(registry: Registry) -> Iterator[tuple[str, MakeBackend]]:
     """Yield the installed simulators that need no options, the default one first, then the toy."""
     names = sorted(registry.names("backend"), key=lambda name: (name != DEFAULT_BACKEND, name))
     for name in names:
-        try:
-            loaded = part(registry, "backend", name, {})
-            simulated = _load_backend(loaded).capabilities().simulated
-        except (ConfigError, ImportError):
-            continue
-        if simulated:
-            yield name, lambda loaded=loaded: _load_backend(loaded)  # type: ignore[misc]
+        loaded = _counterpart(registry, "backend", name)
+        if loaded is not None and _load_backend(loaded).capabilities().simulated:
+            yield name, partial(_load_backend, loaded)
     yield "the toy", ToyBackend
+
+
+def _counterpart(registry: Registry, kind: Kind, name: str) -> Part | None:
+    """Return a plug-in to check another one with, ``None`` where it cannot be made as it is."""
+    try:
+        loaded = part(registry, kind, name, {})
+        if kind == "backend":
+            _load_backend(loaded).capabilities()
+        else:
+            _load_task(loaded)
+    except Exception:  # noqa: BLE001 - it is not the one being checked, so it must not be blamed
+        return None
+    return loaded
 
 
 def _fitting_backend(registry: Registry, task: Task[Any, Any], name: str) -> MakeBackend:
@@ -219,9 +240,6 @@ def _tasks(registry: Registry) -> Iterator[tuple[str, MakeTask]]:
     yield "", ToyCentring
     yield "", lambda: ToyCentring("discrete")
     for name in registry.names("task"):
-        try:
-            loaded = part(registry, "task", name, {})
-            _load_task(loaded)
-        except (ConfigError, ImportError):
-            continue
-        yield name, lambda loaded=loaded: _load_task(loaded)  # type: ignore[misc]
+        loaded = _counterpart(registry, "task", name)
+        if loaded is not None:
+            yield name, partial(_load_task, loaded)

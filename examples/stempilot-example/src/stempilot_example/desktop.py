@@ -45,7 +45,7 @@ class DesktopConfig:
     """Options of the desktop STEM.
 
     Attributes:
-        preset: ``default``, or ``low-dose`` for a tenth of the electrons.
+        preset: ``default``, or ``low-dose`` for a quarter of the electrons.
         electrons_per_px: mean number of electrons that an unblurred particle adds to a pixel.
         misalignment_m: how far from zero the true focus lies at most; drawn for each episode.
         exposure_s: what the frames say of their exposure; nothing waits for it.
@@ -54,7 +54,7 @@ class DesktopConfig:
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "default": MappingProxyType({}),
-            "low-dose": MappingProxyType({"electrons_per_px": 20.0}),
+            "low-dose": MappingProxyType({"electrons_per_px": 50.0}),
         }
     )
 

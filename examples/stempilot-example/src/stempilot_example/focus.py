@@ -41,7 +41,9 @@ class FocusConfig:
     """Options of the task.
 
     Attributes:
-        preset: ``default``, or ``fine`` for a quarter of the step and half of the tolerance.
+        preset: ``default``, or ``fine`` for a quarter of the step and half of the tolerance, which
+            is for a lens that is nearly in focus: far from it such steps change the image less
+            than its noise does, and the noise then has maxima of its own.
         step_m: change of defocus by a full action.
         tolerance_m: how near the neighbours on both sides must have been tried.
         scramble_m: how far from home an episode starts at most, on instruments that do not

@@ -1,0 +1,433 @@
+"""What each command does, shows and ends with."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from tests.core.cli.conftest import Stempilot, typed
+from tests.core.fakes import Desk, blank, desk_plugin, fails, toy_plugins, toy_registry
+
+from stempilot.envelope_file import read_envelope, write_envelope
+from stempilot.errors import RecordError
+from stempilot.registry import Entry, Registry
+from stempilot.rundir import RunDir
+from stempilot.vocabulary import BEAM_SHIFT
+
+Use = Callable[[Registry], None]
+HOME = (0.0, 0.0)
+NO_TWIN = ("--set", "run.evaluate=false")
+
+
+@pytest.fixture
+def desk(use: Use, stempilot: Stempilot) -> Desk:
+    """Return an instrument that counts as real, with an envelope file beside."""
+    del stempilot
+    made = Desk()
+    use(toy_registry(desk_plugin(made)))
+    write_envelope(Path("envelope.toml"), "desk", made.capabilities())
+    return made
+
+
+def standing(desk: Desk) -> Any:
+    desk.toy.open()
+    return desk.toy.read(BEAM_SHIFT)
+
+
+ON_DESK = typed("--backend desk --envelope envelope.toml")
+RUN = ["run", "centring", "--agent", "exact", *ON_DESK]
+
+
+# --- help ----------------------------------------------------------------------------------------
+
+COMMANDS = [
+    "",
+    "train",
+    "relearn",
+    "run",
+    "plugins",
+    "check",
+    "report",
+    "restore",
+    "envelope",
+    "envelope init",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(stempilot: Stempilot, command: str) -> None:
+    ended = stempilot(*command.split(), "--help")
+    assert ended.code == 0
+    assert f"Usage: stempilot {command}".strip() in ended.out
+    assert ended.err == ""
+
+
+def test_every_option_has_a_help_text() -> None:
+    import typer
+
+    from stempilot.cli import app
+
+    def walk(command: Any) -> None:
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"
+        for inner in getattr(command, "commands", {}).values():
+            assert inner.help, inner.name
+            walk(inner)
+
+    walk(typer.main.get_command(app))
+
+
+def test_the_version_is_told(stempilot: Stempilot) -> None:
+    from importlib.metadata import version
+
+    assert stempilot("--version").out.strip() == version("stempilot")
+
+
+# --- train, relearn, run -------------------------------------------------------------------------
+
+
+def test_train_then_evaluate_then_relearn(stempilot: Stempilot) -> None:
+    ended = stempilot(*typed("train centring --agent learner --steps 30 --seed 4 --out a --json"))
+    assert ended.code == 0
+    assert ended.json["timesteps"] == 30
+    assert (ended.json["seed"], ended.json["run_dir"]) == (4, "a")
+    assert ended.json["report"] == "a/report.html"
+    ended = stempilot(*typed("run centring --policy a --episodes 4 --out b --json"))
+    assert ended.code == 0
+    assert ended.json["episodes"] == 4
+    assert "evaluation: 4 episodes, each from a start drawn around" in ended.err
+    ended = stempilot(*typed("relearn a --steps 10 --set backend.serial=3 --out c --json"))
+    assert ended.code == 0
+    assert "kept the response" in ended.err
+    assert RunDir.open(Path("c")).record()["config"]["backend"] == {"serial": 3}
+
+
+def test_settings_come_from_a_file_and_from_set(stempilot: Stempilot) -> None:
+    Path("run.toml").write_text("[task]\ntolerance = 0.2\n[run]\nmax_steps = 3\n")
+    words = "run centring --agent walker --config run.toml --set task.tolerance=0.05 --out a"
+    stempilot(*words.split())
+    config = RunDir.open(Path("a")).record()["config"]
+    assert config["task"]["tolerance"] == 0.05
+    assert config["run"]["max_steps"] == 3
+
+
+def test_without_out_a_run_goes_below_runs(stempilot: Stempilot) -> None:
+    ended = stempilot(*typed("run centring --agent exact --json"))
+    assert Path(ended.json["run_dir"]).parent == Path("runs")
+    assert RunDir.open(Path(ended.json["run_dir"])).record()["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("frames", "count"), [("none", 0), ("ends", 2), ("all", None), ("every-1", None)]
+)
+def test_frames_are_kept_as_asked(stempilot: Stempilot, frames: str, count: int | None) -> None:
+    words = typed("run centring --agent exact --out a --json --frames")
+    ended = stempilot(*words, frames)
+    kept = len(list(Path("a").glob("frames/*")))
+    assert kept == (ended.json["steps_mean"] + 1 if count is None else count)
+
+
+def test_json_is_one_object_whatever_else_is_shown(stempilot: Stempilot) -> None:
+    ended = stempilot(*typed("train centring --agent learner --steps 25 --out a --json"))
+    assert "train: 25/25 timesteps" in ended.err
+    assert ended.out.count("\n") == 1
+    assert isinstance(ended.json, dict)
+
+
+def test_json_says_what_it_says_and_not_what_it_looks_like(stempilot: Stempilot) -> None:
+    folder = "[red]:smile: :100:"
+    ended = stempilot(*typed("run centring --agent exact --json --out"), folder)
+    assert ended.json["run_dir"] == folder
+
+
+def test_results_are_shown_as_a_table(stempilot: Stempilot) -> None:
+    ended = stempilot(*typed("run centring --agent exact --out a"))
+    assert "success rate" in ended.out
+    assert "run dir" in ended.out
+
+
+def test_progress_is_shown_in_few_lines_where_there_is_no_terminal(stempilot: Stempilot) -> None:
+    ended = stempilot(*typed("train centring --agent learner --steps 200 --out a"), *NO_TWIN)
+    lines = [line for line in ended.err.splitlines() if line.startswith("train: ")]
+    assert 10 <= len(lines) <= 45
+    assert "200/200 timesteps" in lines[-1]
+    assert "success" in lines[-1]
+
+
+# --- a real instrument ---------------------------------------------------------------------------
+
+
+def test_a_run_that_succeeds_ends_with_0_and_keeps(stempilot: Stempilot, desk: Desk) -> None:
+    ended = stempilot(*RUN, "--yes", "--out", "a", "--json")
+    assert (ended.code, ended.json["success"]) == (0, True)
+    assert standing(desk) != HOME
+
+
+def test_put_back_puts_back(stempilot: Stempilot, desk: Desk) -> None:
+    assert stempilot(*RUN, "--yes", "--out", "a", "--put-back").code == 0
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+def test_a_run_that_fails_ends_with_1_and_is_put_back(stempilot: Stempilot, desk: Desk) -> None:
+    limits = typed("--set run.max_steps=2 --set task.tolerance=1e-6")
+    ended = stempilot(*RUN, "--yes", "--out", "a", "--json", *limits)
+    assert (ended.code, ended.json["success"], ended.json["outcome"]) == (1, False, "out of steps")
+    assert desk.log
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+def test_a_dark_field_at_the_start_ends_with_1(stempilot: Stempilot, desk: Desk) -> None:
+    desk.develop = blank
+    assert stempilot(*RUN, "--yes", "--out", "a").code == 1
+    assert desk.log == []
+
+
+def test_a_camera_that_dies_ends_with_4(stempilot: Stempilot, desk: Desk) -> None:
+    def die(what: str, _: str) -> None:
+        if what == "write":
+            desk.develop = blank
+
+    desk.before = die
+    ended = stempilot(*RUN, "--yes", "--out", "a")
+    assert ended.code == 4
+    assert "is the camera on" in ended.err
+
+
+def test_an_instrument_that_fails_ends_with_4(stempilot: Stempilot, desk: Desk) -> None:
+    def once(what: str, name: str) -> None:
+        if what == "acquire" and desk.log:
+            desk.before = lambda what, name: None
+            fails("acquire")(what, "")
+
+    desk.before = once
+    ended = stempilot(*RUN, "--yes", "--out", "a")
+    assert ended.code == 4
+    assert "error: acquire" in ended.err
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+def test_an_instrument_that_is_not_put_back_ends_with_5(stempilot: Stempilot, desk: Desk) -> None:
+    def stuck(what: str, name: str) -> None:
+        if desk.log:
+            fails("write")(what, "")
+
+    desk.before = stuck
+    ended = stempilot(*RUN, "--yes", "--out", "a", "--put-back", "--set", "task.tolerance=1e-6")
+    assert ended.code == 5
+    assert "THE INSTRUMENT WAS NOT PUT BACK, go and look at it:" in ended.err
+    assert f"{BEAM_SHIFT} should read (0.0, 0.0)" in ended.err
+
+
+def test_ctrl_c_ends_with_130_and_puts_back(stempilot: Stempilot, desk: Desk) -> None:
+    def interrupt(what: str, _: str) -> None:
+        if what == "acquire" and desk.log:
+            desk.before = lambda what, name: None
+            signal.raise_signal(signal.SIGINT)
+
+    desk.before = interrupt
+    ended = stempilot(*RUN, "--yes", "--out", "a")
+    assert ended.code == 130
+    assert "interrupted; the instrument was put back" in ended.err
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+def test_ctrl_c_in_a_training_says_how_to_go_on(stempilot: Stempilot, desk: Desk) -> None:
+    def interrupt(what: str, _: str) -> None:
+        if what == "write" and len(desk.log) == 12:
+            signal.raise_signal(signal.SIGINT)
+
+    desk.before = interrupt
+    words = ["train", "centring", "--agent", "learner", "--steps", "60", *ON_DESK]
+    ended = stempilot(*words, "--yes", "--out", "a", "--json")
+    assert ended.code == 0
+    assert ended.json["interrupted"] is True
+    assert "interrupted and saved; go on with: stempilot train --resume a" in ended.err
+    desk.before = lambda what, name: None
+    ended = stempilot("train", "--resume", "a", "--yes", "--json")
+    assert (ended.code, ended.json["timesteps"]) == (0, 60)
+
+
+def test_a_real_instrument_asks_before_it_moves(
+    stempilot: Stempilot, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    ended = stempilot(*RUN, "--out", "a", "--json")
+    assert ended.code == 1
+    assert "desk moves a real instrument. Start?" in ended.err
+    assert ended.out.strip() == ""
+    assert desk.log == []
+    assert not Path("a").exists()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    ended = stempilot(*RUN, "--out", "a", "--json")
+    assert ended.code == 0
+    assert ended.json["success"] is True
+
+
+def test_a_simulator_does_not_ask(stempilot: Stempilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: pytest.fail("asked"))
+    assert stempilot(*typed("run centring --agent exact --out a")).code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*RUN, "--out", "a"],
+        ["train", "centring", "--agent", "learner", *ON_DESK, "--out", "a"],
+    ],
+)
+def test_a_dry_run_asks_nothing_moves_nothing_and_makes_nothing(
+    stempilot: Stempilot, desk: Desk, words: list[str]
+) -> None:
+    ended = stempilot(*words, "--dry-run", "--json")
+    assert ended.code == 0
+    assert ended.json["dry_run"] is True
+    assert "within" in ended.json["moves"]
+    assert desk.log == []
+    assert not Path("a").exists()
+
+
+def test_a_report_that_cannot_be_written_changes_nothing_of_the_run(
+    stempilot: Stempilot, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path) -> Path:
+        msg = "cannot write report.html: No space left on device"
+        raise RecordError(msg)
+
+    monkeypatch.setattr("stempilot.report.write_report", full)
+    ended = stempilot(*RUN, "--yes", "--out", "a", "--json")
+    assert (ended.code, ended.json["success"], ended.json["report"]) == (0, True, None)
+    assert "there is no report: cannot write report.html" in ended.err
+    assert standing(desk) != HOME
+
+
+# --- restore, envelope, report -------------------------------------------------------------------
+
+
+def test_restore_puts_back_what_a_run_left(stempilot: Stempilot, desk: Desk) -> None:
+    stempilot(*RUN, "--yes", "--out", "a")
+    away = standing(desk)
+    ended = stempilot("restore", "a", "--dry-run", "--json")
+    assert ended.json["knobs"][BEAM_SHIFT] == {"before": list(away), "now": list(away)}
+    assert standing(desk) == away
+    ended = stempilot("restore", "a")
+    assert ended.code == 0
+    assert BEAM_SHIFT in ended.out.replace("beam shift", BEAM_SHIFT)
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk) -> None:
+    ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml")
+    assert ended.code == 0
+    assert "wrote mine.toml; read it, narrow it" in ended.err
+    offered = desk.capabilities().knobs
+    found = read_envelope(Path("mine.toml"))
+    assert {name: row.spec for name, row in found.knobs.items()} == dict(offered)
+
+
+def test_report_says_where_it_is(stempilot: Stempilot) -> None:
+    assert stempilot("report", "a", "--json").json == {"run_dir": "a", "report": "a/report.html"}
+
+
+# --- plugins, check ------------------------------------------------------------------------------
+
+
+def with_broken() -> Registry:
+    strange = toy_plugins()["task"][0]
+    return Registry(
+        (
+            *toy_registry().entries,
+            Entry(
+                kind=None,
+                name="theirs",
+                distribution="their-package",
+                version="0.3",
+                problem="failed to load: ImportError('vendor')",
+                trace="Traceback [most recent call last]: vendor",
+            ),
+            Entry(
+                kind="task",
+                name="old",
+                distribution="old-package",
+                version="0.1",
+                plugin=evolve(strange, name="old"),
+                problem="written for contract version 0; this stempilot has 1",
+            ),
+        )
+    )
+
+
+def test_plugins_lists_all_with_what_is_wrong(stempilot: Stempilot, use: Use) -> None:
+    use(with_broken())
+    ended = stempilot("plugins")
+    assert ended.code == 0
+    for said in (
+        "the centring",
+        "toys 1.0",
+        "their-package 0.3",
+        "failed to load: ImportError('vendor')",
+        "Traceback [most recent call last]: vendor",
+        "written for contract version 0",
+    ):
+        assert said in ended.out
+
+
+def test_plugins_as_json(stempilot: Stempilot, use: Use) -> None:
+    use(with_broken())
+    rows = stempilot("plugins", "--json").json["plugins"]
+    assert {row["name"]: row["usable"] for row in rows} == {
+        "centring": True,
+        "simulator": True,
+        "learner": True,
+        "exact": True,
+        "walker": True,
+        "theirs": False,
+        "old": False,
+    }
+    assert rows[-2]["traceback"].startswith("Traceback")
+    assert rows[-1]["problem"].startswith("written for contract version 0")
+
+
+def test_check_tells_what_a_contract_finds(stempilot: Stempilot) -> None:
+    ended = stempilot("check", "centring", "--json")
+    assert ended.code == 0
+    assert ended.json["name"] == "centring"
+    assert len(ended.json["results"]) > 5
+    assert all(row["passed"] and row["kind"] == "task" for row in ended.json["results"])
+    assert "check" in stempilot("check", "centring").out
+
+
+def test_check_ends_with_1_where_a_contract_is_broken(stempilot: Stempilot, use: Use) -> None:
+    class Sloppy(Desk):
+        """Delivers something else than it promises."""
+
+        def __init__(self) -> None:
+            super().__init__(simulated=True)
+            self.develop = lambda frame: evolve(frame, pixels=frame.pixels[1:])
+
+    kind, plugin = desk_plugin(Sloppy())
+    use(toy_registry((kind, evolve(plugin, name="sloppy", load=lambda *_: Sloppy()))))
+    ended = stempilot("check", "sloppy", "--json")
+    assert ended.code == 1
+    assert [row["check"] for row in ended.json["results"] if not row["passed"]]
+
+
+def test_a_name_of_two_kinds_is_checked_in_both_and_json_is_still_one_object(
+    stempilot: Stempilot, use: Use
+) -> None:
+    task = toy_plugins()["task"][0]
+    walker = toy_plugins()["agent"][2]
+    use(
+        toy_registry(
+            ("task", evolve(task, name="both")),
+            ("agent", evolve(walker, name="both")),
+        )
+    )
+    ended = stempilot("check", "both", "--json")
+    assert {row["kind"] for row in ended.json["results"]} == {"task", "agent"}
+    json.dumps(ended.json)
