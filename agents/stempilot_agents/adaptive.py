@@ -16,12 +16,14 @@ from stempilot.agent import Agent, Brief
 from stempilot.errors import IncompatibleError
 from stempilot.task import TaskHints
 from stempilot_agents.centring import centring_problems
-from stempilot_agents.response import Belief, FloatArray, Move, Moves, Prior, beliefs
+from stempilot_agents.response import Belief, FloatArray, Move, Moves, Prior, beliefs, prior_beliefs
 from stempilot_agents.steering import Caution, Place, is_unclear, probe, steer
 
-_SHARE = [validators.gt(0), validators.le(1)]
+_SHARE = [validators.gt(0.0), validators.le(1.0)]
 # Where in a bin a rounded residual lies is known to this many bins (standard deviation).
 _ROUNDING = 0.3
+# Near an edge more mistrust is safer; here less notices a changed instrument sooner.
+_SURPRISE = 0.5
 
 
 @frozen(kw_only=True)
@@ -203,10 +205,13 @@ class _AdaptivePolicy:
         if self._prior is None or not self._config.change_odds:
             return False
         variance = self._variance(move.action, self._moves.gain)
-        unseen = beliefs(Moves.none(self._size), self._prior)
-        new = max(belief.log_density(move, variance=variance, mistrust=0.0) for belief in unseen)
+        mistrust = _SURPRISE * self._config.mistrust
+        new = max(
+            belief.log_density(move, variance=variance, mistrust=0.0)
+            for belief in prior_beliefs(self._size, self._prior)
+        )
         known = max(
-            belief.log_density(move, variance=variance, mistrust=self._config.mistrust)
+            belief.log_density(move, variance=variance, mistrust=mistrust)
             for belief in self._beliefs
         )
         return new + math.log(self._config.change_odds) > known

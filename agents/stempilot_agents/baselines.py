@@ -73,7 +73,8 @@ class _Proportional(Agent):
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the action that would remove the residual under the nominal response."""
         residual = np.asarray(observation, dtype=float)[self._entries]
-        return np.clip(-self._per_residual * residual, -1.0, 1.0).astype(self._actions.dtype)
+        action: npt.NDArray[Any] = np.clip(-self._per_residual * residual, -1.0, 1.0)
+        return action.astype(self._actions.dtype)
 
 
 class _Random(Agent):

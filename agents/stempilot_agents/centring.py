@@ -15,10 +15,13 @@ def centring_problems(agent: str, brief: Brief) -> list[str]:
     """
     problems = []
     actions = brief.action_space
-    unit_box = isinstance(actions, Box) and len(actions.shape) == 1
-    if not (unit_box and np.all(actions.low == -1) and np.all(actions.high == 1)):
+    unit_box = (
+        isinstance(actions, Box)
+        and len(actions.shape) == 1
+        and bool(np.all(actions.low == -1) and np.all(actions.high == 1))
+    )
+    if not unit_box:
         problems.append(f"{agent} needs actions in a Box of one axis from -1 to 1, not {actions}")
-        unit_box = False
     if brief.hints is None:
         problems.append(f"{agent} needs the hints of a task that centres something; it has none")
         return problems

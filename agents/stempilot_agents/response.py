@@ -9,7 +9,7 @@ only sums over the moves are kept.
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +149,7 @@ class Belief:
         """
         moved = self.matrix @ move.action
         error = move.displacement - moved - self.lag * move.previous
-        doubt = mistrust**2 * float(moved @ moved + move.previous @ move.previous)
+        doubt = mistrust**2 * float(moved @ moved)
         # Noise that turned out smaller than assumed must not make a small surprise a large one.
         total = self.spread(move.action) ** 2 + max(self.noise, 0.3) * variance + doubt
         density = -0.5 * float(np.sum(error**2 / total + np.log(total)))
@@ -164,13 +164,11 @@ class _Family:
         basis: (q, n, 2n) matrices that the coordinates multiply; the last one is the lag.
         free: (h, q - 1) coordinates that each hypothesis leaves free.
         odds: (h,) prior probabilities.
-        similar: which hypotheses are a rotation and a scale.
     """
 
     basis: FloatArray
     free: npt.NDArray[np.bool_]
     odds: FloatArray
-    similar: tuple[bool, ...]
 
 
 @cache
@@ -180,14 +178,14 @@ def _family(size: int) -> _Family:
         turned = [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]]
         matrices = half * np.array(turned, dtype=float)
         free = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=bool)
-        odds, similar = np.array(_ODDS), (True, True, False)
+        odds = np.array(_ODDS)
     else:
         matrices = np.eye(size * size).reshape(-1, size, size)
         free = np.ones((1, size * size), dtype=bool)
-        odds, similar = np.ones(1), (False,)
+        odds = np.ones(1)
     lag = np.hstack([np.zeros((size, size)), np.eye(size)])[np.newaxis]
     padded = np.concatenate([matrices, np.zeros_like(matrices)], axis=2)
-    return _Family(basis=np.concatenate([padded, lag]), free=free, odds=odds, similar=similar)
+    return _Family(basis=np.concatenate([padded, lag]), free=free, odds=odds)
 
 
 def _variances(moves: Moves, prior: Prior, family: _Family) -> FloatArray:
@@ -245,7 +243,13 @@ def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
             rows=rows[index],
             weight=float(weights[index]),
             noise=float(noise[index]),
-            similar=similar,
+            similar=not free.all(),
         )
-        for index, similar in enumerate(family.similar)
+        for index, free in enumerate(family.free)
     )
+
+
+@lru_cache(maxsize=8)
+def prior_beliefs(size: int, prior: Prior) -> tuple[Belief, ...]:
+    """Return what each hypothesis says before the first move of ``size`` components."""
+    return beliefs(Moves.none(size), prior)

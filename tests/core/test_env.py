@@ -329,12 +329,20 @@ def test_a_mode_that_somebody_changes_stops_the_run() -> None:
 # --- the run budget ------------------------------------------------------------------------------
 
 
+class Dear(ToyCentring):
+    """Has a price for everything."""
+
+    def reward(self, before: ToyState, action: Any, after: ToyState, outcome: Outcome) -> float:
+        return -7.0
+
+
 def test_the_run_budget_ends_the_episode_unpriced_and_nothing_more_is_sent() -> None:
     desk, kept = Desk(), Kept()
     limits = evolve(envelope(desk), max_writes=2)
-    with on_desk(desk, limits=limits, recorder=kept, seed=3) as env:
+    task = Dear(tolerance=0.01)
+    with on_desk(desk, task, limits, recorder=kept, seed=3) as env:
         env.reset()
-        env.step(0.1 * FULL)
+        assert env.step(0.1 * FULL)[1] == -7.0
         env.step(0.1 * BACK)
         assert not env.budget_spent
         desk.log.clear()

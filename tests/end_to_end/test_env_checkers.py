@@ -62,7 +62,7 @@ def test_both_checkers_are_content(env: gymnasium.Env[Any, Any]) -> None:
 def test_wrapped_as_it_comes_it_plays_episodes(env: gymnasium.Env[Any, Any]) -> None:
     env.action_space.seed(0)
     for seed in (3, None, 3):
-        first, _ = env.reset(seed=seed)
+        env.reset(seed=seed)
         ended = False
         while not ended:
             observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())

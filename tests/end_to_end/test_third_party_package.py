@@ -111,7 +111,7 @@ def check_that_they_run_together(installed: Installed, folder: Path) -> None:
     assert set(record["plugins"].values()) == {"stempilot-example 0.1.0"}
     last = json.loads((out / "events.jsonl").read_text().splitlines()[-1])
     assert last["outcome"] == "success"
-    assert abs(last["summary"]["defocus_m"] - last["truth"]["focus_m"][0]) < 80e-9
+    assert abs(last["summary"]["defocus_m"] - last["truth"]["focus_m"][0]) < 40e-9
 
 
 def check_that_what_does_not_fit_is_refused(installed: Installed, folder: Path) -> None:

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
 from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
-from stempilot.report.series import FloatArray, Series
+from stempilot.report.series import FloatArray, Series, as_number
 from stempilot.report.style import (
     BLUE,
     GREEN,
@@ -38,12 +38,12 @@ def action_table(series: Series) -> FloatArray | None:
     """
     taken = [action for action in series.actions if action is not None]
     lists = [action if isinstance(action, list) else [action] for action in taken]
+    numbers = [[as_number(value) for value in values] for values in lists]
     sizes = {len(values) for values in lists}
-    flat = [value for values in lists for value in values]
-    if len(sizes) != 1 or not all(isinstance(value, int | float) for value in flat):
+    if len(sizes) != 1 or not np.isfinite(np.array(numbers)).all():
         return None
     found = np.full((len(series.actions), sizes.pop()), np.nan)
-    found[[action is not None for action in series.actions]] = np.array(lists, dtype=float)
+    found[[action is not None for action in series.actions]] = numbers
     return found
 
 

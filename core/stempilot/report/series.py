@@ -174,7 +174,7 @@ def _episodes(rows: Sequence[_Row]) -> tuple[Episode, ...]:
             outcome=rows[stop - 1].outcome,
             truncated=rows[stop - 1].truncated,
         )
-        for first, stop in zip(starts, [*starts[1:], len(rows)], strict=True)
+        for first, stop in zip(starts, [*starts[1:], len(rows)], strict=False)
     )
 
 

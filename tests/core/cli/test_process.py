@@ -79,7 +79,7 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
     site.mkdir()
     install(site, "slow-instrument", PACKAGE)
     write_envelope(tmp_path / "envelope.toml", "slow-desk", Desk().capabilities())
-    path = os.pathsep.join([str(site), str(ROOT)])
+    path = os.pathsep.join([str(site), str(ROOT), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "STEMPILOT_PLUGINS": "slow-instrument"}
 
 

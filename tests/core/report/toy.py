@@ -1,4 +1,4 @@
-"""Run directories of a toy instrument: a disk that moves 40 px per full action, turned by 30 deg."""
+"""Run directories of a toy instrument: a disk moved 41 px by a full action, turned by 30 deg."""
 
 import io
 import json
@@ -61,14 +61,14 @@ def event(
     e: int,
     k: int,
     t: int,
-    position_px: Sequence[float],
+    position_px: Sequence[float] | npt.NDArray[Any],
     *,
     action: Any = None,
     reward: float = 0.0,
     outcome: str = "running",
     truncated: bool = False,
     truth: bool = True,
-    error_px: Sequence[float] = (0.0, 0.0),
+    error_px: Sequence[float] | npt.NDArray[Any] = (0.0, 0.0),
 ) -> Event:
     """Return one line of ``events.jsonl`` with the disk measured at a position."""
     dx, dy = position_px[0] - GOAL_PX[0], position_px[1] - GOAL_PX[1]
