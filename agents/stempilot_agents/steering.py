@@ -75,7 +75,6 @@ def _kept_inside(
 ) -> FloatArray:
     """Return the action, shortened until no belief held expects it to reach the edge."""
     share = 1.0
-    tiny = np.finfo(float).tiny
     for belief in held:
         moved = belief.matrix @ action
         doubt = belief.spread(action) ** 2 + caution.mistrust**2 * float(moved @ moved)
@@ -83,8 +82,8 @@ def _kept_inside(
         where, least = place.awaited(belief), _LEAST_ROOM * place.tolerance
         above = np.maximum(caution.room * (place.upper - where), least)
         below = np.maximum(caution.room * (where - place.lower), least)
-        share = min(share, float(np.min(above / np.maximum(margin + moved, tiny))))
-        share = min(share, float(np.min(below / np.maximum(margin - moved, tiny))))
+        share = min(share, float(np.min(above / np.maximum(above, margin + moved))))
+        share = min(share, float(np.min(below / np.maximum(below, margin - moved))))
     return share * action
 
 

@@ -213,6 +213,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             FrameError: the camera failed.
             BackendError: the instrument failed. Never turned into a reward.
         """
+        if self.last.state is None:
+            msg = "reset() must be called before the first step()"
+            raise RuntimeError(msg)
         if not self.action_space.contains(action):
             raise IncompatibleError([f"action {action!r} lies outside {self.action_space}"])
         before = self.last.state

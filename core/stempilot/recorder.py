@@ -120,7 +120,7 @@ class RunRecorder:
                     "outcome": step.outcome.value,
                     "block": shrink_block(pixels.shape),
                     "marks": _finite_marks(marks),
-                    "pixels": pixels,
+                    "pixels": shrink(pixels),
                 }
             )
 
@@ -151,7 +151,7 @@ class RunRecorder:
             self._events.close()
         if not self._finals:
             return
-        frames = np.stack([shrink(final.pop("pixels")) for final in self._finals])
+        frames = np.stack([final.pop("pixels") for final in self._finals])
         buffer = io.BytesIO()
         np.save(buffer, frames, allow_pickle=False)
         write_file(self._folder / "finals.npy", buffer.getvalue())

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from stempilot.backend import Backend, Twinnable
 from stempilot.env import DEFAULT_MAX_STEPS, Recorder, TaskEnv
 from stempilot.envelope import Envelope, GuardedBackend, effective_limits, open_envelope, read_back
-from stempilot.errors import EnvelopeError
+from stempilot.errors import EnvelopeError, IncompatibleError
 from stempilot.frameguard import FrameGuard
 from stempilot.model import KnobNeed, Needs, Reading
 from stempilot.negotiate import check_states, negotiate
@@ -88,13 +88,16 @@ class Session:
     def twin_env(
         self, task: AnyTask, *, seed: int, max_steps: int = DEFAULT_MAX_STEPS, timestep: int = 0
     ) -> TaskEnv | None:
-        """Return an environment on an independent copy of the instrument, if it can be copied."""
+        """Return an environment on an independent copy of the instrument, if it can be copied.
+
+        Closing the environment closes the copy.
+        """
         if not isinstance(self.backend, Twinnable):
             return None
         guard = GuardedBackend(self.backend.twin(), self.guard.limits)
         home = {knob: self.baseline[knob] for knob in task.needs.knobs}
         frames = FrameGuard(self.backend.capabilities().sources)
-        return TaskEnv(
+        env = TaskEnv(
             task,
             guard,
             frames,
@@ -103,17 +106,28 @@ class Session:
             max_steps=max_steps,
             first_timestep=timestep,
         )
+        env.closing.callback(guard.backend.close)
+        return env
 
 
 def combined_needs(tasks: Sequence[AnyTask]) -> Needs:
-    """Return the needs of several tasks together; of steps of one knob the largest."""
+    """Return the needs of several tasks together; of steps of one knob the largest.
+
+    Raises:
+        IncompatibleError: two tasks need the instrument in different states.
+    """
     knobs: dict[str, KnobNeed] = {}
     for task in tasks:
         for name, need in task.needs.knobs.items():
             other = knobs.get(name, need)
             largest = tuple(map(max, need.largest_step, other.largest_step))
             knobs[name] = evolve(need, largest_step=largest)
-    states = {name: value for task in tasks for name, value in task.needs.states.items()}
+    states: dict[str, str] = {}
+    for task in tasks:
+        for name, value in task.needs.states.items():
+            if states.setdefault(name, value) != value:
+                problem = f"one task needs {name} = {states[name]}, another {name} = {value}"
+                raise IncompatibleError([problem])
     sources = dict.fromkeys(source for task in tasks for source in task.needs.sources)
     return Needs(knobs=knobs, sources=tuple(sources), states=states)
 

@@ -1,5 +1,6 @@
 """What accompanies a learner: checkpoints, evaluations on a twin, progress, clean stops."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -137,13 +138,14 @@ class Companion:
         if twin is None:
             return
         self._on_progress(self._recent.progress(timestep, self._total, note="evaluating"))
-        played, _ = evaluate(
-            twin,
-            self._learner.policy(),
-            EPISODES,
-            give_up_after_failures=MAX_FAILURES + 1,
-            on_episode=lambda _: not self._should_stop(),
-        )
+        with contextlib.closing(twin):
+            played, _ = evaluate(
+                twin,
+                self._learner.policy(),
+                EPISODES,
+                give_up_after_failures=MAX_FAILURES + 1,
+                on_episode=lambda _: not self._should_stop(),
+            )
         successes = sum(episode.success for episode in played)
         complete = len(played) == EPISODES or len(played) - successes > MAX_FAILURES
         if complete:

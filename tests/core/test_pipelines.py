@@ -20,6 +20,7 @@ from tests.core.fakes import (
 )
 
 from stempilot.backend import Opening
+from stempilot.convergence import Evaluation
 from stempilot.envelope import Envelope, open_envelope
 from stempilot.errors import (
     BackendError,
@@ -41,6 +42,7 @@ from stempilot.vocabulary import BEAM_SHIFT
 
 REGISTRY = toy_registry()
 AWAY = (2e-7, -1e-7)
+NO_TWIN = {"run": {"evaluate": False}}
 
 
 def desk_envelope(**changes: Any) -> Envelope:
@@ -155,7 +157,7 @@ def test_the_baseline_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
     told = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        execute(train(tmp_path / name, extras={"seed": seed}))
+        execute(train(tmp_path / name, extras={"seed": seed}, settings=NO_TWIN))
         told.append([without_times(event) for event in events(tmp_path / name)])
     assert told[0] == told[1]
     assert told[0] != told[2]
@@ -245,6 +247,17 @@ def test_evaluate_says_whether_training_is_evaluated(tmp_path: Path) -> None:
         assert (result["converged_at"] == 10) is evaluates
 
 
+def test_max_steps_holds_in_evaluations_too(tmp_path: Path) -> None:
+    passed = []
+    for max_steps in (1, 9):
+        folder = tmp_path / str(max_steps)
+        execute(train(folder, agent="exact", steps=10, settings={"run": {"max_steps": max_steps}}))
+        progress = RunDir.open(folder).progress()
+        assert progress is not None
+        passed.append(Evaluation(**progress["evaluations"][0]).passed)
+    assert passed == [False, True]
+
+
 def test_evaluations_do_not_change_the_training(tmp_path: Path) -> None:
     told = []
     for evaluates in (True, False):
@@ -291,9 +304,9 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path
 
 
 def test_a_run_that_was_killed_before_it_was_saved_begins_anew(tmp_path: Path) -> None:
-    execute(train(tmp_path / "whole"))
+    execute(train(tmp_path / "whole", settings=NO_TWIN))
     with pytest.raises(Killed):
-        execute(train(tmp_path / "run"), on_progress=when(7, kill))
+        execute(train(tmp_path / "run", settings=NO_TWIN), on_progress=when(7, kill))
     execute(plan_resume(REGISTRY, tmp_path / "run"))
     assert agent_files(tmp_path / "run") == agent_files(tmp_path / "whole")
 

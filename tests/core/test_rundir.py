@@ -358,6 +358,15 @@ def test_a_hostile_checkpoint_is_refused(run: RunDir, change: dict[str, Any]) ->
         run.agent_folder()
 
 
+@pytest.mark.parametrize("name", ["../record.json", "nets/../../record.json"])
+def test_no_file_outside_is_looked_at_even_with_the_right_hash(run: RunDir, name: str) -> None:
+    (run.path / "agent-10" / "nets").mkdir(parents=True)
+    hashes = {name: file_hash(run.path / "record.json")}
+    write_json(run.path / "progress.json", {**PROGRESS, "hashes": hashes})
+    with pytest.raises(RunDirError, match="lies outside the run directory"):
+        run.agent_folder()
+
+
 @pytest.mark.parametrize(
     "knobs",
     [

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from stempilot.report.accuracy import accuracy_picture
 from stempilot.report.actions import actions_picture
-from stempilot.report.animation import animation
+from stempilot.report.animation import animation_picture
 from stempilot.report.evidence import Evidence, Kind
 from stempilot.report.learning import approach_picture, learning_picture, steps_picture
 from stempilot.report.loading import gather
-from stempilot.report.page import page
+from stempilot.report.page import whole_page
 from stempilot.report.paths import paths_picture
 from stempilot.report.pictures import finals_picture
 from stempilot.report.style import Picture
@@ -57,12 +57,12 @@ def write_report(run: Path) -> Path:
         RecordError: the disk refused.
     """
     evidence = gather(run)
-    drawn = [draw(evidence) for draw in (*_DRAWN[evidence.kind], animation)]
+    drawn = [draw(evidence) for draw in (*_DRAWN[evidence.kind], animation_picture)]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
     with recording():
         (run / PLOTS).mkdir(exist_ok=True)
     for picture in pictures:
         write_file(run / PLOTS / picture.name, picture.content)
     reasons = [reason for reason in drawn if isinstance(reason, str)]
-    write_file(run / REPORT, page(evidence, pictures, reasons).encode(errors="replace"))
+    write_file(run / REPORT, whole_page(evidence, pictures, reasons).encode(errors="replace"))
     return run / REPORT

@@ -53,7 +53,7 @@ class _Moment:
     distance_px: float
 
 
-def animation(evidence: Evidence) -> Picture | str:
+def animation_picture(evidence: Evidence) -> Picture | str:
     """Return the kept frames as an animated GIF; or say why there is none.
 
     Raises:

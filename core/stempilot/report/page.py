@@ -15,7 +15,7 @@ LARGEST_EMBEDDED = 8_000_000
 _PAPER = "“The paper” is Xu, Kumar and LeBeau, Microscopy and Microanalysis 28 (2022) 1952-1960."
 
 
-def page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequence[str]) -> str:
+def whole_page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequence[str]) -> str:
     """Return the report.
 
     Args:

@@ -35,6 +35,8 @@ def paths_picture(evidence: Evidence) -> Picture | str:
     if not series.has_positions:
         return "Paths: the task's summary does not give x_px and y_px, a position in the frame."
     shown, count = parts(evidence)
+    if not shown:
+        return "Paths: no timestep was taken."
     reach = _reach(evidence)
     columns = grid_of(shown)[1]
     single = columns == 1

@@ -18,7 +18,7 @@ def run_with(folder: Path, action: Callable[[int], Any]) -> Path:
     for line in events:
         if line["k"]:
             line["action"] = action(line["t"])
-    return write_run(folder, events)
+    return write_run(folder, events, command="run", episodes=9)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,12 @@ def test_resets_have_no_action() -> None:
 def test_paths_show_the_data(tmp_path: Path) -> None:
     drawn = []
     for seed in (1, 2):
-        run = write_run(tmp_path / str(seed), simulate(100, lambda _: 0.9, seed=seed))
+        run = write_run(
+            tmp_path / str(seed),
+            simulate(100, lambda _: 0.9, seed=seed),
+            command="run",
+            episodes=9,
+        )
         picture = paths_picture(gather(run))
         assert isinstance(picture, Picture)
         drawn.append(picture.content)

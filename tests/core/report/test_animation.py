@@ -7,7 +7,7 @@ from PIL import Image
 from tests.core.report.toy import GOAL_PX, event, frame, save, simulate, write_run
 
 from stempilot.errors import RunDirError
-from stempilot.report.animation import MOST_FRAMES, animation, block_means
+from stempilot.report.animation import MOST_FRAMES, animation_picture, block_means
 from stempilot.report.loading import gather
 from stempilot.report.pictures import FOUND_RGB, GOAL_RGB
 from stempilot.report.style import Picture
@@ -16,19 +16,19 @@ SIDE = 130
 EVERY = {"every": 1, "ends": False}
 
 
-def with_frames(folder: Path, episodes: int, *, most: int | None = None) -> Path:
+def with_frames(folder: Path, episodes: int, *, most: int | None = None, side: int = SIDE) -> Path:
     events = simulate(10_000, lambda _: 0.95, episodes=episodes, seed=3)[:most]
     write_run(folder, events, command="run", episodes=episodes, frames=EVERY)
     (folder / "frames").mkdir()
     for line in events:
         place = (line["summary"]["x_px"] / 8, line["summary"]["y_px"] / 8)
         name = f"e{line['e']:05d}_k{line['k']:04d}.npy"
-        save(folder / "frames" / name, frame(place, side=SIDE))
+        save(folder / "frames" / name, frame(place, side=side))
     return folder
 
 
 def opened(run: Path) -> Image.Image:
-    picture = animation(gather(run))
+    picture = animation_picture(gather(run))
     assert isinstance(picture, Picture)
     return Image.open(io.BytesIO(picture.content))
 
@@ -59,15 +59,15 @@ def test_goal_and_position_are_marked_where_the_events_say(tmp_path: Path) -> No
 
 
 def test_long_runs_show_their_beginning_and_end(tmp_path: Path) -> None:
-    run = with_frames(tmp_path / "run", 40, most=MOST_FRAMES + 20)
-    picture = animation(gather(run))
+    run = with_frames(tmp_path / "run", 40, most=MOST_FRAMES + 20, side=40)
+    picture = animation_picture(gather(run))
     assert isinstance(picture, Picture)
     assert getattr(opened(run), "n_frames", 0) <= MOST_FRAMES
     assert f"of {MOST_FRAMES + 20} frames" in picture.caption
 
 
 def test_runs_without_all_frames_have_none(trained: Path) -> None:
-    assert "--frames all" in str(animation(gather(trained)))
+    assert "--frames all" in str(animation_picture(gather(trained)))
 
 
 def test_frames_of_a_task_without_positions_are_shown_unmarked(tmp_path: Path) -> None:
@@ -90,14 +90,14 @@ def test_damaged_frames_are_refused(tmp_path: Path, content: bytes) -> None:
     path = next((run / "frames").iterdir())
     path.write_bytes(content)
     with pytest.raises(RunDirError, match=path.name):
-        animation(gather(run))
+        animation_picture(gather(run))
 
 
 def test_frames_of_different_shapes_are_refused(tmp_path: Path) -> None:
     run = with_frames(tmp_path / "run", 1)
     save(run / "frames" / "e00000_k0001.npy", np.zeros((5, 5)))
     with pytest.raises(RunDirError, match="shape"):
-        animation(gather(run))
+        animation_picture(gather(run))
 
 
 def test_frames_are_never_unpickled(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_frames_are_never_unpickled(tmp_path: Path) -> None:
     with (run / "frames" / "e00000_k0000.npy").open("wb") as file:
         np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(RunDirError, match="allow_pickle"):
-        animation(gather(run))
+        animation_picture(gather(run))
 
 
 def test_blocks_that_are_not_whole_are_left_out() -> None:

@@ -36,11 +36,6 @@ def test_the_curves_show_the_data(tmp_path: Path) -> None:
     assert all(len(png) > 10_000 for png in drawn)
 
 
-def test_the_same_data_give_the_same_bytes(trained: Path) -> None:
-    evidence = gather(trained)
-    assert content(learning_picture(evidence)) == content(learning_picture(evidence))
-
-
 def test_a_run_without_a_result_still_has_its_convergence(tmp_path: Path) -> None:
     events = [event(0, 0, 0, (50, 50)), event(0, 1, 1, (20, 30), reward=100.0, outcome="success")]
     passed = [
