@@ -57,7 +57,7 @@ class AdaptiveConfig:
     probe: float = field(default=0.5, validator=_SHARE)
     largest_gain: float = field(default=4.0, validator=validators.gt(0))
     first_probe: float = field(default=0.01, validator=_SHARE)
-    room: float = field(default=0.8, validator=_SHARE)
+    room: float = field(default=0.9, validator=_SHARE)
     deviations: float = field(default=2.0, validator=validators.gt(0))
     mistrust: float = field(default=0.15, validator=validators.ge(0))
     skew: float = field(default=0.05, validator=validators.gt(0))
@@ -181,7 +181,7 @@ class _AdaptivePolicy:
         else:
             edge = float(np.min([self._upper - residual, residual - self._lower]))
             largest = config.room * max(edge, self._hints.tolerance) / config.first_probe
-        gain = largest / math.sqrt(self._size) / config.deviations
+        gain = largest / config.deviations
         return Prior(gain=gain, skew=config.skew, lag=config.lag)
 
     def _variance(self, action: FloatArray, gain: float) -> float:

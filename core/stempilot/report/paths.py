@@ -62,8 +62,8 @@ def paths_picture(evidence: Evidence) -> Picture | str:
         "Where the disk was seen, in pixels from the frame's centre, y downward. Counted are the "
         "successes among the episodes that ended"
         + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
-        + "Paths straighten and successes become more frequent as the agent learns "
-        "(Fig. 4 of the paper)."
+        + "In Fig. 4 of the paper paths straighten and successes become more frequent as the "
+        "agent learns."
     )
     if any(len(interval.episodes) > _MOST_PATHS for interval in shown):
         caption += f" Of more than {_MOST_PATHS} paths, {_MOST_PATHS} are drawn."
