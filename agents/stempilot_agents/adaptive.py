@@ -23,7 +23,7 @@ _SHARE = [validators.gt(0.0), validators.le(1.0)]
 # Where in a bin a rounded residual lies is known to this many bins (standard deviation).
 _ROUNDING = 0.3
 # Near an edge more mistrust is safer; here less notices a changed instrument sooner.
-_SURPRISE = 0.5
+_SURPRISE = 0.4
 
 
 @frozen(kw_only=True)
@@ -59,7 +59,7 @@ class AdaptiveConfig:
     first_probe: float = field(default=0.01, validator=_SHARE)
     room: float = field(default=0.9, validator=_SHARE)
     deviations: float = field(default=2.0, validator=validators.gt(0))
-    mistrust: float = field(default=0.15, validator=validators.ge(0))
+    mistrust: float = field(default=0.2, validator=validators.ge(0))
     skew: float = field(default=0.05, validator=validators.gt(0))
     lag: float = field(default=0.2, validator=validators.gt(0))
     forgetting: float = field(default=0.05, validator=[validators.ge(0), validators.lt(1)])

@@ -30,8 +30,7 @@ class DqnConfig:
         exploration_timesteps: timesteps over which the share falls from one to the other, in a
             straight line, whatever the length of the training.
         reward_scale: what rewards are multiplied by before they are learnt from.
-        relearn_learning_starts: timesteps after `relearn` on which the agent only acts and
-            collects, before updates go on.
+        relearn_learning_starts: the same after `relearn`.
         relearn_exploration: share of random actions right after `relearn`; it falls to
             ``exploration_final`` at the usual pace.
     """
@@ -57,7 +56,7 @@ class DqnConfig:
     exploration_final: float = field(default=0.05, validator=[validators.ge(0), validators.le(1)])
     exploration_timesteps: int = field(default=1000, validator=validators.ge(1))
     reward_scale: float = field(default=0.01, validator=validators.gt(0))
-    relearn_learning_starts: int = field(default=0, validator=validators.ge(0))
+    relearn_learning_starts: int = field(default=100, validator=validators.ge(0))
     relearn_exploration: float = field(default=0.2, validator=[validators.ge(0), validators.le(1)])
 
     @preset.validator

@@ -279,11 +279,11 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         dropped = self._model.buffer.size()
         self._model.buffer.reset()
         wait = self._config.relearn_learning_starts
-        self._model.updates_from = self._model.num_timesteps + wait
+        self._model.learning_starts = self._model.num_timesteps + wait
         sentences = [
             f"Dropped {dropped} remembered transitions: they show the old response.",
             "Kept the networks and the optimisers' state.",
         ]
         if wait:
-            sentences.append(f"Updates go on after {wait} timesteps.")
+            sentences.append(f"Updates go on after {wait} timesteps of random actions.")
         return tuple(sentences)

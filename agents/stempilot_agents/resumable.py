@@ -16,7 +16,7 @@ class Progress:
         timesteps: timesteps in its life.
         updates: gradient steps in its life.
         episodes: episodes that it finished.
-        updates_from: no update before this many timesteps are exceeded.
+        updates_from: up to this many timesteps actions are random and there are no updates.
         target_calls: timesteps as the target network's interval counts them (``dqn``).
         exploration_from: timesteps at which exploration began to fall (``dqn``).
         exploration_start: share of random actions that it fell from (``dqn``).
@@ -34,8 +34,6 @@ class Progress:
 class Resumable(OffPolicyAlgorithm):
     """What both algorithms need beside what Stable-Baselines3 offers in public."""
 
-    updates_from = 0
-
     @property
     def buffer(self) -> ReplayBuffer:
         """The replay buffer, which exists from the start."""
@@ -49,7 +47,7 @@ class Resumable(OffPolicyAlgorithm):
             timesteps=self.num_timesteps,
             updates=self._n_updates,
             episodes=self._episode_num,
-            updates_from=self.updates_from,
+            updates_from=self.learning_starts,
         )
 
     def continue_from(self, progress: Progress) -> None:
@@ -57,17 +55,12 @@ class Resumable(OffPolicyAlgorithm):
         self.num_timesteps = progress.timesteps
         self._n_updates = progress.updates
         self._episode_num = progress.episodes
-        self.updates_from = progress.updates_from
+        self.learning_starts = progress.updates_from
 
     def begin_episode(self) -> None:
         """Reset the environment if its last step ended an episode."""
         if isinstance(self.env, SingleEnv) and self.env.episode_over:
             self._last_obs = self.env.reset()
-
-    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Do the updates of one timestep, unless too little was collected since relearning."""
-        if self.num_timesteps > self.updates_from:
-            super().train(gradient_steps, batch_size)
 
 
 class ResumableSac(Resumable, SAC):
@@ -104,7 +97,7 @@ class ResumableDqn(Resumable, DQN):
             timesteps=self.num_timesteps,
             updates=self._n_updates,
             episodes=self._episode_num,
-            updates_from=self.updates_from,
+            updates_from=self.learning_starts,
             target_calls=self._n_calls,
             exploration_from=self.exploration_from,
             exploration_start=self.exploration_start,

@@ -48,8 +48,8 @@ class SacConfig:
         target_entropy: entropy that ``auto`` aims at, in nats; ``None`` for minus the number of
             action components.
         reward_scale: what rewards are multiplied by before they are learnt from.
-        relearn_learning_starts: timesteps after `relearn` on which the kept policy only acts and
-            collects, before updates go on.
+        relearn_learning_starts: the same after `relearn`. Updates on fewer transitions than this
+            undo a policy that still works.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -90,7 +90,7 @@ class SacConfig:
     initial_entropy_coefficient: float = field(default=0.02, validator=validators.gt(0))
     target_entropy: float | None = field(default=None)
     reward_scale: float = field(default=0.01, validator=validators.gt(0))
-    relearn_learning_starts: int = field(default=0, validator=validators.ge(0))
+    relearn_learning_starts: int = field(default=200, validator=validators.ge(0))
 
     @preset.validator
     def _check_preset(self, _: "Attribute[str]", value: str) -> None:

@@ -155,6 +155,11 @@ def steer(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatAr
         for action, rival in zip(wanted, rivals, strict=True)
         for daring in (_DARING if len(rivals) > 1 else (1.0,))
     ]
+    if not best.similar:
+        # Clipping bends the way, and a skewed response can turn a bend into a loss.
+        straight = needed[0] / max(1.0, float(np.abs(needed[0]).max()))
+        straight = _exciting(straight, best, caution)
+        candidates.append(_kept_inside(straight, place, held, caution))
     return min(candidates, key=lambda action: _steps_left(action, needed, rivals, place.tolerance))
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from stempilot.agent import Agent, Learner
 from stempilot.convergence import Evaluation, converged_at, reward_converged_at
 from stempilot.env import TaskEnv, Timestep
 from stempilot.envelope_file import plain_envelope
-from stempilot.errors import IncompatibleError, StempilotError
+from stempilot.errors import IncompatibleError, RecordError, StempilotError
 from stempilot.evaluate import Episode, evaluate, run_episode, score
 from stempilot.model import Outcome
 from stempilot.plans import Plan
@@ -51,7 +51,17 @@ class _Job:
     def recorder(self, offset: int = 0) -> RunRecorder:
         """Return the recorder of the run; what it holds is written out however the run ends."""
         recorder = RunRecorder(self.run.path, self.task, self.plan.frames, offset=offset)
-        return self.files.enter_context(closing(recorder))
+
+        def close(_: object, error: BaseException | None, __: object) -> None:
+            try:
+                recorder.close()
+            except RecordError:
+                # What ended the run matters more than what could not be written of it.
+                if error is None:
+                    raise
+
+        self.files.push(close)
+        return recorder
 
     @property
     def max_steps(self) -> int:
@@ -80,6 +90,8 @@ def execute(
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = RunDir.open(plan.out) if plan.resumes else RunDir.create(plan.out)
+    # What a run said before it was resumed no longer holds.
+    (run.path / RESULT).unlink(missing_ok=True)
     if not plan.resumes:
         run.write_record(_first_record(plan, kept))
     for sentence in kept:

@@ -316,30 +316,37 @@ def test_option_changes_what_is_learnt(
     assert ends[0].shape != ends[1].shape or not np.allclose(ends[0], ends[1])
 
 
-def test_relearning_drops_the_transitions_and_keeps_the_networks(learner: Any, env: Any) -> None:
+def test_relearning_drops_the_transitions_and_keeps_the_networks(
+    new_learner: Any, kind: Any, env: Any
+) -> None:
+    learner = new_learner(kind, relearn_learning_starts=0)
     learner.learn(env, steps=20, report=Reports())
-    before = learner.numbers
+    before, done = learner.numbers, learner._model.progress.updates
     said = learner.relearn()
     assert learner._model.buffer.size() == 0
     assert_equal(before, learner.numbers)
     assert "20 remembered transitions" in said[0]
     assert learner.learn(env, steps=5, report=Reports()).timesteps == 25
     assert learner._model.buffer.size() == 5
+    assert learner._model.progress.updates == done + 5
 
 
-def test_relearning_waits_for_new_transitions_before_it_updates(
+def test_relearning_collects_random_actions_before_it_updates(
     new_learner: Any, kind: Any, env: Any, tmp_path: Any
 ) -> None:
-    learner = new_learner(kind, relearn_learning_starts=6)
+    options = {"relearn_learning_starts": 60, "buffer_size": 200}
+    learner = new_learner(kind, **options)
     learner.learn(env, steps=15, report=Reports())
-    said = learner.relearn()
-    assert "6 timesteps" in said[-1 if kind == "sac" else -2]
+    assert any("60 timesteps of random actions" in sentence for sentence in learner.relearn())
     done = learner._model.progress.updates
-    learner.learn(env, steps=4, report=Reports())
+    env.actions.clear()
+    learner.learn(env, steps=40, report=Reports())
     learner.save(tmp_path)
-    resumed = new_learner(kind, relearn_learning_starts=6)
+    resumed = new_learner(kind, **options)
     resumed.load(tmp_path)
-    resumed.learn(env, steps=2, report=Reports())
+    resumed.learn(env, steps=20, report=Reports())
     assert resumed._model.progress.updates == done
+    seen = np.array(env.actions, dtype=float)
+    assert seen.std(axis=0).min() > (0.4 if kind == "sac" else 0.9)
     resumed.learn(env, steps=1, report=Reports())
     assert resumed._model.progress.updates == done + 1

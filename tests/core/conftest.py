@@ -7,7 +7,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from tests.core.fakes import install
+from tests.core.fakes import RECORD, install
+
+from stempilot.rundir import RunDir
 
 Install = Callable[..., EntryPoint]
 
@@ -31,3 +33,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
         if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
             with contextlib.suppress(KeyError):
                 del sys.modules[name]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """Return a run directory that holds nothing but a record."""
+    made = RunDir.create(tmp_path / "run")
+    made.write_record(RECORD)
+    return made

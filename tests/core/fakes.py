@@ -10,10 +10,10 @@ from attrs import evolve, field, frozen, validators
 from hypothesis import settings
 
 from stempilot.backend import Backend
-from stempilot.envelope import Envelope, KnobLimits
+from stempilot.envelope import Envelope, GuardedBackend, KnobLimits
 from stempilot.errors import BackendError
 from stempilot.hookspecs import API, Plugin
-from stempilot.model import Capabilities, Frame, KnobNeed, KnobSpec, Needs, Reading
+from stempilot.model import Capabilities, Frame, KnobNeed, KnobSpec, Needs, Reading, SetPoint
 from stempilot.registry import Entry, Kind, Registry
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner, ToyWalker
 
@@ -138,6 +138,17 @@ class Desk(Backend):
     def acquire(self, source: str) -> Frame:
         self.before("acquire", source)
         return self.develop(self.toy.acquire(source))
+
+
+def guarded(**options: Any) -> tuple[Bench, GuardedBackend]:
+    """Return a bench and its guard, without an envelope."""
+    bench = Bench()
+    return bench, GuardedBackend(bench, KNOBS, **options)
+
+
+def focus(value: float) -> SetPoint:
+    """Return a set point of the focus."""
+    return SetPoint("focus", value)
 
 
 def blank(frame: Frame) -> Frame:

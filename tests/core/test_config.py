@@ -141,6 +141,27 @@ def test_all_problems_are_said_at_once() -> None:
         assert said in str(caught.value)
 
 
+def test_what_a_class_finds_by_itself_is_said_too() -> None:
+    @frozen(kw_only=True)
+    class Range:
+        low: float = 0.0
+        high: float = 1.0
+
+        def __attrs_post_init__(self) -> None:
+            if self.low > self.high:
+                msg = f"low = {self.low:g} exceeds high = {self.high:g}"
+                raise ValueError(msg)
+
+    @frozen(kw_only=True)
+    class Outer:
+        either: Range | str = ""
+
+    with pytest.raises(ConfigError, match="task: low = 2 exceeds high = 1"):
+        config.build(Range, {"low": 2.0}, section="task")
+    with pytest.raises(ConfigError, match="low = 2 exceeds high = 1 and .* is not text"):
+        config.build(Outer, {"either": {"low": 2.0}}, section="task")
+
+
 def test_missing_values_are_named() -> None:
     @frozen(kw_only=True)
     class Needed:

@@ -8,7 +8,7 @@ from stempilot.errors import FrameError
 from stempilot.frameguard import FrameGuard
 from stempilot.model import Frame, SourceSpec
 
-SPEC = SourceSpec(shape=(32, 48), dtype="uint16")
+SPEC = SourceSpec(shape=(160, 192), dtype="uint16")
 
 
 def noise(seed: int, dtype: str = "uint16") -> npt.NDArray[np.generic]:
@@ -38,7 +38,7 @@ def test_noisy_frames_pass() -> None:
     "pixels", [noise(1)[:-1], noise(1)[None], noise(1).astype("uint8"), noise(1).T, noise(1)[:0]]
 )
 def test_malformed_frames_are_always_refused(seen: bool, pixels: npt.NDArray[np.generic]) -> None:
-    with pytest.raises(FrameError, match=r"it promised \(32, 48\) uint16; check the camera"):
+    with pytest.raises(FrameError, match=r"it promised \(160, 192\) uint16; check the camera"):
         guard(seen=seen).check("eye", frame(pixels))
 
 
@@ -73,6 +73,18 @@ def test_a_buffer_that_the_backend_uses_again_is_not_a_stale_frame() -> None:
 def test_a_dead_frame_after_something_was_seen_is_a_fault() -> None:
     with pytest.raises(FrameError, match="delivered 0 in every pixel; is the camera on"):
         guard().check("eye", frame(np.zeros(SPEC.shape, np.uint16)))
+
+
+def test_a_small_camera_is_watched_too() -> None:
+    watching = FrameGuard({"eye": SourceSpec(shape=(5, 7), dtype="uint16")})
+    small = noise(1)[:5, :7].copy()
+    watching.check("eye", frame(small))
+    watching.saw_something()
+    after = small.copy()
+    after[3, 5] += 1
+    watching.check("eye", frame(after))
+    with pytest.raises(FrameError, match="the same frame twice"):
+        watching.check("eye", frame(after))
 
 
 def test_a_frame_that_is_dark_but_noisy_is_no_fault() -> None:

@@ -193,6 +193,20 @@ def test_the_needs_of_several_tasks_are_put_together() -> None:
     assert combined_needs([]) == Needs()
 
 
+def test_tasks_that_contradict_each_other_are_refused_before_opening() -> None:
+    class Blanked(ToyCentring):
+        @property
+        def needs(self) -> Needs:
+            return evolve(super().needs, states={"beam_blanker": "blanked"})
+
+    toy = ToyBackend()
+    with pytest.raises(IncompatibleError, match="beam_blanker = open, another beam_blanker = bl"):
+        with open_session(toy, [ToyCentring(), Blanked()], name="toy"):
+            pytest.fail("the block must not begin")
+    with pytest.raises(BackendError, match="not open"):
+        toy.read(BEAM_SHIFT)
+
+
 def test_a_session_of_several_tasks_allows_the_knobs_of_all() -> None:
     bench = Bench()
     tasks = [KnobTask(focus=1.0), KnobTask(tilt=0.1)]
@@ -301,6 +315,10 @@ def test_an_environment_on_a_twin_leaves_the_instrument_alone() -> None:
         assert env.timestep == 71
         assert toy.read(BEAM_SHIFT) == (0.0, 0.0)
         assert session.guard.audit == []
+        env.close()
+        with pytest.raises(BackendError, match="not open"):
+            env.reset()
+        assert toy.read(BEAM_SHIFT) == (0.0, 0.0)
 
 
 def test_what_cannot_be_copied_has_no_twin() -> None:

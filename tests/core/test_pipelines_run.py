@@ -1,0 +1,158 @@
+"""A plain run keeps its success; a failed one and an evaluation are put back."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from tests.core.fakes import (
+    blank,
+)
+from tests.core.jobs import (
+    AWAY,
+    REGISTRY,
+    desk_away,
+    desk_envelope,
+    events,
+    extras,
+    record,
+    run,
+    standing,
+    when,
+)
+
+from stempilot.errors import (
+    StartError,
+)
+from stempilot.pipelines import execute
+from stempilot.plans import plan_run
+from stempilot.rundir import read_json
+
+
+def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
+    desk = desk_away()
+    result = execute(run(desk, tmp_path / "run"))
+    assert (result["success"], result["outcome"]) == (True, "success")
+    assert result["episodes"] == 1
+    assert standing(desk) == pytest.approx(desk.log[-1], abs=1e-12)
+    assert standing(desk) != AWAY
+    assert record(tmp_path / "run")["status"] == "done"
+    assert len(list((tmp_path / "run" / "frames").iterdir())) == 2
+
+
+def test_a_run_starts_from_where_the_instrument_stands(tmp_path: Path) -> None:
+    desk = desk_away()
+    execute(run(desk, tmp_path / "run"))
+    first = events(tmp_path / "run")[0]
+    assert first["writes"] == []
+    assert events(tmp_path / "run")[1]["writes"][0][2] == list(AWAY)
+
+
+def test_a_run_may_be_put_back_all_the_same(tmp_path: Path) -> None:
+    desk = desk_away()
+    result = execute(run(desk, tmp_path / "run", extras={"keep": False}))
+    assert result["success"] is True
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+
+
+@pytest.mark.parametrize("keep", [None, True])
+def test_a_run_that_fails_is_put_back(tmp_path: Path, keep: bool | None) -> None:
+    desk = desk_away()
+    settings = {"run": {"max_steps": 2}, "task": {"tolerance": 1e-6}}
+    plan = run(desk, tmp_path / "run", settings=settings, extras={"keep": keep})
+    result = execute(plan)
+    assert (result["success"], result["outcome"]) == (False, "out of steps")
+    assert len(desk.log) > 2
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+
+
+def test_a_run_that_sees_nothing_at_the_start_fails_and_moves_nothing(tmp_path: Path) -> None:
+    desk = desk_away()
+    desk.develop = blank
+    result = execute(run(desk, tmp_path / "run"))
+    assert (result["success"], result["outcome"]) == (False, "failure")
+    assert desk.log == []
+
+
+def test_a_run_without_writes_left_ends_cleanly(tmp_path: Path) -> None:
+    desk = desk_away()
+    settings = {"task": {"tolerance": 1e-6}}
+    plan = run(desk, tmp_path / "run", limits=desk_envelope(max_writes=1), settings=settings)
+    result = execute(plan)
+    assert (result["success"], result["outcome"]) == (False, "out of steps")
+    assert len(desk.log) == 2, "one by the agent, one back"
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+
+
+def test_ctrl_c_in_a_run_puts_back(tmp_path: Path) -> None:
+    desk = desk_away()
+
+    def interrupt(what: str, _: str) -> None:
+        if what == "acquire" and desk.log:
+            desk.before = lambda what, name: None
+            signal.raise_signal(signal.SIGINT)
+
+    desk.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        execute(run(desk, tmp_path / "run"))
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    assert record(tmp_path / "run")["reason"] == "interrupted"
+
+
+# --- evaluation ----------------------------------------------------------------------------------
+
+
+def test_an_evaluation_says_so_before_it_starts_and_ends_at_home(tmp_path: Path) -> None:
+    desk, said = desk_away(), []
+
+    def say(sentence: str) -> None:
+        assert desk.log == []
+        said.append(sentence)
+
+    result = execute(run(desk, tmp_path / "run", episodes=5), say=say)
+    assert "5 episodes, each from a start drawn around where the knobs stand" in said[0]
+    assert "they are put back at the end" in said[0]
+    assert result["episodes"] == 5
+    assert "success" not in result
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    starts = {tuple(e["summary"].values()) for e in events(tmp_path / "run") if e["k"] == 0}
+    assert len(starts) == 5
+    figures = read_json(tmp_path / "run" / "evaluation.json")
+    assert (figures["seed"], figures["episodes"]) == (3, 5)
+    assert figures["success_rate"] == result["success_rate"]
+
+
+def test_an_evaluation_may_be_kept(tmp_path: Path) -> None:
+    desk, said = desk_away(), list[str]()
+    execute(run(desk, tmp_path / "run", episodes=2, extras={"keep": True}), say=said.append)
+    assert "they stay where the last ends" in said[0]
+    assert standing(desk) == pytest.approx(desk.log[-1], abs=1e-12)
+
+
+def test_on_a_simulator_the_oracle_plays_the_same_starts(tmp_path: Path) -> None:
+    plan = plan_run(
+        REGISTRY, task="centring", agent="walker", episodes=8, extras=extras(tmp_path / "run")
+    )
+    result = execute(plan)
+    assert result["oracle_success_rate"] == 1.0
+    assert result["success_rate"] < 1.0
+    assert result["error_px_rms"] > result["measured_error_px_rms"] * 0.5
+
+
+def test_an_evaluation_can_be_stopped_after_an_episode(tmp_path: Path) -> None:
+    plan = plan_run(
+        REGISTRY, task="centring", agent="exact", episodes=9, extras=extras(tmp_path / "run")
+    )
+    stop = when(3, lambda: signal.raise_signal(signal.SIGINT))
+    result = execute(plan, on_progress=stop)
+    assert (result["episodes"], result["interrupted"]) == (3, True)
+    assert record(tmp_path / "run")["status"] == "interrupted"
+
+
+def test_a_task_that_never_finds_a_start_stops(tmp_path: Path) -> None:
+    desk = desk_away()
+    desk.develop = lambda frame: evolve(frame, pixels=frame.pixels % 7)
+    with pytest.raises(StartError):
+        execute(run(desk, tmp_path / "run", episodes=2))
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    assert record(tmp_path / "run")["reason"].startswith("StartError: ")
