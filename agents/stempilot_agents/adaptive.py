@@ -64,7 +64,7 @@ class AdaptiveConfig:
     lag: float = field(default=0.2, validator=validators.gt(0))
     forgetting: float = field(default=0.05, validator=[validators.ge(0), validators.lt(1)])
     action_noise: float = field(default=0.05, validator=validators.ge(0))
-    reading_noise: float = field(default=0.25, validator=validators.gt(0))
+    reading_noise: float = field(default=0.2, validator=validators.gt(0))
     change_odds: float = field(default=1e-4, validator=[validators.ge(0), validators.lt(1)])
 
 

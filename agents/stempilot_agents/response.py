@@ -18,7 +18,7 @@ from attrs import field, frozen
 FloatArray = npt.NDArray[np.float64]
 
 # How many moves the assumed noise is worth against the noise that the moves show.
-_NOISE_MOVES = 3.0
+_NOISE_MOVES = 1.0
 # Odds of a rotation and scale, the same mirrored, and anything at all, before the first move.
 _ODDS = (0.45, 0.45, 0.1)
 # A lag cannot be told from the other unknowns of two columns before so many (fading) moves.

@@ -117,6 +117,30 @@ def _best(believed: Sequence[Belief]) -> Belief:
     return next(belief for belief in believed if merit(belief) >= most * (1 - 1e-6))
 
 
+def _rivals(believed: Sequence[Belief]) -> list[Belief]:
+    """Return the belief to steer by, and after it those that are nearly as good."""
+    best = _best(believed)
+    return [best] + [
+        belief
+        for belief in believed
+        if belief is not best and belief.similar and belief.weight >= _RIVAL * best.weight
+    ]
+
+
+def _conceivable(believed: Sequence[Belief], rivals: Sequence[Belief]) -> list[Belief]:
+    """Return the rivals and whatever else the feature must not be lost under."""
+    return [
+        *rivals,
+        *(
+            belief
+            for belief in believed
+            if belief.similar
+            and belief.weight > _CONCEIVABLE
+            and not any(belief is rival for rival in rivals)
+        ),
+    ]
+
+
 def is_unclear(place: Place, believed: Sequence[Belief]) -> bool:
     """Return whether the last action did nothing that can be told from noise."""
     best = _best(believed)
@@ -130,36 +154,23 @@ def steer(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatAr
     It is a clipped Newton step. Where two hypotheses are equally good (a response and its mirror
     image), the part that they agree on is combined with as much of the rest as is safe for both.
     """
-    best = _best(believed)
-    rivals = [
-        belief
-        for belief in believed
-        if belief is best or (belief.similar and belief.weight >= _RIVAL * best.weight)
-    ]
-    held = [
-        belief
-        for belief in believed
-        if any(belief is rival for rival in rivals)
-        or (belief.similar and belief.weight > _CONCEIVABLE)
-    ]
-    inverses = [rival.inverse() for rival in rivals]
-    needed = [
-        -inverse @ place.awaited(rival) for inverse, rival in zip(inverses, rivals, strict=True)
-    ]
+    rivals = _rivals(believed)
+    held = _conceivable(believed, rivals)
+    needed = [-rival.inverse() @ place.awaited(rival) for rival in rivals]
     wanted = [np.clip(action, -1.0, 1.0) for action in needed]
     agreed = np.mean(wanted, axis=0)
-    candidates = [
-        _kept_inside(
-            _exciting(agreed + daring * (action - agreed), rival, caution), place, held, caution
-        )
-        for action, rival in zip(wanted, rivals, strict=True)
+    tried = [
+        (rival, agreed + daring * (action - agreed))
+        for rival, action in zip(rivals, wanted, strict=True)
         for daring in (_DARING if len(rivals) > 1 else (1.0,))
     ]
-    if not best.similar:
-        # Clipping bends the way, and a skewed response can turn a bend into a loss.
-        straight = needed[0] / max(1.0, float(np.abs(needed[0]).max()))
-        straight = _exciting(straight, best, caution)
-        candidates.append(_kept_inside(straight, place, held, caution))
+    if not rivals[0].similar:
+        # Clipping bends the way, and with a skewed response the bend can lead over the edge.
+        tried.append((rivals[0], needed[0] / max(1.0, float(np.abs(needed[0]).max()))))
+    candidates = [
+        _kept_inside(_exciting(action, rival, caution), place, held, caution)
+        for rival, action in tried
+    ]
     return min(candidates, key=lambda action: _steps_left(action, needed, rivals, place.tolerance))
 
 

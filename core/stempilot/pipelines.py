@@ -10,16 +10,17 @@ from typing import Any
 from attrs import frozen
 
 from stempilot.agent import Agent, Learner
+from stempilot.backend import Backend
 from stempilot.convergence import Evaluation, converged_at, reward_converged_at
 from stempilot.env import TaskEnv, Timestep
 from stempilot.envelope_file import plain_envelope
-from stempilot.errors import IncompatibleError, RecordError, StempilotError
+from stempilot.errors import IncompatibleError, RecordError, RestoreError, StempilotError
 from stempilot.evaluate import Episode, evaluate, run_episode, score
 from stempilot.model import Outcome
 from stempilot.plans import Plan
 from stempilot.provenance import provenance
 from stempilot.recorder import RunRecorder, read_events
-from stempilot.rundir import BASELINE, RESULT, RunDir, write_json
+from stempilot.rundir import BASELINE, RESULT, RunDir, recording, write_json
 from stempilot.session import Session, open_session
 from stempilot.signals import stop_requests
 from stempilot.task import Task
@@ -85,15 +86,11 @@ def execute(
 
     Raises:
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
-            unless it is a `RestoreError`.
+            unless it is a `RestoreError`, which also meets who resumes a run that did not.
     """
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
-    run = RunDir.open(plan.out) if plan.resumes else RunDir.create(plan.out)
-    # What a run said before it was resumed no longer holds.
-    (run.path / RESULT).unlink(missing_ok=True)
-    if not plan.resumes:
-        run.write_record(_first_record(plan, kept))
+    run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
     for sentence in kept:
         say(sentence)
 
@@ -102,6 +99,7 @@ def execute(
         write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
         run.update_record(
             status="running",
+            reason=None,
             identity=dict(backend.identity()),
             simulated=backend.capabilities().simulated,
         )
@@ -190,6 +188,29 @@ def _load_agent(plan: Plan, agent: Agent) -> tuple[str, ...]:
         return ()
     agent.load(plan.parent.agent_folder())
     return agent.relearn() if plan.command == "relearn" else ()
+
+
+def _new_run(plan: Plan, kept: tuple[str, ...]) -> RunDir:
+    run = RunDir.create(plan.out)
+    run.write_record(_first_record(plan, kept))
+    return run
+
+
+def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
+    """Return the run to go on with, unless its baseline is still to be returned to."""
+    run = RunDir.open(plan.out)
+    record = run.record()
+    stuck = record["status"] == "failed" and str(record.get("reason")).startswith("RestoreError")
+    if (record["status"] == "running" or stuck) and not backend.capabilities().simulated:
+        msg = (
+            f"{run.path} ended without putting the instrument back; do that first, with "
+            f"`stempilot restore {run.path}`, then resume"
+        )
+        raise RestoreError(msg)
+    # What a run said before it was resumed no longer holds.
+    with recording():
+        (run.path / RESULT).unlink(missing_ok=True)
+    return run
 
 
 def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:

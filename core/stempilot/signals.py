@@ -24,8 +24,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise like Ctrl-C inside the block, so that the instrument is put back."""
-    if not _in_main_thread():
+    """Let SIGTERM raise like Ctrl-C inside the block, so that the instrument is put back.
+
+    A block that overlaps another one leaves the signal to it, so that blocks may end in any order.
+    """
+    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is _terminate:
         yield
         return
     before = signal.signal(signal.SIGTERM, _terminate)

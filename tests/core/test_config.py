@@ -14,6 +14,7 @@ from tests.core.fakes import QUICK
 from stempilot import config
 from stempilot.compose import RunConfig
 from stempilot.errors import ConfigError
+from stempilot.registry import KINDS, Kind, discover
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -243,6 +244,25 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         config.read_settings(tmp_path / "no.toml", ())
     with pytest.raises(ConfigError, match="cannot read .*: Is a directory"):
         config.read_settings(tmp_path, ())
+
+
+BUILT_IN = [
+    (kind, name, preset)
+    for kind in KINDS
+    for name in discover(only="").names(kind)
+    for preset in (None, *getattr(discover(only="").get(kind, name).config(), "presets", ()))
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "preset"), BUILT_IN)
+def test_options_of_built_in_plugins_survive_json(kind: Kind, name: str, preset: str) -> None:
+    options = discover(only="").get(kind, name).config()
+    try:
+        made = config.build(options, {"preset": preset} if preset else {}, section=kind)
+    except ConfigError as error:
+        pytest.skip(f"needs options: {error}")
+    text = json.dumps(config.plain(made), allow_nan=False)
+    assert config.build(options, json.loads(text), section=kind) == made
 
 
 def test_defaults_are_plain() -> None:

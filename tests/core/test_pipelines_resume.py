@@ -24,13 +24,12 @@ from tests.core.jobs import (
     without_times,
 )
 
-from stempilot.errors import (
-    IncompatibleError,
-    RunDirError,
-)
+from stempilot.errors import BackendError, IncompatibleError, RestoreError, RunDirError
 from stempilot.pipelines import execute
 from stempilot.plans import plan_relearn, plan_resume, plan_run
+from stempilot.restoring import restore
 from stempilot.rundir import RunDir, read_json
+from stempilot.vocabulary import BEAM_SHIFT
 
 
 class Killed(BaseException):
@@ -102,6 +101,37 @@ def test_the_second_ctrl_c_stops_at_once_and_the_instrument_is_put_back(tmp_path
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     found = record(tmp_path / "run")
     assert (found["status"], found["reason"]) == ("failed", "interrupted")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_real_instrument_that_was_left_somewhere_is_restored_before_a_run_goes_on(
+    tmp_path: Path, killed: bool
+) -> None:
+    desk = desk_away()
+    registry = toy_registry(desk_plugin(desk))
+
+    def stuck(what: str, _: str) -> None:
+        if what == "write" and len(desk.log) > 20:
+            msg = "no answer"
+            raise BackendError(msg)
+
+    desk.before = stuck
+    with pytest.raises(RestoreError):
+        execute(on_desk(desk, tmp_path / "run"))
+    desk.before = lambda what, name: None
+    if killed:
+        RunDir.open(tmp_path / "run").update_record(status="running", reason=None)
+    away = standing(desk)
+    assert away != pytest.approx(AWAY, abs=1e-12)
+    with pytest.raises(RestoreError, match="do that first, with `stempilot restore"):
+        execute(plan_resume(registry, tmp_path / "run"))
+    assert standing(desk) == away
+    assert read_json(tmp_path / "run" / "baseline.json")["knobs"] == {BEAM_SHIFT: list(AWAY)}
+    restore(registry, tmp_path / "run")
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    assert execute(plan_resume(registry, tmp_path / "run"))["timesteps"] == 40
+    found = record(tmp_path / "run")
+    assert (found["status"], found["reason"]) == ("done", None), "nothing is left of the failure"
 
 
 def test_more_steps_can_be_asked_for(tmp_path: Path) -> None:

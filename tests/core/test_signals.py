@@ -22,6 +22,18 @@ def test_sigterm_raises_like_ctrl_c() -> None:
     assert caught.type is Terminated
 
 
+def test_blocks_may_end_in_any_order() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    first, second = sigterm_interrupts(), sigterm_interrupts()
+    first.__enter__()
+    second.__enter__()
+    with pytest.raises(Terminated):
+        signal.raise_signal(signal.SIGTERM)
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_wait_until_the_block_is_done(number: signal.Signals) -> None:
     done = []

@@ -1,0 +1,527 @@
+"""The adaptive agent, on a screen simulated at the level of measured positions."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete
+
+from stempilot.agent import Brief, Policy
+from stempilot.config import build
+from stempilot.errors import ConfigError, IncompatibleError
+from stempilot.task import TaskHints
+from stempilot_agents.adaptive import AdaptiveConfig, make_adaptive
+
+FloatArray = npt.NDArray[np.float64]
+
+HALF_PX = 520.0
+LOST_PX = 499.6
+FULL_PX = 40.78
+TOLERANCE_PX = 12.235
+BIN_PX = 4.078
+STEP_LIMIT = 200
+
+
+def turn(angle_rad: float) -> FloatArray:
+    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Instrument:
+    """A linear response in px per action, and what makes it less than that."""
+
+    matrix: FloatArray
+    action_noise: float = 0.001
+    vibration_px: float = 0.005
+    lag: float = 0.0
+    play: float = 0.0
+    distortion: float = 0.0
+    drift_px: float = 0.0
+
+
+PUBLISHED = Instrument(matrix=FULL_PX * turn(math.pi / 6))
+
+
+def random_instrument(
+    rng: np.random.Generator, full_px: float = FULL_PX, **extra: float
+) -> Instrument:
+    shear = math.tan(rng.uniform(-1, 1) * math.radians(5))
+    ratio = math.exp(rng.uniform(math.log(0.9), math.log(1.1)))
+    size = full_px * math.exp(rng.uniform(math.log(0.25), math.log(4)))
+    bent = np.array([[1, shear], [0, 1]]) @ np.diag([math.sqrt(ratio), 1 / math.sqrt(ratio)])
+    hand = np.diag([1.0, rng.choice([-1.0, 1.0])])
+    values = {"action_noise": rng.uniform(0, 0.1), "vibration_px": rng.uniform(0, 4)} | extra
+    return Instrument(matrix=size * turn(rng.uniform(0, 2 * math.pi)) @ bent @ hand, **values)
+
+
+@attrs.frozen(kw_only=True)
+class Screen:
+    """How positions become observations, and when an episode ends."""
+
+    full_px: float = FULL_PX
+    told: bool = True
+    tolerance_px: float = TOLERANCE_PX
+    bin_px: float = 0.0
+    goal_px: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def unit_px(self) -> float:
+        return self.bin_px or HALF_PX
+
+    @property
+    def hints(self) -> TaskHints:
+        goal = np.array(self.goal_px)
+        return TaskHints(
+            residual=(0, 1),
+            unit="bins" if self.bin_px else "half fields",
+            tolerance=self.tolerance_px / self.unit_px,
+            edge_lower=(-LOST_PX - goal) / self.unit_px,
+            edge_upper=(LOST_PX - goal) / self.unit_px,
+            resolution=1.0 if self.bin_px else 0.0,
+            full_action=self.full_px / self.unit_px if self.told else None,
+        )
+
+    def residual(self, seen_px: FloatArray) -> FloatArray:
+        if self.bin_px:
+            return np.round(seen_px / self.bin_px) - np.array(self.goal_px) / self.bin_px
+        return (seen_px - np.array(self.goal_px)) / HALF_PX
+
+
+class Episode:
+    """Moves the disk; ``step`` returns None while the episode goes on."""
+
+    def __init__(
+        self, instrument: Instrument, screen: Screen, start_px: FloatArray, rng: np.random.Generator
+    ) -> None:
+        self.instrument, self.screen, self.rng = instrument, screen, rng
+        self.knob, self.held, self.settled = np.zeros(2), np.zeros(2), np.zeros(2)
+        self.base = start_px
+        for _ in range(50):
+            self.base = self.base + start_px - self.distorted(self.base)
+        self.way = turn(rng.uniform(0, 2 * math.pi))[0]
+        self.steps = 0
+        self.look()
+
+    def distorted(self, place: FloatArray) -> FloatArray:
+        bend = self.instrument.distortion * float(place @ place) / HALF_PX**2
+        return (1 + bend) * (turn(bend) @ place)
+
+    def look(self) -> None:
+        where = self.distorted(self.base + self.instrument.matrix @ self.settled)
+        self.seen = where + self.rng.normal(0, self.instrument.vibration_px, 2)
+        self.residual = self.screen.residual(self.seen)
+
+    def step(self, action: FloatArray) -> bool | None:
+        made = self.instrument
+        scatter = made.action_noise * float(np.abs(action).max())
+        self.knob = self.knob + action + self.rng.normal(0, scatter, 2)
+        self.held = np.clip(self.held, self.knob - made.play, self.knob + made.play)
+        self.settled = self.settled + (1 - made.lag) * (self.held - self.settled)
+        self.base = self.base + made.drift_px * (self.way + 2 * self.rng.normal(size=2))
+        self.look()
+        self.steps += 1
+        if np.abs(self.seen).max() > LOST_PX:
+            return False
+        close = np.hypot(*self.residual) * self.screen.unit_px <= self.screen.tolerance_px
+        return bool(close) or (None if self.steps < STEP_LIMIT else False)
+
+    def change(self, matrix: FloatArray) -> None:
+        """Put another response in, without a jump."""
+        self.base = self.base + (self.instrument.matrix - matrix) @ self.settled
+        self.instrument = attrs.evolve(self.instrument, matrix=matrix)
+
+
+def observation(residual: FloatArray) -> npt.NDArray[np.float32]:
+    return np.array([*residual, 7.0, -7.0], dtype=np.float32)
+
+
+def new_policy(screen: Screen, **options: Any) -> Policy:
+    brief = Brief(
+        observation_space=Box(-np.inf, np.inf, (4,), np.float32),
+        action_space=Box(-1, 1, (2,), np.float32),
+        hints=screen.hints,
+        seed=0,
+    )
+    return make_adaptive(AdaptiveConfig(**options), brief).policy()
+
+
+def play(policy: Policy, episode: Episode) -> bool:
+    ended = None
+    while ended is None:
+        action = policy.act(observation(episode.residual))
+        assert np.abs(action).max() <= 1
+        assert action.dtype == np.float32
+        ended = episode.step(np.asarray(action, dtype=float))
+    return ended
+
+
+def oracle_steps(episode: Episode) -> int:
+    """Return the steps of a controller that knows the matrix, or 0 if that fails."""
+    inverse = np.linalg.inv(episode.instrument.matrix) * episode.screen.unit_px
+    ended = None
+    while ended is None:
+        ended = episode.step(np.clip(-inverse @ episode.residual, -1, 1))
+    return episode.steps if ended else 0
+
+
+def starts(rng: np.random.Generator, screen: Screen, reach_px: float) -> Iterator[FloatArray]:
+    while True:
+        start = rng.uniform(-reach_px, reach_px, 2)
+        if np.hypot(*(start - screen.goal_px)) > screen.tolerance_px + BIN_PX:
+            yield start
+
+
+@attrs.frozen
+class Score:
+    success: float
+    steps: float
+    ratio: float
+
+
+def compare(
+    policy: Policy,
+    screen: Screen,
+    instruments: Callable[[np.random.Generator], Instrument],
+    *,
+    episodes: int,
+    seed: int,
+    reach_px: float = LOST_PX,
+    same: bool = False,
+) -> Score:
+    """Play episodes next to the oracle; steps are of those that both solve."""
+    rng = np.random.default_rng(seed)
+    instrument = instruments(rng)
+    begin = starts(rng, screen, reach_px)
+    solved, both = 0, []
+    for number in range(episodes):
+        if not same:
+            instrument = instruments(rng)
+        start = next(begin)
+        policy.reset("instrument" if same else f"instrument {number}")
+        episode = Episode(instrument, screen, start, np.random.default_rng([seed, number, 0]))
+        success = play(policy, episode)
+        solved += success
+        twin = Episode(instrument, screen, start, np.random.default_rng([seed, number, 1]))
+        best = oracle_steps(twin)
+        if success and best:
+            both.append((episode.steps, best))
+    steps, best_steps = np.mean(both, axis=0)
+    return Score(solved / episodes, float(steps), float(steps / best_steps))
+
+
+def test_published_response_without_memory_is_close_to_the_oracle() -> None:
+    screen = Screen()
+    policy = new_policy(screen, memory="fresh")
+    score = compare(policy, screen, lambda _: PUBLISHED, episodes=100, seed=1)
+    assert score.success == 1
+    assert score.ratio < 1.18
+
+
+def test_kept_response_is_as_good_as_the_oracle() -> None:
+    screen = Screen()
+    policy = new_policy(screen)
+    compare(policy, screen, lambda _: PUBLISHED, episodes=1, seed=2, same=True)
+    score = compare(policy, screen, lambda _: PUBLISHED, episodes=100, seed=3, same=True)
+    assert score.success == 1
+    assert score.ratio < 1.02
+
+
+def test_random_instruments() -> None:
+    screen = Screen()
+    score = compare(
+        new_policy(screen), screen, random_instrument, episodes=100, seed=4, reach_px=0.85 * HALF_PX
+    )
+    assert score.success == 1
+    assert score.ratio < 1.22
+
+
+@pytest.mark.parametrize("full_px", [1040.0, 4160.0])
+def test_crosses_the_screen_in_few_frames(full_px: float) -> None:
+    screen = Screen(full_px=full_px)
+    made = attrs.evolve(PUBLISHED, matrix=full_px * turn(math.pi / 6))
+    score = compare(new_policy(screen, memory="fresh"), screen, lambda _: made, episodes=60, seed=5)
+    assert score.success == 1
+    assert score.steps + 1 < 4.2
+
+
+def test_crosses_the_screen_of_random_instruments_in_few_frames() -> None:
+    screen = Screen(full_px=1040.0)
+
+    def made(rng: np.random.Generator) -> Instrument:
+        return random_instrument(rng, 1040.0)
+
+    score = compare(new_policy(screen), screen, made, episodes=100, seed=6, reach_px=0.85 * HALF_PX)
+    assert score.success >= 0.99
+    assert score.steps + 1 < 5
+
+
+@pytest.mark.parametrize("memory", ["kept", "fresh"])
+def test_small_tolerance(memory: str) -> None:
+    screen = Screen(tolerance_px=0.1)
+    policy = new_policy(screen, memory=memory)
+    score = compare(policy, screen, lambda _: PUBLISHED, episodes=50, seed=7, same=True)
+    assert score.success == 1
+
+
+def test_rounded_observation() -> None:
+    screen = Screen(bin_px=BIN_PX, goal_px=(4 * BIN_PX, 8 * BIN_PX), tolerance_px=3 * BIN_PX)
+    policy = new_policy(screen, memory="fresh")
+    score = compare(policy, screen, lambda _: PUBLISHED, episodes=100, seed=8)
+    assert score.success >= 0.98
+    assert score.ratio < 1.22
+
+
+@pytest.mark.parametrize(
+    ("condition", "most"),
+    [
+        ({"lag": 0.4}, 1.2),
+        ({"play": 0.05}, 1.25),
+        ({"distortion": 0.2}, 1.25),
+        ({"drift_px": 0.5}, 1.25),
+    ],
+    ids=["lagged", "backlash", "distorted", "drifting"],
+)
+def test_conditions_beyond_the_model(condition: dict[str, float], most: float) -> None:
+    """The oracle here knows the matrix alone, and under lag it overshoots."""
+    screen = Screen()
+
+    def made(rng: np.random.Generator) -> Instrument:
+        return random_instrument(rng, **condition)
+
+    score = compare(new_policy(screen), screen, made, episodes=50, seed=9, reach_px=0.8 * HALF_PX)
+    assert score.success >= 0.98
+    assert score.ratio < most
+
+
+CHANGES = {
+    "rotated": turn(math.pi / 3),
+    "mirrored": np.diag([-1.0, 1.0]),
+    "reversed": -np.eye(2),
+    "twice the size": 2 * np.eye(2),
+    "a quarter of the size": 0.25 * np.eye(2),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_notices_a_change_in_the_middle_of_an_episode(name: str) -> None:
+    screen = Screen()
+    changed = CHANGES[name] @ PUBLISHED.matrix
+    for seed in range(6):
+        policy = new_policy(screen)
+        compare(policy, screen, lambda _: PUBLISHED, episodes=3, seed=seed, same=True)
+        policy.reset("instrument")
+        rng = np.random.default_rng(seed)
+        episode = Episode(PUBLISHED, screen, np.array([300.0, -200.0]), rng)
+        for _ in range(2):
+            episode.step(policy.act(observation(episode.residual)).astype(float))
+        episode.change(changed)
+        least = float(np.abs(np.linalg.inv(changed) @ episode.seen).max())
+        assert play(policy, episode)
+        assert episode.steps - 2 <= math.ceil(least) + 7
+
+
+def test_notices_a_change_between_episodes() -> None:
+    screen = Screen()
+    policy = new_policy(screen)
+    compare(policy, screen, lambda _: PUBLISHED, episodes=5, seed=10, same=True)
+    turned = attrs.evolve(PUBLISHED, matrix=turn(2.0) @ PUBLISHED.matrix)
+    score = compare(
+        policy, screen, lambda _: turned, episodes=8, seed=11, same=True, reach_px=300.0
+    )
+    assert score.success == 1
+    assert score.ratio < 1.15
+
+
+def test_a_lost_disk_is_not_blamed_on_chance() -> None:
+    """The end of a lost episode is never observed, only that it ended far from the goal."""
+    screen = Screen()
+    policy = new_policy(screen)
+    compare(policy, screen, lambda _: PUBLISHED, episodes=5, seed=12, same=True)
+    start = observation(np.array([0.8, 0.5]))
+    policy.reset("instrument")
+    trusting = policy.act(start)
+    assert np.abs(trusting).max() == 1
+    policy.reset("instrument")
+    assert np.array_equal(policy.act(start), first_action(screen, start))
+
+
+def first_action(screen: Screen, seen: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    policy = new_policy(screen)
+    policy.reset("new")
+    return np.asarray(policy.act(seen))
+
+
+@pytest.mark.parametrize(
+    ("memory", "instrument", "forgets"),
+    [("kept", "instrument", False), ("kept", "other", True), ("fresh", "instrument", True)],
+)
+def test_memory(memory: str, instrument: str, forgets: bool) -> None:
+    screen = Screen()
+    policy = new_policy(screen, memory=memory)
+    compare(policy, screen, lambda _: PUBLISHED, episodes=3, seed=13, same=True)
+    start = observation(np.array([-0.6, 0.3]))
+    policy.reset(instrument)
+    assert np.array_equal(policy.act(start), first_action(screen, start)) is forgets
+
+
+@pytest.mark.parametrize("angle", np.linspace(0, 2 * math.pi, 16, endpoint=False))
+def test_first_probe_cannot_lose_the_disk_under_the_largest_response(angle: float) -> None:
+    screen = Screen()
+    rng = np.random.default_rng(14)
+    for start in rng.uniform(-LOST_PX, LOST_PX, (30, 2)):
+        action = first_action(screen, observation(start / HALF_PX)).astype(float)
+        moved = start + 4 * FULL_PX * turn(angle) @ action
+        # A disk within a tenth of the tolerance of the edge has to be moved all the same.
+        assert np.abs(moved).max() < LOST_PX + 0.1 * TOLERANCE_PX
+
+
+def test_unknown_scale_starts_tiny_and_grows() -> None:
+    screen = Screen(told=False)
+    policy = new_policy(screen)
+    policy.reset("instrument")
+    made = attrs.evolve(PUBLISHED, vibration_px=0.5)
+    episode = Episode(made, screen, np.array([-300.0, 100.0]), np.random.default_rng(15))
+    lengths = []
+    for _ in range(5):
+        action = policy.act(observation(episode.residual)).astype(float)
+        lengths.append(float(np.abs(action).max()))
+        episode.step(action)
+    assert lengths[0] <= 0.01
+    assert lengths[-1] == 1
+    assert play(policy, episode)
+
+
+def test_repeats_a_probe_the_other_way_when_nothing_moves() -> None:
+    screen = Screen(bin_px=BIN_PX)
+    policy = new_policy(screen)
+    policy.reset("instrument")
+    still = observation(np.array([100.0, 40.0]))
+    actions = [np.asarray(policy.act(still), dtype=float) for _ in range(STEP_LIMIT)]
+    assert actions[0] @ actions[1] < 0
+    sizes = [float(np.abs(action).max()) for action in actions]
+    assert sizes[3] >= sizes[0]
+    assert np.isfinite(actions).all()
+    assert min(sizes) > 0.01
+
+
+def test_residual_of_zero_is_no_trouble() -> None:
+    screen = Screen()
+    policy = new_policy(screen)
+    policy.reset("instrument")
+    for _ in range(5):
+        assert np.isfinite(policy.act(observation(np.zeros(2)))).all()
+
+
+def test_same_observations_give_the_same_actions() -> None:
+    screen = Screen()
+    seen = np.random.default_rng(16).uniform(-0.5, 0.5, (12, 2))
+    runs = []
+    for _ in range(2):
+        policy = new_policy(screen)
+        policy.reset("instrument")
+        runs.append([policy.act(observation(residual)) for residual in seen])
+    assert np.array_equal(*runs)
+
+
+def matrix_brief(size: int, **changes: Any) -> Brief:
+    """Return the brief of a task in -1 to 1 whose residual is the END of its observation."""
+    hints = TaskHints(
+        residual=tuple(range(2, 2 + size)),
+        unit="mrad",
+        tolerance=0.03,
+        edge_lower=(-1.0,) * size,
+        edge_upper=(1.0,) * size,
+        full_action=0.15,
+    )
+    brief = Brief(
+        observation_space=Box(-5, 5, (2 + size,), np.float64),
+        action_space=Box(-1, 1, (size,), np.float64),
+        hints=hints,
+        seed=0,
+    )
+    return attrs.evolve(brief, **changes)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[-0.2]],
+        [[0.25, 0.02], [-0.01, 0.06]],
+        [[0.15, 0.15], [0.0, 0.15]],
+        [[0.0, 0.2, 0.0], [-0.2, 0.0, 0.0], [0.0, 0.05, 0.1]],
+    ],
+    ids=["one axis", "axes of unequal size", "shear of 45 degrees", "three axes"],
+)
+def test_responses_of_any_size_and_shape(matrix: list[list[float]]) -> None:
+    response = np.array(matrix)
+    size = len(response)
+    policy = make_adaptive(AdaptiveConfig(), matrix_brief(size)).policy()
+    rng = np.random.default_rng(17)
+    for number in range(10):
+        policy.reset(f"instrument {number}")
+        residual = rng.uniform(-0.6, 0.6, size)
+        for _ in range(60):
+            action = policy.act(np.concatenate([rng.normal(size=2), residual]))
+            residual = residual + response @ action + rng.normal(0, 0.002, size)
+            assert np.abs(residual).max() < 1
+            if np.linalg.norm(residual) < 0.03:
+                break
+        else:
+            pytest.fail(f"not centred in 60 steps, residual {residual}")
+
+
+def other_hints(**changes: Any) -> TaskHints:
+    hints = matrix_brief(2).hints
+    assert hints is not None
+    return attrs.evolve(hints, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"hints": None}, "hints"),
+        ({"action_space": Discrete(4)}, "Discrete(4)"),
+        ({"action_space": Box(-2, 2, (2,))}, "from -1 to 1"),
+        ({"action_space": Box(-1, 1, (1, 2))}, "one axis"),
+        ({"action_space": Box(-1, 1, (3,))}, "each of the 2 residual entries"),
+        ({"observation_space": Box(-1, 1, (3,))}, "(2, 3)"),
+        ({"observation_space": Dict({"a": Box(-1, 1, (4,))})}, "Dict"),
+        ({"hints": other_hints(edge_upper=(1.0,))}, "2 and 1"),
+        ({"hints": other_hints(full_action=None, edge_upper=(1, np.inf))}, "full_action"),
+    ],
+)
+def test_refuses_tasks_it_cannot_centre(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(IncompatibleError) as caught:
+        make_adaptive(AdaptiveConfig(), matrix_brief(2, **changes))
+    assert len(caught.value.problems) == 1
+    assert named in caught.value.problems[0]
+    assert "adaptive" in caught.value.problems[0]
+
+
+def test_lists_all_problems_at_once() -> None:
+    brief = matrix_brief(2, action_space=Discrete(4), hints=None)
+    with pytest.raises(IncompatibleError) as caught:
+        make_adaptive(AdaptiveConfig(), brief)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"memory": "sometimes"},
+        {"probe": 0.0},
+        {"probe": 1.5},
+        {"room": 1.1},
+        {"forgetting": 1.0},
+        {"skew": 0.0},
+        {"change_odds": -0.1},
+    ],
+)
+def test_options_out_of_range_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        build(AdaptiveConfig, values, section="agent")
