@@ -286,7 +286,7 @@ class GuardedBackend:
                 f"{knob} reads {found} {unit} but {last} was written: somebody else moved it. "
                 "Stopping; start again when the instrument is free"
             )
-            raise HandsOffError(msg)
+            raise HandsOffError(msg, knob=knob)
         return found
 
     def _write(self, knob: str, value: Reading, before: Reading) -> None:

@@ -77,7 +77,15 @@ class BackendError(StempilotError):
 
 
 class HandsOffError(BackendError):
-    """Somebody else moved a knob that this run writes; it stops and does not fight them."""
+    """Somebody else moved a knob that this run writes; it stops and does not fight them.
+
+    Attributes:
+        knob: the knob that was moved. It is left where they put it; all others go back.
+    """
+
+    def __init__(self, message: str, *, knob: str) -> None:
+        self.knob = knob
+        super().__init__(message)
 
 
 class FrameError(BackendError):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from stempilot.backend import Parkable
 from stempilot.envelope import GuardedBackend, read_back
-from stempilot.errors import RestoreError
+from stempilot.errors import HandsOffError, RestoreError
 from stempilot.model import Reading, SetPoint
 from stempilot.signals import signals_deferred
 
@@ -55,6 +55,8 @@ def savepoint(
 ) -> Iterator[dict[str, Reading]]:
     """Return to where the knobs stand now when the block ends. Savepoints nest.
 
+    A knob that somebody else moved is theirs and stays where they put it.
+
     Args:
         guard: the session's backend.
         keep: leave the knobs where they are when the block ends without an exception.
@@ -69,6 +71,10 @@ def savepoint(
     baseline = read_baseline(guard)
     try:
         yield baseline
+    except HandsOffError as error:
+        others = {knob: value for knob, value in baseline.items() if knob != error.knob}
+        put_back(guard, others, may_park=may_park)
+        raise
     # Ctrl-C, SIGTERM and bugs must put the instrument back too; nothing is swallowed.
     except BaseException:
         put_back(guard, baseline, may_park=may_park)

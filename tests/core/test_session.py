@@ -289,6 +289,7 @@ def test_other_knobs_are_put_back_after_somebody_moved_one() -> None:
         session.guard.send(MOVES)
     assert bench.standing["shift"] == START["shift"]
     assert bench.standing["focus"] == START["focus"]
+    assert bench.standing["tilt"] == (0.02,), "whoever moved it must not be fought"
 
 
 # --- environments --------------------------------------------------------------------------------

@@ -61,8 +61,9 @@ def plugins(registry: "Registry", *, json_wanted: bool) -> None:
         table.add_row(*map(escape, cells), style=style)
     out.print(table)
     for entry in registry.entries:
-        if entry.trace:
-            out.print(f"\n[red]{escape(entry.distribution)} {escape(entry.version)}:[/red]")
+        if not entry.usable:
+            source = escape(f"{entry.distribution} {entry.version}, {entry.name}")
+            out.print(f"\n[red]{source}:[/red] {escape(entry.problem)}", soft_wrap=True)
             out.print(escape(entry.trace), soft_wrap=True)
 
 
