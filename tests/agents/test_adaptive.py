@@ -87,9 +87,12 @@ class Screen:
         )
 
     def residual(self, seen_px: FloatArray) -> FloatArray:
+        goal = np.array(self.goal_px)
         if self.bin_px:
-            return np.round(seen_px / self.bin_px) - np.array(self.goal_px) / self.bin_px
-        return (seen_px - np.array(self.goal_px)) / HALF_PX
+            rounded: FloatArray = np.round(seen_px / self.bin_px) - goal / self.bin_px
+            return rounded
+        scaled: FloatArray = (seen_px - goal) / HALF_PX
+        return scaled
 
 
 class Episode:

@@ -84,9 +84,8 @@ def test_neither_of_two_hands_loses_the_feature() -> None:
     action = steer(place, hands, CAUTION)
     for hand in hands:
         assert np.abs(place.residual + hand.matrix @ action).max() <= 1 + 1e-9
-    # The part that both hands agree on is done in full; the other one is tried.
-    assert action[1] == pytest.approx(0.1, abs=0.02)
-    assert abs(action[0]) > 0.01
+    # And it moves so that the two can be told apart.
+    assert np.linalg.norm((hands[0].matrix - hands[1].matrix) @ action) > 0.1
 
 
 def test_goes_all_the_way_on_a_guess_that_is_safe() -> None:
@@ -101,7 +100,7 @@ def test_an_improbable_hypothesis_still_limits_the_step() -> None:
     free = steer(place, [sure], CAUTION)
     held = steer(place, [sure, belief(-np.eye(2), weight=0.05)], CAUTION)
     assert free == pytest.approx([-0.9, 0.0])
-    assert held == pytest.approx([-0.1, 0.0])
+    assert held == pytest.approx([-0.1, 0.0], abs=1e-5)
 
 
 def test_mistrust_leaves_room() -> None:
