@@ -147,7 +147,7 @@ def _examine(
         if again is None or (again.touches and not at_edge):
             return None
         blob, block = evolve(again, x=again.x + view.left, y=again.y + view.top), finer
-        view = _view(frame, blob, block, limit)
+        view = evolve(view, blob=blob)
         at_edge = at_edge or _meets_frame_edge(frame, blob, block)
     if blob.radius < SMALLEST_RADIUS_PX:
         return None

@@ -192,3 +192,10 @@ def test_a_full_disk_ends_with_1_and_the_instrument_is_put_back(
     assert ended_at(tmp_path) == [0.0, 0.0]
     assert record(tmp_path)["status"] == "failed"
     assert record(tmp_path)["reason"].startswith("RecordError: ")
+
+
+def test_the_package_itself_is_the_command_line() -> None:
+    words = (sys.executable, "-m", "stempilot", "--version")
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
+    assert not done.stderr
