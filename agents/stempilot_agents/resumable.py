@@ -1,9 +1,13 @@
 """Stable-Baselines3's algorithms with their counters in the open, so that they can be continued."""
 
+import copy
+
 from attrs import field, frozen, validators
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.sac.policies import Actor
 
 from stempilot_agents.single_env import SingleEnv
 
@@ -64,7 +68,29 @@ class Resumable(OffPolicyAlgorithm):
 
 
 class ResumableSac(Resumable, SAC):
-    """Soft actor-critic that can be continued."""
+    """Soft actor-critic that can be continued, with a running average of its actor beside it.
+
+    Learning never looks at the average. It is a part of the policy so that it is saved with it.
+    """
+
+    averaged_actor: Actor
+    policy_tau = 1.0
+
+    def average_from_now_on(self, policy_tau: float) -> None:
+        """Begin to average the actor's weights.
+
+        Args:
+            policy_tau: share of the actor that the average takes over at each update.
+        """
+        self.policy_tau = policy_tau
+        self.averaged_actor = copy.deepcopy(self.actor).requires_grad_(requires_grad=False)
+        self.policy.add_module("averaged_actor", self.averaged_actor)
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Update the networks, then let the average follow."""
+        super().train(gradient_steps, batch_size)
+        share = 1.0 - (1.0 - self.policy_tau) ** gradient_steps
+        polyak_update(self.actor.parameters(), self.averaged_actor.parameters(), share)
 
 
 class ResumableDqn(Resumable, DQN):

@@ -29,7 +29,7 @@ class SacLearner(OffPolicyLearner[SacConfig, ResumableSac]):
         coefficient: str | float = config.entropy_coefficient
         if coefficient == "auto":
             coefficient = f"auto_{config.initial_entropy_coefficient!r}"
-        return ResumableSac(
+        model = ResumableSac(
             "MlpPolicy",
             blueprint,
             learning_rate=config.learning_rate,
@@ -49,6 +49,8 @@ class SacLearner(OffPolicyLearner[SacConfig, ResumableSac]):
             },
             device="cpu",
         )
+        model.average_from_now_on(config.policy_tau)
+        return model
 
     def _optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         model = self._model
@@ -65,8 +67,8 @@ class SacLearner(OffPolicyLearner[SacConfig, ResumableSac]):
         return {} if learnt is None else {"log_entropy_coefficient": learnt}
 
     def policy(self) -> ContinuousPolicy:
-        """Return the deterministic policy as it is now, in NumPy."""
-        actor = self._model.actor
+        """Return the deterministic policy of the running average as it is now, in NumPy."""
+        actor = self._model.averaged_actor
         network = Network(linear_layers(actor.latent_pi, actor.mu), self._config.activation)
         return ContinuousPolicy(network, cast("Box", self._model.action_space))
 

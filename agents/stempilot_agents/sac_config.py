@@ -48,6 +48,10 @@ class SacConfig:
         target_entropy: entropy that ``auto`` aims at, in nats; ``None`` for minus the number of
             action components.
         reward_scale: what rewards are multiplied by before they are learnt from.
+        policy_tau: share of the learning policy that the policy handed out takes over at each
+            update, above 0 to 1. Single updates can break a policy for the next hundred timesteps;
+            the running average does not follow them. It takes no part in learning; 1 hands out
+            the latest policy.
         relearn_learning_starts: the same after `relearn`. Updates on fewer transitions than this
             undo a policy that still works.
     """
@@ -90,6 +94,7 @@ class SacConfig:
     initial_entropy_coefficient: float = field(default=0.02, validator=validators.gt(0))
     target_entropy: float | None = field(default=None)
     reward_scale: float = field(default=0.01, validator=validators.gt(0))
+    policy_tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
     relearn_learning_starts: int = field(default=200, validator=validators.ge(0))
 
     @preset.validator

@@ -241,7 +241,10 @@ def test_one_more_update_after_loading_equals_not_having_saved(
     assert_equal(learner.numbers, loaded.numbers)
 
 
-def test_policy_is_a_snapshot_of_the_deterministic_policy(learner: Any, env: Any) -> None:
+def test_policy_is_a_snapshot_of_the_deterministic_policy(
+    new_learner: Any, kind: Any, env: Any
+) -> None:
+    learner = new_learner(kind, **({"policy_tau": 1.0} if kind == "sac" else {}))
     learner.learn(env, steps=20, report=Reports())
     observations = np.random.default_rng(0).uniform(-1, 1, (50, 2)).astype(np.float32)
     policy = learner.policy()

@@ -69,6 +69,8 @@ def test_config_is_plain_json() -> None:
         ("initial_entropy_coefficient", 0.0),
         ("target_entropy", float("inf")),
         ("reward_scale", 0.0),
+        ("policy_tau", 0.0),
+        ("policy_tau", 1.1),
         ("relearn_learning_starts", -1),
     ],
 )
@@ -142,6 +144,26 @@ def test_target_entropy_is_honoured(new_learner: Any, point_env: Any) -> None:
         learner = new_learner("sac", target_entropy=target, learning_rate=0.01)
         coefficients.append(learner.learn(point_env(), steps=15, report=go_on).numbers["ent_coef"])
     assert coefficients[0] < coefficients[1] < coefficients[2]
+
+
+def test_the_policy_handed_out_is_the_running_average(new_learner: Any, point_env: Any) -> None:
+    learner = new_learner("sac", policy_tau=0.25, gradient_steps=2)
+    name = "policy.actor.mu.weight"
+    averages = [learner.numbers[name]]
+    updates = [0]
+
+    def report(_: Any) -> bool:
+        done = learner._model.progress.updates
+        share = 1 - 0.75 ** (done - updates[-1])
+        averages.append(averages[-1] + share * (learner.numbers[name] - averages[-1]))
+        updates.append(done)
+        return True
+
+    learner.learn(point_env(), steps=20, report=report)
+    handed_out = learner.policy()._network.layers[-1][0]
+    assert updates[-1] > 4
+    assert np.abs(averages[-1] - learner.numbers[name]).max() > 1e-4
+    assert any(np.allclose(handed_out, one, atol=1e-6) for one in (averages[-1], averages[-1].T))
 
 
 @pytest.mark.slow
