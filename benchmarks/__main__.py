@@ -1,9 +1,12 @@
 """Runs all benchmarks and prints their ratios beside what they are to stay within."""
 
+import tempfile
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bench_cli, bench_locating, bench_training
+from benchmarks import bench_cli, bench_locating, bench_meanwhile, bench_training, bench_wire
 
 console = Console()
 
@@ -14,6 +17,11 @@ def main() -> None:
     show(bench_locating.measure())
     console.print("framework share (at most 0.06) and throughput share (at least 0.75)")
     show(bench_training.measure())
+    console.print("a frame over the wire, over the stock client (at most 0.6)")
+    show(bench_wire.measure())
+    console.print("timesteps at 170 ms with 20 updates each, over without any (at least 0.95)")
+    with tempfile.TemporaryDirectory() as folder:
+        show(bench_meanwhile.measure(Path(folder)))
     console.print("command line: over importing typer and rich (at most 3)")
     show(bench_cli.measure())
 

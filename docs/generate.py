@@ -28,6 +28,7 @@ COMMANDS = (
     ("restore",),
     ("envelope",),
     ("envelope", "init"),
+    ("emulate",),
 )
 
 
@@ -67,7 +68,7 @@ def options_reference() -> str:
     ]
     parts += _section("run", "the framework", RunConfig)
     registry = discover(only="")
-    for kind in ("task", "backend", "agent"):
+    for kind in ("task", "backend", "agent", "emulator"):
         for name in registry.names(kind):
             parts += _section(kind, name, registry.get(kind, name).config())
     return "\n".join(parts)
@@ -90,8 +91,8 @@ def _section(section: str, name: str, kind: type[Any]) -> list[str]:
 def _default(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if value is None:
-        return "none"
+    if value is None or value is attrs.NOTHING:
+        return "none" if value is None else "required"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -102,7 +103,14 @@ def _default(value: Any) -> str:
 
 
 def _descriptions(kind: type[Any]) -> dict[str, str]:
-    """Return the entries of the class docstring's Attributes section."""
+    """Return the entries of the Attributes sections of a class and of those it inherits from."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__[:-1]):
+        found |= _own_descriptions(one)
+    return found
+
+
+def _own_descriptions(kind: type[Any]) -> dict[str, str]:
     text = inspect.getdoc(kind) or ""
     _, _, attributes = text.partition("Attributes:\n")
     found: dict[str, str] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 import torch
 
-from stempilot.agent import Brief
+from stempilot.agent import Brief, Transitions
 from stempilot.errors import IncompatibleError
 from stempilot_agents.dqn_config import DqnConfig
 from stempilot_agents.model_arrays import linear_layers
@@ -61,11 +61,14 @@ class DqnLearner(OffPolicyLearner[DqnConfig, ResumableDqn]):
         layers = linear_layers(self._model.q_net.q_net)
         return GreedyPolicy(Network(layers, self._config.activation))
 
-    def relearn(self) -> tuple[str, ...]:
-        """Forget the transitions of the old instrument and explore again for a while."""
+    def _begin_again(self, recorded: Transitions | None) -> tuple[str, ...]:
+        """Explore again for a while, too."""
         start = self._config.relearn_exploration
         self._explore(self._model, start)
-        return (*super().relearn(), f"Exploration starts again with {start:.0%} random actions.")
+        return (
+            *super()._begin_again(recorded),
+            f"Exploration starts again with {start:.0%} random actions.",
+        )
 
 
 def make_dqn(config: DqnConfig, brief: Brief) -> DqnLearner:

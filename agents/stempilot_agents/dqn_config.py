@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import Attribute, field, frozen, validators
 
-from stempilot_agents.sac_config import check_layers
+from stempilot_agents.sac_config import check_layers, check_meanwhile
 
 
 @frozen(kw_only=True)
@@ -24,13 +24,20 @@ class DqnConfig:
         batch_size: transitions in each update.
         buffer_size: transitions that are remembered; the oldest are forgotten first.
         learning_starts: timesteps of uniformly random actions before the first update.
-        gradient_steps: updates after each timestep; 0 never learns.
+        gradient_steps: updates for each timestep; 0 never learns.
+        meanwhile: whether a timestep's updates are made while the instrument carries out its
+            action, on transitions up to the one before, so that they take no time of the
+            instrument's; ``auto`` does so on instruments that keep one waiting and not on
+            simulators. Otherwise they are made after the timestep, with its transition.
         exploration_initial: share of random actions when learning begins, 0 to 1.
         exploration_final: share of random actions in the end, 0 to 1.
         exploration_timesteps: timesteps over which the share falls from one to the other, in a
             straight line, whatever the length of the training.
         reward_scale: what rewards are multiplied by before they are learnt from.
-        relearn_learning_starts: the same after `relearn`.
+        relearn_learning_starts: the same after `relearn`. Recorded transitions that relearning
+            begins with count.
+        warm_up_updates: updates on recorded transitions before the first action, when relearning
+            begins with some.
         relearn_exploration: share of random actions right after `relearn`; it falls to
             ``exploration_final`` at the usual pace.
     """
@@ -52,11 +59,13 @@ class DqnConfig:
     buffer_size: int = field(default=100_000, validator=validators.ge(1))
     learning_starts: int = field(default=100, validator=validators.ge(0))
     gradient_steps: int = field(default=2, validator=validators.ge(0))
+    meanwhile: bool | Literal["auto"] = field(default="auto", validator=check_meanwhile)
     exploration_initial: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])
     exploration_final: float = field(default=0.05, validator=[validators.ge(0), validators.le(1)])
     exploration_timesteps: int = field(default=1000, validator=validators.ge(1))
     reward_scale: float = field(default=0.01, validator=validators.gt(0))
     relearn_learning_starts: int = field(default=100, validator=validators.ge(0))
+    warm_up_updates: int = field(default=1000, validator=validators.ge(0))
     relearn_exploration: float = field(default=0.2, validator=[validators.ge(0), validators.le(1)])
 
     @preset.validator

@@ -63,4 +63,10 @@ def stempilot_agents() -> Iterable[Plugin]:
             config="baselines:RandomConfig",
             load="baselines:make_random",
         ),
+        _plugin(
+            "recorded",
+            "Acts as a recorded run did; to look at what was recorded with other eyes.",
+            config="recorded:RecordedConfig",
+            load="recorded:make_recorded",
+        ),
     )

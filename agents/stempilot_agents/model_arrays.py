@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.spaces import Box
 from stable_baselines3.common.buffers import ReplayBuffer
+
+from stempilot.agent import Transitions
 
 Arrays = dict[str, npt.NDArray[Any]]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -78,6 +81,27 @@ def restore_buffer(
         getattr(buffer, name)[: len(arrays[name]), 0] = arrays[name]
     buffer.pos = position
     buffer.full = full
+
+
+def remember(buffer: ReplayBuffer, recorded: Transitions, *, reward_scale: float) -> None:
+    """Put recorded transitions into a replay buffer, as if its owner had met them.
+
+    Where there are more than it holds, the oldest are left out.
+    """
+    actions, space = np.asarray(recorded.actions), buffer.action_space
+    if isinstance(space, Box):
+        # As Stable-Baselines3 remembers them: -1 to 1.
+        actions = 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
+    for row in range(max(0, len(recorded) - buffer.buffer_size), len(recorded)):
+        terminated, truncated = recorded.terminated[row], recorded.truncated[row]
+        buffer.add(
+            recorded.observations[row],
+            recorded.next_observations[row],
+            actions[row],
+            np.array(recorded.rewards[row] * reward_scale, dtype=np.float32),
+            np.array(terminated or truncated),
+            [{"TimeLimit.truncated": bool(truncated and not terminated)}],
+        )
 
 
 def linear_layers(*modules: torch.nn.Module) -> list[tuple[Any, Any]]:

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from stempilot import config as configuration
-from stempilot.agent import Brief, Learner, LearnReport, Report
+from stempilot.agent import Brief, HasMeanwhile, Learner, LearnReport, Report, Transitions
 from stempilot.errors import RunDirError
 from stempilot_agents import model_arrays, spaces, weights
 from stempilot_agents.dqn_config import DqnConfig
@@ -169,12 +169,33 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         offered = (spaces.describe(env.observation_space), spaces.describe(env.action_space))
         spaces.refuse_other_spaces(self._spaces, offered)
         if steps > 0:
-            self._model.set_env(SingleEnv(env, reward_scale=self._config.reward_scale))
+            self._model.set_env(self._vector_of(env))
             with self._random.installed():
                 self._learn(steps, report)
         return LearnReport(
             timesteps=self._model.num_timesteps, numbers=reported_numbers(self._model)
         )
+
+    def _vector_of(self, env: gymnasium.Env[Any, Any]) -> SingleEnv:
+        """Return the environment as the algorithm takes it, with its updates where they belong."""
+        scale, updates = self._config.reward_scale, self._config.gradient_steps
+        asked, inner = self._config.meanwhile, env.unwrapped
+        waiting = inner if isinstance(inner, HasMeanwhile) else None
+        if asked is False or (asked == "auto" and not (waiting and waiting.waits)):
+            self._model.gradient_steps = updates
+            return SingleEnv(env, reward_scale=scale)
+        # The algorithm's own updates come after a timestep; there are none left for it to make.
+        self._model.gradient_steps = 0
+
+        def update_beside() -> None:
+            times = updates if self._model.has_begun_to_update else 0
+            if waiting:
+                waiting.meanwhile(self._model.update_once, times)
+                return
+            for _ in range(times):
+                self._model.update_once()
+
+        return SingleEnv(env, reward_scale=scale, before_step=update_beside)
 
     def _learn(self, steps: int, report: Report) -> None:
         try:
@@ -276,14 +297,33 @@ class OffPolicyLearner(Learner, Generic[C, M]):
 
     def relearn(self) -> tuple[str, ...]:
         """Forget the transitions of the old instrument; keep what was learnt from them."""
-        dropped = self._model.buffer.size()
-        self._model.buffer.reset()
-        wait = self._config.relearn_learning_starts
-        self._model.learning_starts = self._model.num_timesteps + wait
+        return self._begin_again(None)
+
+    def relearn_from(self, recorded: Transitions) -> tuple[str, ...]:
+        """Do as `relearn`, but remember ``recorded`` transitions and learn from them at once."""
+        return self._begin_again(recorded)
+
+    def _begin_again(self, recorded: Transitions | None) -> tuple[str, ...]:
+        model, dropped = self._model, self._model.buffer.size()
+        model.buffer.reset()
         sentences = [
             f"Dropped {dropped} remembered transitions: they show the old response.",
             "Kept the networks and the optimisers' state.",
         ]
+        if recorded is not None:
+            sentences.append(self._warm_up(recorded))
+        wait = max(0, self._config.relearn_learning_starts - model.buffer.size())
+        model.learning_starts = model.num_timesteps + wait
         if wait:
             sentences.append(f"Updates go on after {wait} timesteps of random actions.")
         return tuple(sentences)
+
+    def _warm_up(self, recorded: Transitions) -> str:
+        """Remember recorded transitions and make the updates that the options ask for."""
+        model, updates = self._model, self._config.warm_up_updates
+        model_arrays.remember(model.buffer, recorded, reward_scale=self._config.reward_scale)
+        with self._random.installed():
+            for _ in range(updates):
+                model.update_once()
+        taken = model.buffer.size()
+        return f"Took {taken} recorded transitions and made {updates} updates on them."

@@ -61,6 +61,15 @@ class Resumable(OffPolicyAlgorithm):
         self._episode_num = progress.episodes
         self.learning_starts = progress.updates_from
 
+    @property
+    def has_begun_to_update(self) -> bool:
+        """Whether updates belong to the timesteps that follow; Stable-Baselines3's own rule."""
+        return self.num_timesteps > max(0, self.learning_starts)
+
+    def update_once(self) -> None:
+        """Make one gradient update."""
+        self.train(gradient_steps=1, batch_size=self.batch_size)
+
     def begin_episode(self) -> None:
         """Reset the environment if its last step ended an episode."""
         if isinstance(self.env, SingleEnv) and self.env.episode_over:

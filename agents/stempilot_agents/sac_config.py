@@ -17,6 +17,13 @@ def check_layers(_: object, attribute: "Attribute[tuple[int, ...]]", value: obje
         raise ValueError(msg)
 
 
+def check_meanwhile(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    """Refuse anything but true, false and ``auto``."""
+    if not isinstance(value, bool) and value != "auto":
+        msg = f"{attribute.name} = {value!r} must be auto, true or false"
+        raise ValueError(msg)
+
+
 def _check_entropy(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if value == "auto" or (isinstance(value, float | int) and value >= 0):
         return
@@ -42,7 +49,11 @@ class SacConfig:
         batch_size: transitions in each update.
         buffer_size: transitions that are remembered; the oldest are forgotten first.
         learning_starts: timesteps of uniformly random actions before the first update.
-        gradient_steps: updates after each timestep; 0 never learns.
+        gradient_steps: updates for each timestep; 0 never learns.
+        meanwhile: whether a timestep's updates are made while the instrument carries out its
+            action, on transitions up to the one before, so that they take no time of the
+            instrument's; ``auto`` does so on instruments that keep one waiting and not on
+            simulators. Otherwise they are made after the timestep, with its transition.
         entropy_coefficient: weight of the policy's entropy beside the reward; ``auto`` learns it.
         initial_entropy_coefficient: where ``auto`` starts; not used with a fixed coefficient.
         target_entropy: entropy that ``auto`` aims at, in nats; ``None`` for minus the number of
@@ -53,7 +64,9 @@ class SacConfig:
             the running average does not follow them. It takes no part in learning; 1 hands out
             the latest policy.
         relearn_learning_starts: the same after `relearn`. Updates on fewer transitions than this
-            undo a policy that still works.
+            undo a policy that still works. Recorded transitions that relearning begins with count.
+        warm_up_updates: updates on recorded transitions before the first action, when relearning
+            begins with some.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -90,12 +103,14 @@ class SacConfig:
     buffer_size: int = field(default=100_000, validator=validators.ge(1))
     learning_starts: int = field(default=100, validator=validators.ge(0))
     gradient_steps: int = field(default=4, validator=validators.ge(0))
+    meanwhile: bool | Literal["auto"] = field(default="auto", validator=check_meanwhile)
     entropy_coefficient: float | Literal["auto"] = field(default="auto", validator=_check_entropy)
     initial_entropy_coefficient: float = field(default=0.02, validator=validators.gt(0))
     target_entropy: float | None = field(default=None)
     reward_scale: float = field(default=0.01, validator=validators.gt(0))
     policy_tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
     relearn_learning_starts: int = field(default=200, validator=validators.ge(0))
+    warm_up_updates: int = field(default=1000, validator=validators.ge(0))
 
     @preset.validator
     def _check_preset(self, _: "Attribute[str]", value: str) -> None:

@@ -1,5 +1,6 @@
 """One Gymnasium environment as Stable-Baselines3's vector of one."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -28,12 +29,24 @@ class SingleEnv(DummyVecEnv):
     The last observation stands in for the next episode's first one until `reset` is called.
     Only what learning needs of the environment's ``info`` is passed on.
 
+    Args:
+        env: the environment.
+        reward_scale: what rewards are multiplied by.
+        before_step: called once the action of a step is decided, before it is carried out.
+
     Attributes:
         episode_over: whether `reset` must be called before the next step.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], *, reward_scale: float) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        *,
+        reward_scale: float,
+        before_step: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__([lambda: env])
+        self._before_step = before_step
         self._reward_scale = reward_scale
         self._dtype = env.observation_space.dtype
         self.episode_over = True
@@ -54,6 +67,7 @@ class SingleEnv(DummyVecEnv):
         if isinstance(self.action_space, gymnasium.spaces.Box):
             # Scaling to the bounds may round a full action one bit outside.
             action = np.clip(action, self.action_space.low, self.action_space.high)
+        self._before_step()
         observation, reward, terminated, truncated, _ = self.envs[0].step(action)
         self.episode_over = bool(terminated or truncated)
         info: dict[str, Any] = {"TimeLimit.truncated": bool(truncated and not terminated)}

@@ -5,9 +5,9 @@ backend.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy.typing as npt
@@ -48,6 +48,21 @@ class Policy(Protocol):
         """Return the action for the observation, inside the action space."""
 
 
+@runtime_checkable
+class HasMeanwhile(Protocol):
+    """An environment (``env.unwrapped``) that lets a learner learn while the instrument works."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a timestep is mostly waiting for an instrument."""
+
+    def meanwhile(self, work: Callable[[], object], times: int) -> None:
+        """Let ``work`` be called ``times`` times during the next step; all is done at its end.
+
+        The calls come one after the other from one other thread.
+        """
+
+
 class Report(Protocol):
     """How a learner tells the framework that one more timestep is complete."""
 
@@ -70,6 +85,31 @@ class LearnReport:
 
     timesteps: int
     numbers: Mapping[str, float] = field(converter=read_only, factory=dict)
+
+
+@frozen(kw_only=True, eq=False)
+class Transitions:
+    """What happened in other episodes, in order, as arrays with n rows.
+
+    Attributes:
+        observations: before each action, (n, ...), as the observation space has them.
+        actions: (n, ...), as the action space has them.
+        rewards: (n,), unscaled.
+        next_observations: after each action, (n, ...).
+        terminated: (n,) booleans: the task ended the episode.
+        truncated: (n,) booleans: the framework did.
+    """
+
+    observations: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    rewards: npt.NDArray[Any]
+    next_observations: npt.NDArray[Any]
+    terminated: npt.NDArray[Any]
+    truncated: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.rewards)
 
 
 class Agent(ABC):
@@ -114,3 +154,15 @@ class Learner(Agent):
     @abstractmethod
     def relearn(self) -> tuple[str, ...]:
         """Prepare a loaded learner for a changed instrument; return what was kept and dropped."""
+
+
+@runtime_checkable
+class RelearnsFromRecord(Protocol):
+    """A learner that can begin to relearn from transitions that were recorded before."""
+
+    def relearn_from(self, recorded: Transitions) -> tuple[str, ...]:
+        """Do what `Learner.relearn` does, then learn from ``recorded`` before the first action.
+
+        Returns:
+            What was kept, dropped and taken.
+        """

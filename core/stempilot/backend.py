@@ -5,17 +5,17 @@ calls it from one thread, and guards every write (`stempilot.envelope.GuardedBac
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Literal, Protocol, Self, runtime_checkable
 
-from attrs import frozen
+from attrs import field, frozen
 from numpy.random import SeedSequence
 
-from stempilot.model import Capabilities, Frame, Reading
+from stempilot.model import Capabilities, Frame, Reading, SetPoint, as_reading
 
-Purpose = Literal["train", "evaluate", "run"]
+Purpose = Literal["train", "evaluate", "run", "restore"]
 
 
 @frozen(kw_only=True)
@@ -23,7 +23,8 @@ class Opening:
     """What a backend's factory is told beside its configuration.
 
     Attributes:
-        purpose: what the session is for. ``run`` works from where the instrument stands.
+        purpose: what the session is for. ``run`` works from where the instrument stands;
+            ``restore`` only puts knobs back, so nothing that a frame needs may be required.
         seed: the run's seed.
         instrument_seed: seed that stands for "this instrument" wherever a backend draws one: the
             run's own, or that of the run in which the agent in use was trained.
@@ -168,6 +169,36 @@ class Truthful(Protocol):
 
 
 @runtime_checkable
+class StartsEpisodes(Protocol):
+    """A backend that knows where each episode begins: one that plays a recorded run.
+
+    Nothing but what was recorded may be written to it. It is neither reseeded nor scrambled.
+    """
+
+    def start_of(self, episode: int) -> tuple[SetPoint, ...]:
+        """Leave the episode before; return where the knobs stood when ``episode`` began.
+
+        The caller then moves there, and looks.
+
+        Raises:
+            BackendError: there is no such episode.
+        """
+
+
+@runtime_checkable
+class Lockable(Protocol):
+    """A backend of which one computer may reach several instruments."""
+
+    def lock_name(self) -> str:
+        """Return what tells the instrument from the others that this backend can reach.
+
+        Two runs whose names are equal never drive at the same time (`stempilot.lock`). Called
+        before `Backend.open`, so it comes from the configuration: usually host and port, written
+        in one way only, so that ``localhost`` and ``127.0.0.1`` are not two instruments.
+        """
+
+
+@runtime_checkable
 class Parkable(Protocol):
     """A backend with a safest state that is always within reach."""
 
@@ -179,3 +210,51 @@ class Parkable(Protocol):
         Raises:
             BackendError: that failed too.
         """
+
+
+def _as_entry(value: Sequence[float] | float | bool) -> Reading | float | bool:
+    return as_reading(value) if isinstance(value, Sequence) else value
+
+
+@frozen
+class Suggested:
+    """One value of a suggested envelope.
+
+    Attributes:
+        value: the value, in the unit of the entry.
+        because: where it comes from, in a sentence or two.
+        measure: what to measure at the instrument to replace it. Given exactly for guesses.
+    """
+
+    value: Reading | float | bool = field(converter=_as_entry)
+    because: str
+    measure: str = ""
+
+
+@frozen(kw_only=True)
+class EnvelopeSuggestion:
+    """What a careful site might allow on an instrument that nobody has measured yet.
+
+    Attributes:
+        knobs: by knob and entry of its row (``lower``, ``upper``, ``max_step``, ``resolution``,
+            ``reach``); entries that are missing come from the `KnobSpec`. Knobs that are missing
+            are left out of the file and so never moved.
+        writes_per_s: highest rate of writes.
+        max_writes: run budget.
+        may_park: whether the backend may be parked when a knob could not be put back.
+        notes: what to know before all, one paragraph each.
+    """
+
+    knobs: Mapping[str, Mapping[str, Suggested]]
+    writes_per_s: Suggested | None = None
+    max_writes: Suggested | None = None
+    may_park: Suggested | None = None
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SuggestsEnvelope(Protocol):
+    """A backend that knows more of its instrument than its `KnobSpec` says."""
+
+    def suggest_envelope(self) -> EnvelopeSuggestion:
+        """Return what ``stempilot envelope init`` writes. Called before `Backend.open`."""

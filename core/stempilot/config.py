@@ -10,7 +10,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +29,14 @@ Values = dict[str, Any]
 C = TypeVar("C")
 
 
-def parse_setting(text: str) -> tuple[str, str, Any]:
+def parse_setting(text: str, sections: Sequence[str] = SECTIONS) -> tuple[str, str, Any]:
     """Return section, key and value of ``section.key=value``.
 
     The value is read as TOML; what is not TOML is taken as plain text, and ``none`` as no value.
+
+    Args:
+        text: what was typed.
+        sections: the sections there are.
 
     Raises:
         ConfigError: no ``=`` or no ``.`` in its left side, or an unknown section.
@@ -42,7 +46,7 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     if not (equals and dot and key):
         msg = f"--set {text!r} is not section.key=value, for example --set task.tolerance_px=2"
         raise ConfigError(msg)
-    _known(section, SECTIONS, "section")
+    _known(section, sections, "section")
     return section, key, _parse_value(value.strip())
 
 
@@ -55,24 +59,31 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def read_settings(file: Path | None, settings: Iterable[str]) -> dict[str, Values]:
+def read_settings(
+    file: Path | None, settings: Iterable[str], sections: Sequence[str] = SECTIONS
+) -> dict[str, Values]:
     """Return the values of a TOML file overlaid with ``--set`` settings, by section.
+
+    Args:
+        file: the file, ``None`` for none.
+        settings: what was typed.
+        sections: the sections there are.
 
     Raises:
         ConfigError: the file cannot be read or parsed, or names an unknown section.
     """
-    sections: dict[str, Values] = {name: {} for name in SECTIONS}
+    found: dict[str, Values] = {name: {} for name in sections}
     if file is not None:
         for name, values in read_toml(file).items():
-            _known(name, SECTIONS, "section")
+            _known(name, sections, "section")
             if not isinstance(values, dict):
                 msg = f"{file}: {name} must be a table, [{name}], not {values!r}"
                 raise ConfigError(msg)
-            sections[name].update(values)
+            found[name].update(values)
     for setting in settings:
-        section, key, value = parse_setting(setting)
-        sections[section][key] = value
-    return sections
+        section, key, value = parse_setting(setting, sections)
+        found[section][key] = value
+    return found
 
 
 def read_toml(file: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from stempilot.envelope import effective_limits, read_back
+from stempilot.calibration import check_calibration
+from stempilot.envelope import effective_limits
+from stempilot.limits import read_back
 from stempilot.negotiate import check_states, negotiate
 from stempilot.pipelines import prepare
 from stempilot.plans import Plan
@@ -21,13 +23,14 @@ def describe(plan: Plan) -> dict[str, Any]:
     Raises:
         StempilotError: whatever carrying it out would run into before its first write.
     """
-    task, _, _ = prepare(plan)
+    task, _, _ = prepare(plan, dry_run=True)
     if not plan.resumes:
         require_free(plan.out)
     backend = plan.parts.make_backend(plan.opening)
     name, needs, offers = plan.parts.backend.name, task.needs, backend.capabilities()
     negotiate(needs, offers, task=plan.parts.task.name, backend=name)
     envelope = require_envelope(plan.envelope, backend, name)
+    check_calibration(envelope, offers, name)
     with backend:
         check_states(needs, {state: backend.state(state) for state in needs.states})
         baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}

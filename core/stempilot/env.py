@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import gymnasium
@@ -12,10 +12,11 @@ import numpy.typing as npt
 from attrs import field, frozen
 from numpy.random import SeedSequence
 
-from stempilot.backend import Reseedable, Truthful
+from stempilot.backend import Reseedable, StartsEpisodes, Truthful
 from stempilot.envelope import GuardedBackend, Write
 from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
 from stempilot.frameguard import FrameGuard
+from stempilot.meanwhile import Meanwhile
 from stempilot.model import Outcome, Reading, SetPoint, Snapshot
 from stempilot.negotiate import check_states
 from stempilot.task import Task
@@ -40,6 +41,7 @@ class Timestep:
         outcome: the task's verdict, or BLOCKED.
         truncated: the framework's budget ended the episode.
         state: the task's state.
+        observation: what the agent gets to see.
         writes: all writes since the previous record.
         truth: the backend's truth where it offers one.
         instrument: which instrument this is.
@@ -53,6 +55,7 @@ class Timestep:
     outcome: Outcome = Outcome.RUNNING
     truncated: bool = False
     state: Any = None
+    observation: npt.NDArray[Any] | None = None
     writes: tuple[Write, ...] = field(factory=tuple)
     truth: Mapping[str, Reading] | None = None
     instrument: str = ""
@@ -92,6 +95,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         first_timestep: timesteps of the run before, to continue it.
 
     Attributes:
+        beside: what a learner does while the instrument works.
         closing: what `close` unwinds.
     """
 
@@ -123,13 +127,30 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._home = None if home is None else dict(home)
         self._max_steps = max_steps
         self._recorder = recorder
+        self.beside = Meanwhile()
         self.closing = contextlib.ExitStack()
+        self.closing.callback(self.beside.close)
         self._instrument = ""
         self._needs = task.needs
         self._truthful = guard.backend if isinstance(guard.backend, Truthful) else None
         offered = guard.backend.capabilities().knobs
         further = (knob for knob in self._needs.reads if knob in offered)
         self._recorded_knobs = (*self._needs.knobs, *further)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a timestep is mostly waiting for an instrument (no simulator)."""
+        return not self._guard.backend.capabilities().simulated
+
+    def meanwhile(self, work: Callable[[], object], times: int) -> None:
+        """Let ``work`` be called ``times`` times during the next `step`, beside the instrument.
+
+        The calls come one after the other from one other thread, begin with the step and are all
+        done when it returns; what they raise, `step` raises. A step that raises first does not
+        wait for more than the call under way. They must not touch this environment, nor the
+        generators that anything in the step draws from.
+        """
+        self.beside.ask(work, times)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -164,6 +185,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
     def _start(self, episode: int, home: Mapping[str, Reading]) -> tuple[Any, Snapshot]:
         backend = self._guard.backend
+        if isinstance(backend, StartsEpisodes):
+            return self._recorded_start(backend.start_of(episode))
         homewards = [SetPoint(knob, value) for knob, value in home.items()]
         for attempt in range(MAX_STARTS):
             sequence = SeedSequence(self._seed, spawn_key=(episode, attempt))
@@ -185,18 +208,24 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         )
         raise StartError(msg)
 
+    def _recorded_start(self, start: Sequence[SetPoint]) -> tuple[Any, Snapshot]:
+        """Begin where a recorded episode began, whatever the task thinks of it."""
+        self._guard.ramp([point for point in start if point.knob in self._needs.knobs])
+        self._frames.forget()
+        return self._look()
+
     def _look(self) -> tuple[Any, Snapshot]:
         snapshot, measured = self._measure()
         return self.task.initial(measured), snapshot
 
     def _measure(self) -> tuple[Snapshot, Any]:
-        needs, backend = self._needs, self._guard.backend
+        needs, guard = self._needs, self._guard
         frames = {}
         for source in needs.sources:
-            frames[source] = backend.acquire(source)
+            frames[source] = guard.acquire(source)
             self._frames.check(source, frames[source])
-        knobs = {knob: backend.read(knob) for knob in self._recorded_knobs}
-        states = {name: backend.state(name) for name in needs.states}
+        knobs = {knob: guard.read(knob) for knob in self._recorded_knobs}
+        states = {name: guard.backend.state(name) for name in needs.states}
         check_states(needs, states)
         snapshot = Snapshot(frames=frames, knobs=knobs, states=states)
         measured = self.task.measure(snapshot)
@@ -213,6 +242,10 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             FrameError: the camera failed.
             BackendError: the instrument failed. Never turned into a reward.
         """
+        with self.beside.running():
+            return self._step(action)
+
+    def _step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
         if self.last.state is None:
             msg = "reset() must be called before the first step()"
             raise RuntimeError(msg)
@@ -261,7 +294,14 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._guard.audit.clear()
         truth = None if self._truthful is None else self._truthful.truth()
         snapshot = what.pop("snapshot")
-        self.last = Timestep(writes=writes, truth=truth, instrument=self._instrument, **what)
+        observation = self.task.observe(what["state"])
+        self.last = Timestep(
+            writes=writes,
+            truth=truth,
+            instrument=self._instrument,
+            observation=observation,
+            **what,
+        )
         if self._recorder is not None:
             self._recorder.record(self.last, snapshot)
         info = {
@@ -270,7 +310,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             "outcome": self.last.outcome.value,
             "is_success": self.last.outcome is Outcome.SUCCESS,
         }
-        return self.task.observe(self.last.state), info
+        return observation, info
 
 
 def instrument_id(identity: Mapping[str, str]) -> str:

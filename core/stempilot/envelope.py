@@ -5,13 +5,40 @@ Limits are refused, never clipped: an agent must not learn a world that does not
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from stempilot.backend import Backend
-from stempilot.errors import BackendError, BudgetSpentError, EnvelopeError, HandsOffError
-from stempilot.model import Capabilities, KnobSpec, Needs, Reading, SetPoint, read_only
+from stempilot.errors import (
+    BackendError,
+    BudgetSpentError,
+    EnvelopeError,
+    HandsOffError,
+    RecordError,
+)
+from stempilot.limits import (
+    check_bounds,
+    check_set_point,
+    differs,
+    ramp_steps,
+    read_back,
+    require_fine_resolution,
+)
+from stempilot.model import Capabilities, Frame, KnobSpec, Needs, Reading, SetPoint, read_only
+from stempilot.signals import raise_held_back
+from stempilot.vocabulary import CAMERA_LENGTH_INDEX
+
+PixelAngles = Mapping[str, Mapping[int, float]]
+"""Angle of a pixel in mrad by source and camera length index."""
+
+Origin = Literal["agent", "reset", "restore"]
+"""Who asked for a write: the agent, a ramp to the start of an episode, or putting back."""
+
+
+def _read_only_tables(tables: PixelAngles) -> PixelAngles:
+    return read_only({source: read_only(table) for source, table in tables.items()})
 
 
 @frozen(kw_only=True)
@@ -37,6 +64,8 @@ class Envelope:
         writes_per_s: highest rate of writes; a write that comes sooner waits.
         max_writes: run budget; when it is spent the run ends cleanly.
         may_park: whether the backend may go to its safest state when putting back failed.
+        pixel_mrad: angle of a pixel by source and camera length index, for frames whose backend
+            does not know it.
     """
 
     backend: str
@@ -44,6 +73,7 @@ class Envelope:
     writes_per_s: float | None = None
     max_writes: int | None = None
     may_park: bool = False
+    pixel_mrad: PixelAngles = field(converter=_read_only_tables, factory=dict)
 
 
 def open_envelope(backend: str, offers: Capabilities) -> Envelope:
@@ -90,94 +120,52 @@ def effective_limits(
 def _intersect(offer: KnobSpec, row: KnobLimits, start: Reading, knob: str) -> KnobSpec:
     lower = list(map(max, offer.lower, row.spec.lower))
     upper = list(map(min, offer.upper, row.spec.upper))
-    _check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
+    check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
     if row.reach is not None:
         lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]
         upper = [min(a, b + r) for a, b, r in zip(upper, start, row.reach, strict=True)]
     max_step = list(map(min, offer.max_step, row.spec.max_step))
     resolution = list(map(max, offer.resolution, row.spec.resolution))
-    return evolve(offer, lower=lower, upper=upper, max_step=max_step, resolution=resolution)
-
-
-def _check_bounds(
-    point: SetPoint, lower: Sequence[float], upper: Sequence[float], unit: str, verb: str
-) -> None:
-    for index, (item, low, high) in enumerate(zip(point.value, lower, upper, strict=True)):
-        if not low <= item <= high:
-            where = f"{point.knob}[{index}] {verb} = {item:.6g} {unit}"
-            msg = f"{where} outside [{low:.6g}, {high:.6g}]"
-            raise EnvelopeError(msg, knob=point.knob)
-
-
-def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: Reading) -> None:
-    """Check one set point against the limits and the present read-back.
-
-    Raises:
-        EnvelopeError: knob not allowed, wrong size, not finite, out of bounds or too large a step.
-    """
-    knob = point.knob
-    spec = limits.get(knob)
-    if spec is None:
-        msg = f"{knob} may not be written; allowed: {', '.join(limits) or 'nothing'}"
-        raise EnvelopeError(msg, knob=knob)
-    if len(point.value) != spec.size:
-        msg = f"{knob} takes {spec.size} components, not {len(point.value)}"
-        raise EnvelopeError(msg, knob=knob)
-    if not all(map(math.isfinite, point.value)):
-        msg = f"{knob} = {point.value} is not finite"
-        raise EnvelopeError(msg, knob=knob)
-    _check_bounds(point, spec.lower, spec.upper, spec.unit, "planned")
-    for index, (target, now, limit, grain) in enumerate(
-        zip(point.value, standing, spec.max_step, spec.resolution, strict=True)
-    ):
-        # Turned round so that a NaN among them refuses.
-        if not abs(target - now) <= limit * (1 + 1e-9) + grain:
-            msg = (
-                f"{knob}[{index}] would step {target - now:+.6g} {spec.unit} from {now:.6g}, "
-                f"more than {limit:.6g} {spec.unit} at once"
-            )
-            raise EnvelopeError(msg, knob=knob)
-
-
-def differs(one: Reading, other: Reading, spec: KnobSpec) -> bool:
-    """Return whether two readings of a knob differ by more than its resolution; NaN always does."""
-    return any(
-        not abs(a - b) <= grain + 1e-9 * max(abs(a), abs(b))
-        for a, b, grain in zip(one, other, spec.resolution, strict=True)
-    )
-
-
-def read_back(backend: Backend, knob: str, spec: KnobSpec) -> Reading:
-    """Return where a knob stands.
-
-    Raises:
-        BackendError: the instrument failed, or what it says cannot be the reading of this knob.
-    """
-    found = backend.read(knob)
-    if len(found) != spec.size or not all(map(math.isfinite, found)):
-        msg = f"{knob} reads {found}, not {spec.size} finite components in {spec.unit}"
-        raise BackendError(msg)
-    return found
-
-
-def ramp_steps(start: Reading, target: Reading, max_step: Reading) -> Iterator[Reading]:
-    """Yield the set points of a straight ramp: none farther than ``max_step``, ending at target."""
-    distance = [b - a for a, b in zip(start, target, strict=True)]
-    share = max(abs(d) / limit for d, limit in zip(distance, max_step, strict=True))
-    count = max(1, math.ceil(share * (1 - 1e-12)))
-    for index in range(1, count):
-        yield tuple(a + d * index / count for a, d in zip(start, distance, strict=True))
-    yield target
+    limits = evolve(offer, lower=lower, upper=upper, max_step=max_step, resolution=resolution)
+    require_fine_resolution(knob, limits)
+    return limits
 
 
 @frozen(kw_only=True)
 class Write:
-    """The audit of one write: what was sent, what the knob read before, when."""
+    """The audit of one write.
+
+    Attributes:
+        knob: what was moved.
+        value: what was sent.
+        before: the read-back just before.
+        at_s: the guard's clock when it was sent.
+        origin: who asked for it.
+        requested: the set point that it leads to; that of a ramp lies behind its last write.
+        read_back: the read-back just after; ``None`` where there was none.
+        duration_s: how long the write took; ``None`` before it has ended.
+        error: why it failed.
+    """
 
     knob: str
     value: Reading
     before: Reading
     at_s: float
+    origin: Origin = "agent"
+    requested: Reading = Factory(lambda self: self.value, takes_self=True)
+    read_back: Reading | None = None
+    duration_s: float | None = None
+    error: str | None = None
+
+
+class Journal(Protocol):
+    """Keeps the audit of all writes; see `stempilot.audit`."""
+
+    def begin(self, write: Write) -> None:
+        """Note a write that is about to be sent."""
+
+    def end(self, write: Write) -> None:
+        """Note how the last write ended."""
 
 
 class GuardedBackend:
@@ -188,6 +176,9 @@ class GuardedBackend:
         limits: what may be written (`effective_limits`).
         writes_per_s: highest rate of writes; waits to keep it.
         max_writes: how many writes the run may make; ramps home are not refused.
+        standing: where the knobs stood at the start; who moved one since was somebody else.
+        journal: told of each write.
+        pixel_mrad: calibration of frames that have none.
         clock: seconds since any fixed moment.
         sleep: waits for a number of seconds.
     """
@@ -199,32 +190,65 @@ class GuardedBackend:
         *,
         writes_per_s: float | None = None,
         max_writes: int | None = None,
+        standing: Mapping[str, Reading] | None = None,
+        journal: Journal | None = None,
+        pixel_mrad: PixelAngles | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.backend = backend
         self.limits = dict(limits)
         self.audit: list[Write] = []
+        self.clock = clock
+        self.sleep = sleep
         self._period_s = 0.0 if writes_per_s is None else 1.0 / writes_per_s
         self._budget = max_writes
-        self._clock = clock
-        self._sleep = sleep
         self._next_write_s = -math.inf
-        self._last: dict[str, Reading] = {}
+        self._journal = journal
+        self._pixel_mrad = pixel_mrad or {}
+        self._untouched = set(standing or ())
+        self._last: dict[str, Reading] = dict(standing or {})
+        # Knobs of which a write failed: nobody knows where they stand, but it was this run's doing.
+        self._unsure: set[str] = set()
 
     def remaining_writes(self) -> float:
         """Return how many writes the run budget still allows."""
         return math.inf if self._budget is None else self._budget
 
+    def read(self, knob: str) -> Reading:
+        """Return the read-back of any knob.
+
+        Raises:
+            HandsOffError: it is a knob that this session writes, and somebody else moved it.
+            BackendError: the instrument failed.
+        """
+        return self._standing(knob) if knob in self.limits else self.backend.read(knob)
+
+    def acquire(self, source: str) -> Frame:
+        """Return a frame, calibrated by the envelope where the backend did not do it.
+
+        Raises:
+            BackendError: the instrument failed.
+        """
+        frame = self.backend.acquire(source)
+        table = self._pixel_mrad.get(source)
+        if not table or frame.pixel_rad is not None:
+            return frame
+        index = round(self.backend.read(CAMERA_LENGTH_INDEX)[0])
+        return evolve(frame, pixel_rad=1e-3 * table[index]) if index in table else frame
+
     def send(self, plan: Sequence[SetPoint]) -> None:
-        """Check the whole plan, then send all of it.
+        """Check the whole plan, then send all of it, reading each knob back.
 
         Raises:
             EnvelopeError: the plan is refused; nothing was sent.
             HandsOffError: somebody else moved one of the knobs; nothing was sent.
             BudgetSpentError: the run budget does not allow the plan; nothing was sent.
-            BackendError: the instrument failed.
+            BackendError: the instrument failed or a knob does not read what was written.
+            RecordError: a write could not be noted, and was not sent.
         """
+        if plan:
+            self._wait()
         standing = {point.knob: self._standing(point.knob) for point in plan}
         before = []
         for point in plan:
@@ -237,7 +261,8 @@ class GuardedBackend:
                 raise BudgetSpentError(msg)
             self._budget -= len(plan)
         for point, stood in zip(plan, before, strict=True):
-            self._write(point.knob, point.value, stood)
+            self._wait()
+            self._write(point, point.value, stood, "agent")
 
     def ramp(self, plan: Sequence[SetPoint]) -> None:
         """Move to the set points in steps that the limits allow. Not charged to the run budget.
@@ -245,34 +270,40 @@ class GuardedBackend:
         Raises:
             EnvelopeError: a target is not allowed; nothing was sent.
             HandsOffError: somebody else moved one of the knobs.
-            BackendError: the instrument failed.
+            BackendError: the instrument failed or a knob does not read what was written.
+            RecordError: a write could not be noted, and was not sent.
         """
         for point in plan:
             check_set_point(point, self.limits, point.value)
         for point in plan:
-            self._ramp_one(point)
-
-    def _ramp_one(self, point: SetPoint) -> None:
-        start = self._standing(point.knob)
-        for value in ramp_steps(start, point.value, self.limits[point.knob].max_step):
-            if value != start:
-                self._write(point.knob, value, start)
+            self._walk(point, "reset")
 
     def put_back(self, point: SetPoint) -> None:
-        """Ramp a knob to its baseline, whoever moved it, and verify it by read-back.
+        """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.
 
         Raises:
+            HandsOffError: somebody else moved it: it is theirs, and stays.
             BackendError: the instrument failed or the knob does not read what it should.
         """
-        spec = self.limits[point.knob]
-        start = read_back(self.backend, point.knob, spec)
-        for value in ramp_steps(start, point.value, spec.max_step):
-            if value != start:
-                self._write(point.knob, value, start)
-        found = read_back(self.backend, point.knob, spec)
-        if differs(found, point.value, spec):
-            msg = f"{point.knob} reads {found} {spec.unit} after {point.value} was written"
-            raise BackendError(msg)
+        knob = point.knob
+        if knob in self._untouched:
+            return
+        self._walk(point, "restore")
+        self._unsure.add(knob)
+        self._require_at(knob, read_back(self.backend, knob, self.limits[knob]), point.value)
+        self._unsure.discard(knob)
+        self._last[knob] = point.value
+
+    def _walk(self, point: SetPoint, origin: Origin) -> None:
+        """Go to a set point in allowed steps; before each, make sure that nobody else moves it."""
+        knob, moved = point.knob, False
+        before = self._standing(knob)
+        for value in ramp_steps(before, point.value, self.limits[knob].max_step):
+            if self._wait() or moved:
+                before = self._standing(knob)
+            if value != before:
+                self._write(point, value, before, origin)
+                moved = True
 
     def _standing(self, knob: str) -> Reading:
         """Return the read-back of a knob, having made sure that nobody else moved it."""
@@ -280,7 +311,8 @@ class GuardedBackend:
             return ()
         found = read_back(self.backend, knob, self.limits[knob])
         last = self._last.get(knob)
-        if last is not None and differs(found, last, self.limits[knob]):
+        ours = knob in self._unsure or last is None
+        if not ours and differs(found, last or (), self.limits[knob]):
             unit = self.limits[knob].unit
             msg = (
                 f"{knob} reads {found} {unit} but {last} was written: somebody else moved it. "
@@ -289,13 +321,69 @@ class GuardedBackend:
             raise HandsOffError(msg, knob=knob)
         return found
 
-    def _write(self, knob: str, value: Reading, before: Reading) -> None:
-        now = self._clock()
-        if now < self._next_write_s:
-            self._sleep(self._next_write_s - now)
-            now = self._clock()
-        self._next_write_s = now + self._period_s
-        # Noted before it is sent: a write that fails half way is still ours to put back.
-        self.audit.append(Write(knob=knob, value=value, before=before, at_s=now))
-        self.backend.write(knob, value)
+    def _wait(self) -> bool:
+        """Keep the rate of writes; return whether that took time."""
+        early_s = self._next_write_s - self.clock()
+        if early_s > 0:
+            self.sleep(early_s)
+        return early_s > 0
+
+    def _write(self, point: SetPoint, value: Reading, before: Reading, origin: Origin) -> None:
+        if origin != "restore":
+            raise_held_back()
+        knob = point.knob
+        started_s = self.clock()
+        write = Write(
+            knob=knob,
+            value=value,
+            before=before,
+            at_s=started_s,
+            origin=origin,
+            requested=point.value,
+        )
+        # What cannot be noted is not sent, unless it is on the way back.
+        self._note("begin", write, must=origin != "restore")
+        self.audit.append(write)
+        self._next_write_s = started_s + self._period_s
+        self._untouched.discard(knob)
+        # Until it is verified: a write that fails half way is still ours to put back.
+        known = knob not in self._unsure
+        self._unsure.add(knob)
+        ended_s, found, failure = None, None, None
+        try:
+            self.backend.write(knob, value)
+            ended_s = self.clock()
+            found = read_back(self.backend, knob, self.limits[knob])
+            self._require_at(knob, found, value)
+        except BaseException as error:
+            failure = repr(error)
+            if known and isinstance(error, HandsOffError):
+                # The backend saw it first and sent nothing: it is theirs.
+                self._unsure.discard(knob)
+            raise
+        finally:
+            took_s = (self.clock() if ended_s is None else ended_s) - started_s
+            write = evolve(write, read_back=found, duration_s=took_s, error=failure)
+            self.audit[-1] = write
+            self._note("end", write, must=origin != "restore" and write.error is None)
         self._last[knob] = value
+        self._unsure.discard(knob)
+
+    def _require_at(self, knob: str, found: Reading, value: Reading) -> None:
+        spec = self.limits[knob]
+        if differs(found, value, spec):
+            msg = (
+                f"{knob} reads {found} {spec.unit} after {value} was written; either it is stuck, "
+                f"or its read-back is coarser than the resolution of {spec.resolution} "
+                f"{spec.unit}, which the envelope file may raise"
+            )
+            raise BackendError(msg)
+
+    def _note(self, what: Literal["begin", "end"], write: Write, *, must: bool) -> None:
+        if self._journal is None:
+            return
+        try:
+            getattr(self._journal, what)(write)
+        except RecordError:
+            if must:
+                raise

@@ -1,7 +1,5 @@
 """Reads and writes ``envelope.toml``, the file in which a site says what may be moved how far."""
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,13 +7,14 @@ from typing import Any, Literal
 from attrs import field, frozen, validators
 
 from stempilot import config
+from stempilot.backend import EnvelopeSuggestion
 from stempilot.envelope import Envelope, KnobLimits
+from stempilot.envelope_draft import draft
 from stempilot.errors import ConfigError, EnvelopeError, RunDirError
-from stempilot.model import Capabilities, KnobSpec, Reading
+from stempilot.limits import require_fine_resolution
+from stempilot.model import Capabilities, KnobSpec
 from stempilot.rundir import RECORD, SCHEMA, write_file
 from stempilot.vocabulary import UNITS
-
-_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
 
 @frozen(kw_only=True)
@@ -42,6 +41,7 @@ class EnvelopeFile:
     max_writes: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     may_park: bool = False
     knobs: dict[str, KnobRow]
+    calibration: dict[str, dict[str, float]] = field(factory=dict)
 
 
 def read_envelope(path: Path) -> Envelope:
@@ -71,7 +71,23 @@ def parse_envelope(content: Mapping[str, Any], name: str) -> Envelope:
         writes_per_s=parsed.writes_per_s,
         max_writes=parsed.max_writes,
         may_park=parsed.may_park,
+        pixel_mrad={
+            source: dict(_pixel_mrad(source, row) for row in table.items())
+            for source, table in parsed.calibration.items()
+        },
     )
+
+
+def _pixel_mrad(source: str, row: tuple[str, float]) -> tuple[int, float]:
+    index, pixel_mrad = row
+    if not (index.isascii() and index.isdigit()):
+        problem = f"{index!r} is not a camera length index such as 12"
+    elif not pixel_mrad > 0:
+        problem = f"{pixel_mrad:g} mrad per pixel at index {index} must be above 0"
+    else:
+        return int(index), pixel_mrad
+    msg = f"envelope, calibration of {source}: {problem}; correct the envelope file"
+    raise EnvelopeError(msg)
 
 
 def recorded_envelope(record: Mapping[str, Any]) -> Envelope | None:
@@ -101,6 +117,7 @@ def _limits(knob: str, row: KnobRow) -> KnobLimits:
     except ValueError as error:
         msg = f"envelope, knob {knob}: {error}; correct the envelope file"
         raise EnvelopeError(msg, knob=knob) from error
+    require_fine_resolution(knob, spec)
     reach = row.reach
     if reach is not None and len(reach) != spec.size:
         problem = f"reach has {len(reach)} components, not {spec.size}"
@@ -131,11 +148,26 @@ def plain_envelope(envelope: Envelope) -> dict[str, Any]:
             }
             for knob, row in envelope.knobs.items()
         },
+        "calibration": {
+            source: {str(index): pixel_mrad for index, pixel_mrad in table.items()}
+            for source, table in envelope.pixel_mrad.items()
+        },
     }
 
 
-def write_envelope(path: Path, backend: str, offers: Capabilities) -> None:
-    """Write a commented envelope file that allows what the backend offers.
+def write_envelope(
+    path: Path,
+    backend: str,
+    offers: Capabilities,
+    suggestion: EnvelopeSuggestion | None = None,
+) -> None:
+    """Write a commented envelope file: all that a simulator offers, or carefully little.
+
+    Args:
+        path: the file.
+        backend: its name.
+        offers: what it offers.
+        suggestion: what it suggests beyond that.
 
     Raises:
         EnvelopeError: the file exists already.
@@ -144,43 +176,5 @@ def write_envelope(path: Path, backend: str, offers: Capabilities) -> None:
     if path.exists():
         msg = f"{path} exists already; move it away or choose another --out"
         raise EnvelopeError(msg)
-    lines = [
-        f'# What stempilot may do with "{backend}". Narrow it to what your site allows;',
-        "# nothing outside is ever sent, and what is not listed here is never moved.",
-        f"schema = {SCHEMA}",
-        f'backend = "{backend}"',
-        "# Highest rate of writes; one that comes sooner waits.",
-        "# writes_per_s = 20.0",
-        "# Run budget: after so many writes by the agent the run ends cleanly.",
-        "# max_writes = 20000",
-        "# Whether the beam may be blanked when a knob could not be put back.",
-        "may_park = false",
-    ]
-    for knob, spec in offers.knobs.items():
-        lines += _knob_lines(knob, spec)
+    lines = draft(backend, offers, suggestion)
     write_file(path, ("\n".join(lines) + "\n").encode())
-
-
-def _knob_lines(knob: str, spec: KnobSpec) -> list[str]:
-    return [
-        "",
-        f"[knobs.{_toml_key(knob)}]",
-        f'unit = "{spec.unit}"',
-        f"lower = {_toml(spec.lower)}",
-        f"upper = {_toml(spec.upper)}",
-        "# Largest change in one write; resets and putting back ramp in steps of this.",
-        f"max_step = {_toml(spec.max_step)}",
-        "# A read-back that differs by more than this from what was written means that somebody",
-        "# else moved the knob; the run then stops.",
-        f"resolution = {_toml(spec.resolution)}",
-        "# Largest distance from where the knob stands when a run starts.",
-        f"# reach = {_toml(spec.upper)}",
-    ]
-
-
-def _toml_key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
-
-
-def _toml(reading: Reading) -> str:
-    return "[" + ", ".join(repr(float(value)) for value in reading) + "]"

@@ -76,6 +76,10 @@ class BackendError(StempilotError):
     exit_code = 4
 
 
+class InstrumentBusyError(BackendError):
+    """Another run drives the instrument; nothing was sent."""
+
+
 class HandsOffError(BackendError):
     """Somebody else moved a knob that this run writes; it stops and does not fight them.
 

@@ -35,12 +35,20 @@ class Episode:
     measured_error_px: float = math.nan
 
 
-def run_episode(env: TaskEnv, policy: Policy) -> Episode:
-    """Play one episode and return how it ended; nothing is done where it starts at its end."""
+def run_episode(
+    env: TaskEnv, policy: Policy, *, should_stop: Callable[[], bool] = lambda: False
+) -> Episode:
+    """Play one episode and return how it ended; nothing is done where it starts at its end.
+
+    Args:
+        env: where the policy acts.
+        policy: what acts.
+        should_stop: asked before each timestep; then the episode is not played to its end.
+    """
     observation, info = env.reset()
     policy.reset(info["instrument"])
     total = 0.0
-    while not env.last.ended:
+    while not (env.last.ended or should_stop()):
         observation, reward, _, _, _ = env.step(policy.act(observation))
         total += reward
     return _episode(env, total)
@@ -81,6 +89,7 @@ def evaluate(
     oracle_env: TaskEnv | None = None,
     give_up_after_failures: int | None = None,
     on_episode: Callable[[Episode], bool] = lambda _: True,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Episode], list[Episode]]:
     """Play episodes and return them, with those of the oracle from the same starts.
 
@@ -91,12 +100,16 @@ def evaluate(
         oracle_env: a twin with the same seed, on which the oracle acts.
         give_up_after_failures: stop at this many failures.
         on_episode: told of each episode; returns whether to go on.
+        should_stop: asked before each timestep; an episode that is not played to its end does not
+            count.
     """
     played: list[Episode] = []
     best: list[Episode] = []
     failures = 0
     for _ in range(episodes):
-        episode = run_episode(env, policy)
+        episode = run_episode(env, policy, should_stop=should_stop)
+        if should_stop() and not env.last.ended:
+            break
         played.append(episode)
         oracle = None if oracle_env is None else run_oracle(oracle_env)
         if oracle is not None:

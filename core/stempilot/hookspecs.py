@@ -1,4 +1,4 @@
-"""The three hooks of stempilot. Each is called once, when the registry is built."""
+"""The four hooks of stempilot. Each is called once, when the registry is built."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,7 +23,8 @@ class Plugin:
         summary: one line for ``stempilot plugins``.
         config: returns the frozen attrs class of its options. Heavy imports belong inside.
         load: makes the object. Called as ``load(config, opening)`` for a backend, ``load(config)``
-            for a task and ``load(config, brief)`` for an agent. Heavy imports belong inside.
+            for a task, ``load(config, brief)`` for an agent and ``load(config, seed)`` for an
+            emulator. Heavy imports belong inside.
         api: the contract version it was written for.
     """
 
@@ -58,4 +59,13 @@ def stempilot_agents() -> Iterable[Plugin]:  # type: ignore[empty-body]
 
     Called once when the registry is built. Must be cheap: import torch inside ``Plugin.load``,
     never here.
+    """
+
+
+@hookspec
+def stempilot_emulators() -> Iterable[Plugin]:  # type: ignore[empty-body]
+    """Offer emulators: what stands in for an instrument's server.
+
+    Called once when the registry is built. Must be cheap: open sockets inside
+    `stempilot.emulator.Emulator.start`, never here.
     """

@@ -130,6 +130,16 @@ class KnobNeed:
     size: int
     largest_step: Reading = field(converter=as_reading)
 
+    def __attrs_post_init__(self) -> None:
+        """Check that each component has a step that is none or finite."""
+        steps = self.largest_step
+        if len(steps) != self.size:
+            msg = f"largest_step has {len(steps)} components, size says {self.size}"
+            raise ValueError(msg)
+        if not all(math.isfinite(step) and step >= 0 for step in steps):
+            msg = f"largest_step = {steps} {self.unit} must be finite and not negative"
+            raise ValueError(msg)
+
 
 @frozen(kw_only=True)
 class Needs:

@@ -13,19 +13,25 @@ def negotiate(needs: Needs, offers: Capabilities, *, task: str, backend: str) ->
     Raises:
         IncompatibleError: with one problem for each mismatch.
     """
+    problems = mismatches(needs, offers, task=task, backend=backend)
+    if problems:
+        raise IncompatibleError(problems)
+
+
+def mismatches(needs: Needs, offers: Capabilities, *, task: str, backend: str) -> list[str]:
+    """Return all that a task needs and a backend does not offer, a sentence each."""
     problems = [
         *_missing("knob", needs.knobs, offers.knobs, task, backend),
         *_missing("source", needs.sources, offers.sources, task, backend),
         *_missing("state", needs.states, offers.states, task, backend),
-        *_knob_problems(needs, offers, backend),
+        *_knob_problems(needs, offers, task, backend),
     ]
     for name, value in needs.states.items():
         spec = offers.states.get(name)
         if spec and value not in spec.values:
             known = ", ".join(spec.values)
             problems.append(f"{task} needs {name} = {value}; {backend} only knows {name} = {known}")
-    if problems:
-        raise IncompatibleError(problems)
+    return problems
 
 
 def _missing(
@@ -41,26 +47,26 @@ def _missing(
         yield f"{task} needs {kind} {name}; {backend} offers {listing}{hint}"
 
 
-def _knob_problems(needs: Needs, offers: Capabilities, backend: str) -> Iterator[str]:
+def _knob_problems(needs: Needs, offers: Capabilities, task: str, backend: str) -> Iterator[str]:
     for name, need in needs.knobs.items():
         spec = offers.knobs.get(name)
         if spec is None:
             continue
         if spec.unit != need.unit:
-            yield f"{name}: the task plans in {need.unit}, {backend} takes {spec.unit}"
+            yield f"{name}: {task} plans in {need.unit}, {backend} takes {spec.unit}"
         elif spec.size != need.size:
-            yield f"{name}: the task plans {need.size} components, {backend} takes {spec.size}"
+            yield f"{name}: {task} plans {need.size} components, {backend} takes {spec.size}"
         else:
-            yield from largest_step_problems(name, need, spec)
+            yield from largest_step_problems(name, need, spec, task)
 
 
-def largest_step_problems(name: str, need: KnobNeed, spec: KnobSpec) -> Iterator[str]:
+def largest_step_problems(name: str, need: KnobNeed, spec: KnobSpec, task: str) -> Iterator[str]:
     """Yield a problem for each component whose largest action exceeds the allowed step."""
     for index, (step, limit) in enumerate(zip(need.largest_step, spec.max_step, strict=True)):
         if step > limit * (1 + 1e-9):
             yield (
-                f"{name}[{index}]: a full action moves {step:.4g} {spec.unit}, more than the "
-                f"largest step of {limit:.4g} {spec.unit}; lower the task's step size"
+                f"{name}[{index}]: a full action of {task} moves {step:.4g} {spec.unit}, more than "
+                f"the largest step of {limit:.4g} {spec.unit}; lower the task's step size"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from stempilot.agent import Agent, Learner
+from stempilot.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.backend import Backend
 from stempilot.convergence import Evaluation, converged_at, reward_converged_at
 from stempilot.env import TaskEnv, Timestep
@@ -17,6 +17,7 @@ from stempilot.envelope_file import plain_envelope
 from stempilot.errors import IncompatibleError, RecordError, RestoreError, StempilotError
 from stempilot.evaluate import Episode, evaluate, run_episode, score
 from stempilot.model import Outcome
+from stempilot.offers import plain_offers
 from stempilot.plans import Plan
 from stempilot.provenance import provenance
 from stempilot.recorder import RunRecorder, read_events
@@ -25,6 +26,7 @@ from stempilot.session import Session, open_session
 from stempilot.signals import stop_requests
 from stempilot.task import Task
 from stempilot.training import Companion, OnProgress, Progress, RecentEpisodes
+from stempilot.transitions import read_transitions
 
 LEARNING = ("train", "relearn")
 """Commands that need a learner."""
@@ -102,6 +104,7 @@ def execute(
             reason=None,
             identity=dict(backend.identity()),
             simulated=backend.capabilities().simulated,
+            capabilities=plain_offers(backend.capabilities()),
         )
 
     with (
@@ -113,6 +116,8 @@ def execute(
             envelope=plan.envelope,
             keep=plan.keeps,
             on_baseline=keep_baseline,
+            names=[plan.parts.task.name],
+            run_dir=run.path,
         ) as session,
         ExitStack() as files,
     ):
@@ -162,8 +167,12 @@ def _note_failure(run: RunDir, reason: str) -> None:
         return
 
 
-def prepare(plan: Plan) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
+def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
     """Return the task and the agent of a plan, and what relearning kept and dropped.
+
+    Args:
+        plan: what to do.
+        dry_run: check recorded transitions without learning from them.
 
     Raises:
         IncompatibleError: the agent does not fit the task, or does not learn where it must.
@@ -174,10 +183,12 @@ def prepare(plan: Plan) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
     if plan.command in LEARNING and not isinstance(agent, Learner):
         problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
         raise IncompatibleError([problem])
-    return task, agent, _load_agent(plan, agent)
+    return task, agent, _load_agent(plan, task, agent, dry_run=dry_run)
 
 
-def _load_agent(plan: Plan, agent: Agent) -> tuple[str, ...]:
+def _load_agent(
+    plan: Plan, task: Task[Any, Any], agent: Agent, *, dry_run: bool
+) -> tuple[str, ...]:
     """Load what the plan goes on from; return what relearning kept and dropped."""
     if plan.resumes and isinstance(agent, Learner):
         own = RunDir.open(plan.out)
@@ -187,7 +198,27 @@ def _load_agent(plan: Plan, agent: Agent) -> tuple[str, ...]:
     if plan.parent is None or not isinstance(agent, Learner):
         return ()
     agent.load(plan.parent.agent_folder())
+    if plan.log is not None:
+        return _relearn_from_log(plan.log, plan, task, agent, dry_run=dry_run)
     return agent.relearn() if plan.command == "relearn" else ()
+
+
+def _relearn_from_log(
+    log: RunDir, plan: Plan, task: Task[Any, Any], agent: Learner, *, dry_run: bool
+) -> tuple[str, ...]:
+    """Let an agent learn from a run's transitions; return what it kept, dropped and took."""
+    if not isinstance(agent, RelearnsFromRecord):
+        problem = f"agent {plan.parts.agent.name} cannot learn from recorded transitions"
+        raise IncompatibleError([problem])
+    recorded = read_transitions(log.path, task.observation_space, task.action_space)
+    sentences = [f"{len(recorded)} recorded transitions came from {log.path}."]
+    then, now = log.record().get("config", {}).get("task", {}), plan.parts.resolved()["task"]
+    changed = [
+        f"{name} was {then[name]}" for name in now if name in then and then[name] != now[name]
+    ]
+    if changed:
+        sentences.append(f"Their rewards are of another task: {', '.join(changed)}.")
+    return (*sentences, *(() if dry_run else agent.relearn_from(recorded)))
 
 
 def _new_run(plan: Plan, kept: tuple[str, ...]) -> RunDir:
@@ -231,6 +262,7 @@ def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
         "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
         "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
         "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
+        "from_log": None if plan.log is None else str(plan.log.path.resolve()),
         "kept_and_dropped": list(kept),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance(),
@@ -255,6 +287,7 @@ def _learn(job: _Job, learner: Learner) -> dict[str, Any]:
         first_episode=before["episodes"],
         first_timestep=before["timesteps"],
     )
+    job.files.callback(env.close)
     started = time.monotonic()
     with stop_requests() as stop_asked:
         companion = Companion(
@@ -273,14 +306,22 @@ def _learn(job: _Job, learner: Learner) -> dict[str, Any]:
         steps = plan.steps - before["timesteps"]
         if steps > 0:
             learner.learn(env, steps=steps, report=companion)
-        companion.save()
-        recorder.close()
         interrupted = stop_asked()
+        try:
+            if interrupted:
+                # Whoever presses Ctrl-C waits for the knobs, not for files.
+                job.session.put_back()
+        finally:
+            companion.save()
+            recorder.close()
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
         "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
+        **recent.pace.figures(),
+        "updates_meanwhile": env.beside.calls,
+        "updates_waited_s": round(env.beside.waited_s, 3),
         **_reward_measure(event for event in read_events(run.path) if event["k"]),
     }
 
@@ -298,15 +339,22 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def _run_once(job: _Job, agent: Agent) -> dict[str, Any]:
     recorder = job.recorder()
+    recent = RecentEpisodes(recorder)
     env = job.session.env(
-        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recorder
+        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recent
     )
     episode = run_episode(env, agent.policy())
     if not episode.success:
         # A task that fails must not leave the knobs where its attempts brought them.
         job.session.put_back()
     recorder.close()
-    return {**score([episode], []), "success": episode.success, "outcome": _verdict(env.last)}
+    return {
+        **score([episode], []),
+        **recent.pace.figures(),
+        "success": episode.success,
+        "outcome": _verdict(env.last),
+        "reason": "" if episode.success else job.task.explain(env.last.state),
+    }
 
 
 def _verdict(last: Timestep) -> str:
@@ -329,10 +377,17 @@ def _evaluate(job: _Job, agent: Agent, episodes: int) -> dict[str, Any]:
             return not stop_asked()
 
         played, best = evaluate(
-            env, agent.policy(), episodes, oracle_env=job.twin_env(seed), on_episode=count
+            env,
+            agent.policy(),
+            episodes,
+            oracle_env=job.twin_env(seed),
+            on_episode=count,
+            should_stop=stop_asked,
         )
         interrupted = stop_asked()
+        if interrupted and not job.plan.keeps:
+            job.session.put_back()
     recorder.close()
-    figures = {**score(played, best), "interrupted": interrupted}
+    figures = {**score(played, best), **recent.pace.figures(), "interrupted": interrupted}
     write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
     return figures

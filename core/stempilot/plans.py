@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from stempilot import config
 from stempilot.backend import Opening, Purpose
-from stempilot.compose import DEFAULT_BACKEND, Composition, Sections, compose
+from stempilot.compose import DEFAULT_BACKEND, Composition, Sections, compose, part
 from stempilot.envelope import Envelope
 from stempilot.envelope_file import recorded_envelope
 from stempilot.errors import ConfigError, IncompatibleError, RunDirError
@@ -30,6 +30,7 @@ class Plan:
         steps: timesteps to train in all; 0 for a run.
         episodes: episodes to evaluate; ``None`` to run once from where the instrument stands.
         parent: run directory that the agent comes from.
+        log: run directory whose recorded transitions relearning begins with.
         resumes: go on in the parent's directory instead of beginning a new one.
         out: the run directory.
         frames: which frames are kept.
@@ -44,6 +45,7 @@ class Plan:
     steps: int = 0
     episodes: int | None = None
     parent: RunDir | None = None
+    log: RunDir | None = None
     resumes: bool = False
     out: Path = field(factory=Path)
     frames: FramePolicy = field(factory=FramePolicy)
@@ -94,22 +96,39 @@ def plan_relearn(
     parent: Path,
     *,
     steps: int,
+    backend: str | None = None,
     settings: Sections | None = None,
     extras: Extras | None = None,
+    from_log: Path | None = None,
 ) -> Plan:
     """Return the plan of going on with a trained agent on a changed instrument.
 
+    Args:
+        registry: what is installed.
+        parent: run directory of the agent.
+        steps: timesteps to learn.
+        backend: the instrument to go on with, where it is another one; its options begin anew.
+        settings: what changes, by section.
+        extras: further options.
+        from_log: run directory whose recorded transitions to learn from before the first action.
+
     Raises:
-        RunDirError: the parent holds no trained agent.
+        RunDirError: the parent holds no trained agent, or the log is no run.
         ConfigError: something is unknown or out of range.
+        IncompatibleError: the log is of another task, or of other spaces.
     """
     extras = extras or Extras()
     run, record = _trained(parent)
-    parts = _compose_from(registry, record, settings or {})
-    seed = int(record["instrument_seed"])
-    opening = Opening(purpose="train", seed=extras.seed, instrument_seed=seed, trained_here=True)
+    parts = _compose_from(registry, record, settings or {}, backend=backend)
+    opening = Opening(
+        purpose="train",
+        seed=extras.seed,
+        instrument_seed=int(record["instrument_seed"]),
+        trained_here=parts.backend.name == record["backend"],
+    )
     steps = _positive("--steps", steps)
-    return _plan("relearn", parts, opening, extras, steps=steps, parent=run)
+    log = None if from_log is None else _log(registry, parts, from_log)
+    return _plan("relearn", parts, opening, extras, steps=steps, parent=run, log=log)
 
 
 def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> Plan:
@@ -129,13 +148,15 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
+    parent = RunDir.open(Path(record["parent"])) if record["parent"] else None
     opening = Opening(
         purpose="train",
         seed=record["seed"],
         instrument_seed=record["instrument_seed"],
-        trained_here=record["command"] == "relearn",
+        trained_here=parent is not None and parent.record()["backend"] == record["backend"],
     )
-    parent = RunDir.open(Path(record["parent"])) if record["parent"] else None
+    # Only needed until the learner was saved for the first time, by when it may be gone.
+    from_log = record["from_log"] if directory.progress() is None else None
     return Plan(
         command=record["command"],
         parts=parts,
@@ -143,6 +164,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         opening=opening,
         steps=record["steps"] if steps is None else _positive("--steps", steps),
         parent=parent,
+        log=None if from_log is None else _log(registry, parts, Path(from_log)),
         resumes=True,
         out=run,
         frames=FramePolicy(**record["frames"]),
@@ -231,6 +253,33 @@ def _trained(path: Path) -> tuple[RunDir, dict[str, Any]]:
     run = RunDir.open(path)
     run.agent_folder()
     return run, run.record()
+
+
+def _log(registry: Registry, parts: Composition, path: Path) -> RunDir:
+    """Return a run whose transitions suit a task.
+
+    Raises:
+        RunDirError: it is no run.
+        IncompatibleError: it is one of another task, or of other spaces.
+    """
+    run = RunDir.open(path)
+    record = run.record()
+    if record["task"] != parts.task.name:
+        problem = f"{path} was recorded with {record['task']}, not with {parts.task.name}"
+        raise IncompatibleError([problem])
+    recorded = part(registry, "task", record["task"], record["settings"].get("task", {}))
+    then, now = recorded.plugin.load(recorded.config), parts.make_task()
+    problems = [
+        f"{path} was recorded with the {name} space {was}; this task has {space}"
+        for name, was, space in (
+            ("observation", then.observation_space, now.observation_space),
+            ("action", then.action_space, now.action_space),
+        )
+        if was != space
+    ]
+    if problems:
+        raise IncompatibleError(problems)
+    return run
 
 
 def _compose_from(

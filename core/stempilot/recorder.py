@@ -2,8 +2,11 @@
 
 ``events.jsonl`` has one JSON object per reset and timestep: ``e`` episode, ``k`` timestep within it
 (0 is the reset), ``t`` timestep of the run, ``action``, ``reward``, ``outcome``, ``truncated``,
-``summary`` of the task, ``truth`` where the backend offers one, ``writes`` as
-[knob, value sent, value read before, seconds], and at resets ``instrument``.
+``summary`` of the task, ``observation`` (numbers; what is not finite as text), ``truth`` where the
+backend offers one, ``writes`` as [knob, value sent, value read before, seconds], and at resets
+``instrument``. Where the frames of a timestep are kept, ``seen`` has what else was in the snapshot:
+``knobs``, ``states`` and per source ``frames`` its file, ``exposure_s``, ``taken_at_s`` and
+``pixel_rad``.
 """
 
 import io
@@ -101,7 +104,11 @@ class RunRecorder:
         Raises:
             RecordError: the disk refused.
         """
-        line = (self._dumps(event(step, self._task)) + "\n").encode()
+        kept = snapshot is not None and bool(snapshot.frames) and self._policy.keeps(step)
+        content = event(step, self._task)
+        if snapshot is not None and kept:
+            content["seen"] = self._write_frames(step, snapshot)
+        line = (self._dumps(content) + "\n").encode()
         if step.step == 0:
             self.episode_start = self.length
         self.length += len(line)
@@ -110,8 +117,6 @@ class RunRecorder:
         if snapshot is None or not snapshot.frames:
             return
         pixels = next(iter(snapshot.frames.values())).pixels
-        if self._policy.keeps(step):
-            self._write_frame(step, pixels)
         if step.ended:
             marks = self._task.marks(step.state) if isinstance(self._task, Drawable) else {}
             self._finals.append(
@@ -124,13 +129,25 @@ class RunRecorder:
                 }
             )
 
-    def _write_frame(self, step: Timestep, pixels: npt.NDArray[Any]) -> None:
+    def _write_frames(self, step: Timestep, snapshot: Snapshot) -> dict[str, Any]:
+        """Write the frames of all sources, then return what the event says of them."""
         folder = self._folder / FRAMES
         with recording():
             folder.mkdir(exist_ok=True)
-        buffer = io.BytesIO()
-        np.save(buffer, pixels, allow_pickle=False)
-        write_file(folder / f"e{step.episode:05d}_k{step.step:04d}.npy", buffer.getvalue())
+        said = {}
+        for number, (source, frame) in enumerate(snapshot.frames.items()):
+            suffix = f"_{number}" if number else ""
+            name = f"e{step.episode:05d}_k{step.step:04d}{suffix}.npy"
+            buffer = io.BytesIO()
+            np.save(buffer, frame.pixels, allow_pickle=False)
+            write_file(folder / name, buffer.getvalue())
+            said[source] = {
+                "file": name,
+                "exposure_s": frame.exposure_s,
+                "taken_at_s": frame.taken_at_s,
+                "pixel_rad": frame.pixel_rad,
+            }
+        return {"knobs": dict(snapshot.knobs), "states": dict(snapshot.states), "frames": said}
 
     def flush(self) -> None:
         """Write out what is pending.
@@ -171,10 +188,21 @@ def event(step: Timestep, task: Task[Any, Any]) -> dict[str, Any]:
     line["outcome"] = step.outcome.value
     line["truncated"] = step.truncated
     line["summary"] = task.summary(step.state)
+    if step.observation is not None:
+        line["observation"] = plain_numbers(step.observation)
     if step.truth is not None:
         line["truth"] = step.truth
     line["writes"] = [(write.knob, write.value, write.before, write.at_s) for write in step.writes]
     return line
+
+
+def plain_numbers(values: Any) -> Any:
+    """Return an array as nested lists of plain numbers; JSON has no infinity, so that is text."""
+    numbers = np.asarray(values)
+    if numbers.dtype.kind != "f" or np.isfinite(numbers).all():
+        return numbers.tolist()
+    finite = np.isfinite(numbers)
+    return np.where(finite, numbers.astype(object), numbers.astype(str)).tolist()
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:

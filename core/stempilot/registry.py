@@ -19,8 +19,8 @@ from stempilot import hookspecs
 from stempilot.errors import PluginError
 from stempilot.hookspecs import API, PROJECT, Plugin
 
-Kind = Literal["backend", "task", "agent"]
-KINDS: tuple[Kind, ...] = ("backend", "task", "agent")
+Kind = Literal["backend", "task", "agent", "emulator"]
+KINDS: tuple[Kind, ...] = ("backend", "task", "agent", "emulator")
 ONLY_VARIABLE = "STEMPILOT_PLUGINS"
 
 
@@ -29,7 +29,8 @@ class Entry:
     """One plug-in as ``stempilot plugins`` lists it.
 
     Attributes:
-        kind: backend, task or agent; ``None`` when the entry point could not even be imported.
+        kind: backend, task, agent or emulator; ``None`` when the entry point could not even be
+            imported.
         name: the plug-in's name, or the entry point's where there is none.
         distribution: the package that offers it.
         version: that package's version.

@@ -1,18 +1,25 @@
 """Puts an instrument back after a run that could not do so itself, for example a power cut."""
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stempilot.audit import AuditFile
 from stempilot.backend import Opening
 from stempilot.compose import part
 from stempilot.envelope import GuardedBackend, effective_limits, open_envelope
 from stempilot.envelope_file import recorded_envelope
-from stempilot.errors import RunDirError
+from stempilot.errors import RecordError, RunDirError
+from stempilot.lock import instrument_lock
 from stempilot.model import Capabilities, KnobNeed, Needs, Reading, as_reading
 from stempilot.registry import Registry
 from stempilot.rundir import BASELINE, RunDir
 from stempilot.savepoint import put_back
+from stempilot.signals import interrupts_once
+
+_log = logging.getLogger(__name__)
 
 
 def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str, Any]:
@@ -29,6 +36,7 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
     Raises:
         RunDirError: the run never got as far as a baseline, or the directory is damaged.
         EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
+        InstrumentBusyError: a run drives the instrument, perhaps this very one.
         BackendError: the instrument cannot be reached.
         RestoreError: a knob is not back.
     """
@@ -39,22 +47,40 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         raise RunDirError(msg)
     baseline = {knob: as_reading(value) for knob, value in saved["knobs"].items()}
     made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
-    backend = made.plugin.load(made.config, Opening(purpose="run", seed=record["seed"]))
+    backend = made.plugin.load(made.config, Opening(purpose="restore", seed=record["seed"]))
     offers = backend.capabilities()
     envelope = recorded_envelope(record) or open_envelope(made.name, offers)
     limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)
-    with backend:
-        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s)
-        before = {knob: backend.read(knob) for knob in baseline}
+    with contextlib.ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(interrupts_once())
+            stack.enter_context(instrument_lock(backend, made.name, run_dir=run))
+        journal = None if dry_run else stack.enter_context(_audit(run))
+        stack.enter_context(backend)
+        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s, journal=journal)
+        before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
             put_back(guard, baseline, may_park=envelope.may_park)
-        now = {knob: backend.read(knob) for knob in baseline}
+        now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
         directory.update_record(status="restored")
     return {
         "run_dir": str(run),
         "knobs": {k: {"before": list(before[k]), "now": list(now[k])} for k in baseline},
     }
+
+
+@contextlib.contextmanager
+def _audit(run: Path) -> Iterator[AuditFile | None]:
+    """Open the audit; an instrument is put back even where its run directory cannot be written."""
+    try:
+        journal = AuditFile(run, ahead=True)
+    except RecordError as error:
+        _log.warning("putting back without an audit: %s", error)
+        yield None
+        return
+    with journal:
+        yield journal
 
 
 def _needs(run: Path, baseline: Mapping[str, Reading], offers: Capabilities) -> Needs:

@@ -67,6 +67,7 @@ class _Record:
     frames: _Frames
     envelope: dict[str, Any] | None = None
     parent: str | None
+    from_log: str | None = None
 
 
 @frozen(kw_only=True)

@@ -2,19 +2,24 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from stempilot.audit import AuditFile
 from stempilot.backend import Backend, Twinnable
+from stempilot.calibration import check_calibration
 from stempilot.env import DEFAULT_MAX_STEPS, Recorder, TaskEnv
-from stempilot.envelope import Envelope, GuardedBackend, effective_limits, open_envelope, read_back
+from stempilot.envelope import Envelope, GuardedBackend, effective_limits, open_envelope
 from stempilot.errors import EnvelopeError, IncompatibleError
 from stempilot.frameguard import FrameGuard
-from stempilot.model import KnobNeed, Needs, Reading
-from stempilot.negotiate import check_states, negotiate
+from stempilot.limits import read_back
+from stempilot.lock import instrument_lock
+from stempilot.model import Capabilities, KnobNeed, Needs, Reading
+from stempilot.negotiate import check_states, mismatches
 from stempilot.savepoint import put_back, savepoint
-from stempilot.signals import sigterm_interrupts
+from stempilot.signals import interrupts_once
 from stempilot.task import Task
 
 AnyTask = Task[Any, Any]
@@ -59,8 +64,7 @@ class Session:
             first_episode: number of the first episode.
             first_timestep: timesteps of the run before.
         """
-        limits = self.guard.limits
-        home = {knob: read_back(self.backend, knob, limits[knob]) for knob in task.needs.knobs}
+        home = {knob: self.guard.read(knob) for knob in task.needs.knobs}
         return TaskEnv(
             task,
             self.guard,
@@ -153,6 +157,26 @@ def require_envelope(envelope: Envelope | None, backend: Backend, name: str) -> 
     return envelope
 
 
+def _require_fit(
+    tasks: Sequence[AnyTask], names: Sequence[str], offers: Capabilities, backend: str
+) -> None:
+    """Check what all tasks need, naming each as it is called or by its class."""
+    called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
+    problems = [
+        problem
+        for task, title in zip(tasks, called, strict=True)
+        for problem in mismatches(task.needs, offers, task=title, backend=backend)
+    ]
+    if problems:
+        raise IncompatibleError(list(dict.fromkeys(problems)))
+
+
+def _audit(
+    run_dir: Path | None, *, ahead: bool
+) -> contextlib.AbstractContextManager[AuditFile | None]:
+    return contextlib.nullcontext() if run_dir is None else AuditFile(run_dir, ahead=ahead)
+
+
 @contextlib.contextmanager
 def open_session(
     backend: Backend,
@@ -162,6 +186,8 @@ def open_session(
     envelope: Envelope | None = None,
     keep: bool = False,
     on_baseline: Callable[[Mapping[str, Reading]], None] | None = None,
+    names: Sequence[str] = (),
+    run_dir: Path | None = None,
 ) -> Iterator[Session]:
     """Open a backend for some tasks, and put every knob back when the block ends.
 
@@ -175,6 +201,8 @@ def open_session(
         envelope: what the site allows; simulators may do without.
         keep: leave the knobs where they are when the block ends without an exception.
         on_baseline: saves the baseline before the first write.
+        names: what the tasks are called in messages; their classes' names where there is none.
+        run_dir: an existing folder for the audit of all writes; there is none without.
 
     Yields:
         The session.
@@ -182,15 +210,23 @@ def open_session(
     Raises:
         IncompatibleError: the backend does not offer what the tasks need.
         EnvelopeError: the envelope excludes the start or what the tasks need.
+        InstrumentBusyError: another run drives the instrument.
         BackendError: the instrument failed or is not ready.
+        RecordError: the audit cannot be written.
         RestoreError: the instrument was not put back.
+        HandsOffError: somebody else moved a knob that was written; it stays where they put it.
     """
     offers = backend.capabilities()
-    for task in tasks:
-        negotiate(task.needs, offers, task=type(task).__name__, backend=name)
+    _require_fit(tasks, names, offers, name)
     envelope = require_envelope(envelope, backend, name)
+    check_calibration(envelope, offers, name)
     needs = combined_needs(tasks)
-    with backend, sigterm_interrupts():
+    with (
+        interrupts_once(),
+        instrument_lock(backend, name, run_dir=run_dir),
+        contextlib.ExitStack() as recorded,
+        backend,
+    ):
         check_states(needs, {state: backend.state(state) for state in needs.states})
         baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
         guard = GuardedBackend(
@@ -198,6 +234,9 @@ def open_session(
             effective_limits(envelope, offers, needs, baseline),
             writes_per_s=envelope.writes_per_s,
             max_writes=envelope.max_writes,
+            standing=baseline,
+            journal=recorded.enter_context(_audit(run_dir, ahead=not offers.simulated)),
+            pixel_mrad=envelope.pixel_mrad,
         )
         if on_baseline is not None:
             on_baseline(baseline)

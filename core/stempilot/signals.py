@@ -1,41 +1,128 @@
 """Ctrl-C and SIGTERM: stop cleanly, put back, and never in the middle of putting back.
 
+What a terminal sends that closes, SIGHUP and on Windows SIGBREAK, counts as SIGTERM.
+
 Python delivers signals to the main thread only; elsewhere these blocks do nothing.
 """
 
 import contextlib
+import math
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
+from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+
+
+HOLD_S = 10.0
+"""So long after a Ctrl-C further ones are held back, while the run is on its way to put back."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; treated like Ctrl-C."""
+    """SIGTERM arrived, or the terminal closed; treated like Ctrl-C."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del frame
+class _Gate:
+    """Lets one Ctrl-C or SIGTERM through, and holds back those that follow it closely."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.handlers: dict[int, Any] = {}
+        self.held_back: list[int] = []
+        self._raised_at_s = -math.inf
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        now_s = time.monotonic()
+        if now_s - self._raised_at_s < HOLD_S:
+            self.held_back.append(number)
+            return
+        self._raised_at_s = now_s
+        _raise(number)
+
+    def install(self) -> None:
+        self.held_back.clear()
+        self._raised_at_s = -math.inf
+        self.handlers = _handlers()
+        _take(self.handlers, self.handle)
+
+    def remove(self) -> None:
+        _give_back(self.handlers)
+        self.handlers.clear()
+
+    def go_on(self) -> None:
+        """Let the next one through; raise what was held back while nobody was on the way back."""
+        self._raised_at_s = -math.inf
+        if self.held_back:
+            number = self.held_back[0]
+            self.held_back.clear()
+            _raise(number)
+
+
+_GATE = _Gate()
+
+
+def _raise(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     msg = f"signal {number}"
     raise Terminated(msg)
 
 
-@contextlib.contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise like Ctrl-C inside the block, so that the instrument is put back.
+def _handlers() -> dict[int, Any]:
+    """Return what handles the signals that are to be taken over.
 
-    A block that overlaps another one leaves the signal to it, so that blocks may end in any order.
+    A program that is to outlive its terminal (nohup) ignores that it closes, and goes on doing so;
+    what no Python code handles could not be given back.
     """
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is _terminate:
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    hangup = getattr(signal, "SIGHUP", None)
+    kept = {number: was for number, was in before.items() if was is not None}
+    if kept.get(hangup) is signal.SIG_IGN:
+        del kept[hangup]
+    return kept
+
+
+def _take(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
+
+
+def _give_back(before: Mapping[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interrupts_once() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM raise inside the block, and hold back those right after it.
+
+    Nothing then interrupts the way from the first one to where the instrument is put back. Where
+    the first one was caught and the run goes on, `raise_held_back` raises the second one. Blocks
+    may overlap and end in any order.
+    """
+    if not _in_main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    if _GATE.users == 0:
+        _GATE.install()
+    _GATE.users += 1
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _GATE.users -= 1
+        if _GATE.users == 0:
+            _GATE.remove()
+
+
+def raise_held_back() -> None:
+    """Raise a Ctrl-C or SIGTERM that was held back; called by a run that goes on nonetheless."""
+    if _GATE.users and _in_main_thread():
+        _GATE.go_on()
 
 
 @contextlib.contextmanager
@@ -45,15 +132,12 @@ def signals_deferred() -> Iterator[None]:
         yield
         return
     arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: arrived.append(number))
-        for number in _SIGNALS
-    }
+    before = _handlers()
+    _take(before, lambda number, _: arrived.append(number))
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _give_back(before)
     if arrived:
         signal.raise_signal(signal.Signals(arrived[0]))
 
@@ -69,23 +153,18 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-
-    def give_back() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    before = _handlers()
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
         asked.append(number)
-        give_back()
+        _give_back(before)
 
-    for number in _SIGNALS:
-        signal.signal(number, ask)
+    _take(before, ask)
     try:
         yield lambda: bool(asked)
     finally:
-        give_back()
+        _give_back(before)
 
 
 def _in_main_thread() -> bool:

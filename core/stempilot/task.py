@@ -141,6 +141,11 @@ class Task(ABC, Generic[M, S]):
     def summary(self, state: S) -> dict[str, float]:
         """Return the numbers of a state worth recording, by name with unit."""
 
+    def explain(self, state: S) -> str:
+        """Return what a person should know who asks why it failed; empty when nothing is wrong."""
+        del state
+        return ""
+
 
 @runtime_checkable
 class Drawable(Protocol):

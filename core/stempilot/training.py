@@ -18,6 +18,7 @@ from stempilot.convergence import (
 from stempilot.env import TaskEnv, Timestep
 from stempilot.evaluate import evaluate
 from stempilot.model import Outcome, Snapshot
+from stempilot.pace import Pace
 from stempilot.recorder import RunRecorder
 from stempilot.rundir import RunDir
 
@@ -45,9 +46,14 @@ OnProgress = Callable[[Progress], None]
 
 
 class RecentEpisodes:
-    """Recorder that passes everything on and keeps count of the last 25 episodes."""
+    """Recorder that passes everything on and keeps count of the last 25 episodes.
+
+    Attributes:
+        pace: how fast timesteps follow each other.
+    """
 
     def __init__(self, recorder: RunRecorder) -> None:
+        self.pace = Pace()
         self._recorder = recorder
         self._reward = 0.0
         self._ended: deque[tuple[float, bool]] = deque(maxlen=PAPER_WINDOW)
@@ -55,6 +61,7 @@ class RecentEpisodes:
     def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
         """Take one timestep."""
         self._recorder.record(step, snapshot)
+        self.pace.tick(step.step)
         self._reward = step.reward if step.step <= 1 else self._reward + step.reward
         if step.ended:
             self._ended.append((self._reward, step.outcome is Outcome.SUCCESS))
@@ -137,6 +144,7 @@ class Companion:
         twin = self._twin() if self._config.evaluate else None
         if twin is None:
             return
+        self._recent.pace.skip()
         self._on_progress(self._recent.progress(timestep, self._total, note="evaluating"))
         with contextlib.closing(twin):
             played, _ = evaluate(

@@ -21,10 +21,19 @@ FLUCAM: Final = "flucam"
 """Source: the camera that looks at the phosphor screen."""
 
 SCREEN: Final = "screen"
-"""State ``up`` or ``down``."""
+"""State ``up`` or ``down``; ``unknown`` where the instrument cannot tell."""
 
 BEAM_BLANKER: Final = "beam_blanker"
 """State ``open`` or ``blanked``."""
+
+COLUMN_VALVES: Final = "column_valves"
+"""State ``open`` or ``closed``."""
+
+INSTRUMENT_MODE: Final = "instrument_mode"
+"""State ``tem`` or ``stem``."""
+
+PROJECTION_MODE: Final = "projection_mode"
+"""State ``imaging`` or ``diffraction``."""
 
 KNOB_UNITS: Final = {
     DIFFRACTION_SHIFT: ("rad", 2),

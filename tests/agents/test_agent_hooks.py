@@ -1,4 +1,4 @@
-"""The entry point offers five agents and costs nothing until one is asked for."""
+"""The entry point offers six agents and costs nothing until one is asked for."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from stempilot.agent import Brief, Learner
 from stempilot.hookspecs import API
 from stempilot_agents import hooks
 
-NAMES = ("sac", "dqn", "adaptive", "proportional", "random")
+NAMES = ("sac", "dqn", "adaptive", "proportional", "random", "recorded")
 LEARNERS = ("sac", "dqn")
 
 

@@ -15,10 +15,18 @@ SETTINGS: Mapping[tuple[Kind, str], Mapping[str, Any]] = {
     ("agent", "sac"): SMALL,
     ("agent", "dqn"): SMALL,
 }
+# Checked where their servers, or recorded runs, are: tests/backends.
+NEED_A_SERVER: set[tuple[Kind, str]] = {
+    ("backend", "replay"),
+    ("agent", "recorded"),
+    ("backend", "temscript"),
+    ("backend", "usetem-themis"),
+}
 PLUGINS = [
     pytest.param(kind, name, marks=[pytest.mark.slow] if (kind, name) in SETTINGS else [])
     for kind in KINDS
     for name in REGISTRY.names(kind)
+    if (kind, name) not in NEED_A_SERVER
 ]
 
 

@@ -41,7 +41,7 @@ def test_a_failing_instrument_is_never_a_reward(call: str) -> None:
 
 def test_hands_off_stops_the_run_and_nothing_is_sent() -> None:
     desk, kept = Desk(), Kept()
-    with contextlib.ExitStack() as stack:
+    with pytest.raises(HandsOffError, match="It was left so"), contextlib.ExitStack() as stack:
         env = stack.enter_context(on_desk(desk, recorder=kept, seed=3))
         env.reset()
         env.step(REST)
@@ -51,7 +51,7 @@ def test_hands_off_stops_the_run_and_nothing_is_sent() -> None:
             env.step(FULL)
         with pytest.raises(HandsOffError):
             env.reset()
-        assert desk.log == []
+    assert desk.log == []
     assert len(kept.steps) == 2
 
 

@@ -16,16 +16,12 @@ from tests.core.fakes import (
     guarded,
 )
 
-from stempilot.envelope import (
-    check_set_point,
-    differs,
-    read_back,
-)
 from stempilot.errors import (
     BackendError,
     EnvelopeError,
     HandsOffError,
 )
+from stempilot.limits import check_set_point, differs, read_back
 from stempilot.model import Reading, SetPoint
 
 NAN, INF = math.nan, math.inf

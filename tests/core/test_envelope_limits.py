@@ -44,6 +44,14 @@ def limits(
     return effective_limits(envelope, OFFERS, needs, START if start is None else start)
 
 
+def test_a_resolution_that_only_together_exceeds_the_step_is_refused() -> None:
+    rows = {"focus": KnobLimits(spec=evolve(FOCUS, resolution=0.5, max_step=0.6))}
+    offers = Capabilities(knobs={"focus": evolve(FOCUS, max_step=0.4)})
+    needs = Needs(knobs={"focus": KnobNeed(unit="m", size=1, largest_step=0.1)})
+    with pytest.raises(EnvelopeError, match=r"focus\[0\]: resolution = 0.5 m exceeds max_step"):
+        effective_limits(Envelope(backend="b", knobs=rows), offers, needs, {"focus": (0.0,)})
+
+
 def test_only_the_knobs_of_the_task_may_be_written() -> None:
     assert list(limits()) == ["shift", "focus"]
 

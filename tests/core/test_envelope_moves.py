@@ -8,19 +8,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.fakes import (
     QUICK,
+    START,
+    Bench,
     fails,
     focus,
     guarded,
 )
 
-from stempilot.envelope import (
-    ramp_steps,
-)
 from stempilot.errors import (
     BackendError,
     BudgetSpentError,
     EnvelopeError,
+    HandsOffError,
 )
+from stempilot.limits import ramp_steps
 from stempilot.model import SetPoint
 
 NAN, INF = math.nan, math.inf
@@ -93,22 +94,79 @@ def test_a_ramp_checks_all_targets_before_it_moves() -> None:
     assert bench.written == []
 
 
-def test_putting_back_moves_what_somebody_else_moved_and_verifies_it() -> None:
+def test_putting_back_leaves_alone_what_somebody_else_moved() -> None:
     bench, guard = guarded()
     guard.send([focus(4.0)])
     bench.standing["focus"] = (9.0,)
+    with pytest.raises(HandsOffError, match=r"reads \(9.0,\) m but \(4.0,\) was written"):
+        guard.put_back(focus(3.0))
+    assert bench.standing["focus"] == (9.0,)
+
+
+def test_a_knob_of_which_nothing_is_known_is_put_back_from_wherever_it_stands() -> None:
+    bench, guard = guarded()
+    bench.standing["focus"] = (9.0,)
     guard.put_back(focus(3.0))
-    assert bench.standing["focus"] == (3.0,)
-    assert max(abs(b - a) for a, b in zip([9.0], [bench.written[1][1][0]], strict=True)) <= 2.0
+    assert [value for _, (value,) in bench.written] == [7.0, 5.0, 3.0]
+
+
+def test_a_knob_that_was_never_written_is_not_put_back() -> None:
+    bench, guard = guarded(standing=START)
+    bench.standing["focus"] = (9.0,)
+    bench.trouble = fails("read focus")
+    guard.put_back(focus(3.0))
+    assert bench.written == []
+
+
+@pytest.mark.parametrize("way", ["ramp", "put_back"])
+def test_whoever_takes_a_knob_in_the_middle_of_a_ramp_keeps_it(way: str) -> None:
+    bench, guard = guarded()
+    reads = []
+
+    def take(what: str, knob: str) -> None:
+        reads.append(what)
+        # One read to see where it stands, a write, its read-back; the next read is too late.
+        if len(reads) == 4:
+            bench.standing[knob] = (8.0,)
+
+    bench.trouble = take
+    with pytest.raises(HandsOffError):
+        guard.ramp([focus(-9.0)]) if way == "ramp" else guard.put_back(focus(-9.0))
+    assert bench.standing["focus"] == (8.0,)
+    assert len(bench.written) == 1
+
+
+def off_target(bench: Bench) -> None:
+    plain = bench.write
+    bench.write = lambda knob, value: plain(knob, (value[0] + 0.02,))  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("way", ["send", "ramp"])
+def test_a_write_is_verified_before_anything_is_made_of_it(way: str) -> None:
+    bench, guard = guarded()
+    off_target(bench)
+    with pytest.raises(BackendError, match=r"reads \(4.02,\) m after \(4.0,\) .* may raise"):
+        getattr(guard, way)([focus(4.0)])
 
 
 def test_putting_back_is_verified_by_read_back() -> None:
     bench, guard = guarded()
-    stuck = bench.write
-    bench.write = lambda knob, value: stuck(knob, (value[0] + 0.02,))  # type: ignore[method-assign]
     guard.send([focus(4.0)])
+    off_target(bench)
     with pytest.raises(BackendError, match=r"reads \(3.02,\) m after \(3.0,\) was written"):
         guard.put_back(focus(3.0))
+
+
+def test_a_knob_whose_write_failed_is_still_ours() -> None:
+    bench, guard = guarded()
+    guard.send([focus(4.0)])
+    bench.trouble = fails("write focus")
+    with pytest.raises(BackendError):
+        guard.send([focus(5.0)])
+    bench.trouble = lambda what, knob: None
+    bench.standing["focus"] = (4.6,)
+    guard.put_back(focus(3.0))
+    assert bench.standing["focus"] == (3.0,)
 
 
 # --- rate and budget -----------------------------------------------------------------------------

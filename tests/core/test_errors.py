@@ -16,6 +16,7 @@ CODES = {
     errors.EnvelopeError: 4,
     errors.BackendError: 4,
     errors.HandsOffError: 4,
+    errors.InstrumentBusyError: 4,
     errors.FrameError: 4,
     errors.RestoreError: 5,
 }

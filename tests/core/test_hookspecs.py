@@ -49,6 +49,10 @@ def test_hook_stempilot_agents(site: Install) -> None:
     assert offered(site, "stempilot_agents") == [("agent", "mine")]
 
 
+def test_hook_stempilot_emulators(site: Install) -> None:
+    assert offered(site, "stempilot_emulators") == [("emulator", "mine")]
+
+
 def test_each_hook_is_tested_above_and_documented() -> None:
     assert hooks() == {f"stempilot_{kind}s" for kind in KINDS}
     for hook in hooks():

@@ -43,6 +43,23 @@ def test_specs_that_make_no_sense_are_refused(change: dict[str, Any], said: str)
         attrs.evolve(SHIFT, **change)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"largest_step": (0.1,)}, "largest_step has 1 components, size says 2"),
+        ({"size": 3}, "largest_step has 2 components, size says 3"),
+        ({"largest_step": (0.1, np.nan)}, "must be finite and not negative"),
+        ({"largest_step": (np.inf, 0.1)}, "must be finite and not negative"),
+        ({"largest_step": (0.1, -0.1)}, "must be finite and not negative"),
+    ],
+)
+def test_needs_that_make_no_sense_are_refused(change: dict[str, Any], said: str) -> None:
+    good = {"unit": "m", "size": 2, "largest_step": (0.1, 0.0)}
+    model.KnobNeed(**good)
+    with pytest.raises(ValueError, match=said):
+        model.KnobNeed(**{**good, **change})
+
+
 def test_a_spec_knows_its_size() -> None:
     assert (SHIFT.size, FOCUS.size) == (2, 1)
 

@@ -44,28 +44,28 @@ def test_all_mismatches_are_named_with_the_nearest_name() -> None:
         "centring needs source flucan; desktop offers flucam; did you mean flucam?",
         "centring needs source eels; desktop offers flucam",
         "centring needs state sceen; desktop offers screen; did you mean screen?",
-        "focus: the task plans in rad, desktop takes m",
+        "focus: centring plans in rad, desktop takes m",
         "centring needs screen = half; desktop only knows screen = up, down",
     )
 
 
 def test_sizes_must_agree() -> None:
     found = problems(Needs(knobs={"shift": need(size=3, largest_step=(0.1,) * 3)}))
-    assert found == ("shift: the task plans 3 components, desktop takes 2",)
+    assert found == ("shift: centring plans 3 components, desktop takes 2",)
 
 
 def test_a_full_action_must_not_exceed_the_largest_step() -> None:
     found = problems(Needs(knobs={"shift": need(largest_step=(0.26, 0.6))}))
     assert len(found) == 2
     assert found[1] == (
-        "shift[1]: a full action moves 0.6 m, more than the largest step of 0.5 m; "
+        "shift[1]: a full action of centring moves 0.6 m, more than the largest step of 0.5 m; "
         "lower the task's step size"
     )
 
 
 def test_rounding_is_not_a_mismatch() -> None:
     step = (0.25 * (1 + 1e-12), 0.5)
-    assert list(largest_step_problems("shift", need(largest_step=step), SHIFT)) == []
+    assert list(largest_step_problems("shift", need(largest_step=step), SHIFT, "centring")) == []
 
 
 def test_nothing_offered_is_said() -> None:

@@ -189,6 +189,17 @@ def test_relearning_goes_on_with_the_agent_in_a_new_directory(tmp_path: Path) ->
     assert not plan.keeps
 
 
+def test_relearning_may_go_on_at_another_instrument(tmp_path: Path) -> None:
+    registry = toy_registry(desk_plugin(Desk()))
+    parent = trained(tmp_path / "run", settings={"backend": {"serial": 4}, "task": {}})
+    plan = plan_relearn(registry, parent, steps=20, backend="desk")
+    assert plan.parts.backend.name == "desk"
+    assert plan.parts.settings["backend"] == {}, "the other's options mean nothing here"
+    assert not plan.opening.trained_here
+    same = plan_relearn(registry, parent, steps=20, backend="simulator")
+    assert (same.parts.backend.config.serial, same.opening.trained_here) == (4, True)
+
+
 def test_relearning_needs_a_trained_agent_and_steps(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match="holds no trained agent yet"):
         plan_relearn(REGISTRY, trained(tmp_path / "none", saved=False), steps=20)
@@ -227,6 +238,13 @@ def test_resuming_a_relearning_knows_its_parent(tmp_path: Path) -> None:
     plan = plan_resume(REGISTRY, path)
     assert plan.parent == RunDir(parent)
     assert plan.opening.trained_here
+
+
+def test_resuming_a_relearning_at_another_instrument_knows_that(tmp_path: Path) -> None:
+    registry = toy_registry(desk_plugin(Desk()))
+    parent = trained(tmp_path / "parent")
+    path = trained(tmp_path / "run", command="relearn", parent=str(parent), backend="desk")
+    assert not plan_resume(registry, path).opening.trained_here
 
 
 def test_only_trainings_can_be_resumed(tmp_path: Path) -> None:

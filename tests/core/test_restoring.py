@@ -19,10 +19,18 @@ from tests.core.fakes import (
     toy_registry,
 )
 
+from stempilot.audit import AUDIT, read_audit
 from stempilot.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.envelope_file import plain_envelope
-from stempilot.errors import BackendError, EnvelopeError, RestoreError, RunDirError
-from stempilot.model import Reading
+from stempilot.errors import (
+    BackendError,
+    EnvelopeError,
+    InstrumentBusyError,
+    RestoreError,
+    RunDirError,
+)
+from stempilot.lock import instrument_lock
+from stempilot.model import Capabilities, Reading
 from stempilot.registry import Registry
 from stempilot.restoring import restore
 from stempilot.rundir import RunDir, write_json
@@ -62,6 +70,17 @@ def test_every_knob_goes_back_in_reverse_order_in_steps_that_are_allowed(tmp_pat
     assert done["knobs"]["focus"] == {"before": [-9.0], "now": [3.0]}
     assert RunDir.open(tmp_path / "run").record()["status"] == "restored"
     assert bench.log[-1] == "close"
+
+
+def test_the_backend_is_told_that_it_is_only_put_back(tmp_path: Path) -> None:
+    told = []
+
+    def load(_: Any, opening: Any) -> Bench:
+        told.append(opening.purpose)
+        return left()
+
+    restore(toy_registry(("backend", plugin("bench", NoOptions, load))), run(tmp_path / "run"))
+    assert told == ["restore"]
 
 
 def test_a_dry_run_reads_alone(tmp_path: Path) -> None:
@@ -125,6 +144,42 @@ def test_a_run_that_never_moved_anything_has_nothing_to_put_back(tmp_path: Path)
     (folder / "baseline.json").unlink()
     with pytest.raises(RunDirError, match="never moved anything, so there is nothing to put back"):
         restore(registry(left()), folder)
+
+
+class RealBench(Bench):
+    """Counts as real."""
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(knobs=self.knobs)
+
+
+def test_while_a_run_drives_the_instrument_nothing_is_put_back(tmp_path: Path) -> None:
+    bench, folder = left(RealBench()), run(tmp_path / "run", envelope=bench_envelope())
+    with instrument_lock(RealBench(), "bench", run_dir=folder):
+        with pytest.raises(InstrumentBusyError, match="bench is in use by process"):
+            restore(registry(bench), folder)
+        assert bench.log == []
+        restore(registry(bench), folder, dry_run=True)
+    restore(registry(bench), folder)
+    assert bench.standing == START
+
+
+def test_the_ways_back_are_in_the_audit_of_the_run(tmp_path: Path) -> None:
+    bench = left()
+    restore(registry(bench), run(tmp_path / "run"))
+    found = list(read_audit(tmp_path / "run"))
+    assert [(w["knob"], tuple(w["sent"])) for w in found] == bench.written
+    assert {w["origin"] for w in found} == {"restore"}
+
+
+def test_a_run_directory_that_cannot_be_written_does_not_keep_the_instrument_displaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench, folder = left(), run(tmp_path / "run")
+    (folder / AUDIT).mkdir()
+    restore(registry(bench), folder)
+    assert bench.standing == START
+    assert "putting back without an audit" in caplog.text
 
 
 # --- directories of strangers --------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tests.core.fakes import KNOBS, QUICK, START, Bench, ParkableBench, fails
 
 from stempilot.envelope import GuardedBackend
 from stempilot.errors import BackendError, EnvelopeError, HandsOffError, RestoreError
+from stempilot.limits import differs
 from stempilot.model import Reading, SetPoint
 from stempilot.savepoint import put_back, read_baseline, savepoint
 
@@ -251,25 +252,76 @@ def half_way(bench: Bench, stuck: str) -> Callable[[str, str], None]:
     return trouble
 
 
+class Told(Bench):
+    """Knows which of its knobs stand where the run last wrote them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: dict[str, Reading | None] = {}
+        self._verified = ""
+
+    def read(self, knob: str) -> Reading:
+        verifies, self._verified = self._verified == knob, ""
+        try:
+            return super().read(knob)
+        except BackendError:
+            if verifies:
+                self.own[knob] = None
+            raise
+
+    def write(self, knob: str, value: Reading) -> None:
+        self.own[knob] = None
+        super().write(knob, value)
+        self.own[knob] = value
+        self._verified = knob
+
+    def theirs(self) -> set[str]:
+        """Return the knobs that somebody moved after the run had, as far as a run can know."""
+        known = {knob: value for knob, value in self.own.items() if value is not None}
+        return {k for k, value in known.items() if differs(self.standing[k], value, KNOBS[k])}
+
+    def expected(self) -> dict[str, Reading]:
+        """Return where the knobs should stand when all that is the run's is put back."""
+        ours = set(self.own) - self.theirs()
+        return {knob: START[knob] if knob in ours else self.standing[knob] for knob in KNOBS}
+
+
+def told() -> tuple[Told, GuardedBackend]:
+    bench = Told()
+    return bench, GuardedBackend(bench, KNOBS, standing=START)
+
+
 @QUICK
 @given(st.lists(ACTIONS, max_size=12), ENDS)
 @example(
     [("send", "focus", (4.5,)), ("half a write", "focus", ()), ("send", "focus", (5.0,))], None
 )
-def test_all_is_put_back_whatever_the_interleaving(
+@example([("send", "focus", (4.5,)), ("somebody", "focus", (5.0,))], None)
+@example([("somebody", "focus", (5.0,))], KeyboardInterrupt)
+def test_all_that_is_ours_is_put_back_whatever_the_interleaving(
     actions: Sequence[Action], end: type[BaseException] | None
 ) -> None:
-    bench, guard = guarded()
-    with contextlib.ExitStack() as stack:
-        if end is not None:
-            stack.enter_context(pytest.raises(end))
+    bench, guard = told()
+    expected: dict[str, Reading] = {}
+    theirs: set[str] = set()
+    try:
         with savepoint(guard, keep=False):
             play(bench, guard, actions)
             bench.trouble = lambda what, knob: None
+            expected, theirs = bench.expected(), bench.theirs()
             if end is not None:
                 raise end
+    except HandsOffError as error:
+        assert error.knob in theirs
+    except BaseException as error:
+        assert not theirs
+        assert end is not None
+        assert isinstance(error, end)
+    else:
+        assert not theirs
+        assert end is None
     for knob, spec in KNOBS.items():
-        assert bench.standing[knob] == pytest.approx(START[knob], abs=spec.resolution[0] + 1e-9)
+        assert bench.standing[knob] == pytest.approx(expected[knob], abs=spec.resolution[0] + 1e-9)
 
 
 @QUICK
@@ -277,20 +329,27 @@ def test_all_is_put_back_whatever_the_interleaving(
 def test_what_is_not_back_is_exactly_what_is_listed(
     actions: Sequence[Action], stuck: set[str], end: type[BaseException] | None
 ) -> None:
-    bench, guard = guarded()
+    bench, guard = told()
     listed: set[str] = set()
+    expected: dict[str, Reading] = {}
+    theirs: set[str] = set()
     try:
         with savepoint(guard, keep=False):
             play(bench, guard, actions)
             bench.trouble = fails(*(f"write {knob}" for knob in stuck))
+            expected, theirs = bench.expected(), bench.theirs()
             if end is not None:
                 raise end
     except RestoreError as error:
-        listed = {line.split()[0] for line in error.left[:-1]}
+        listed = {line.split()[0] for line in error.left[:-1]} - theirs
+    except HandsOffError as error:
+        assert error.knob in theirs
     except BaseException as error:
         assert end is not None
         assert isinstance(error, end)
-    not_back = {knob for knob in KNOBS if bench.standing[knob] != START[knob]}
+    not_back = {
+        knob for knob in KNOBS if differs(bench.standing[knob], expected[knob], KNOBS[knob])
+    }
     assert listed == not_back
     assert listed <= stuck
 

@@ -92,6 +92,21 @@ def test_needs_are_negotiated_before_the_instrument_is_opened() -> None:
     assert bench.log == []
 
 
+def test_what_all_tasks_lack_is_told_at_once_and_by_their_names() -> None:
+    bench = Bench({"tilt": KNOBS["tilt"]})
+    tasks = [KnobTask(focus=1.0), KnobTask(shift=(0.2, 0.2)), KnobTask(tilt=9.0)]
+    with pytest.raises(IncompatibleError) as caught:
+        with open_session(bench, tasks, name="bench", names=["refocus", "recentre"]):
+            pytest.fail("the block must not begin")
+    assert caught.value.problems == (
+        "refocus needs knob focus; bench offers tilt",
+        "recentre needs knob shift; bench offers tilt",
+        "tilt[0]: a full action of KnobTask moves 9 rad, more than the largest step of 0.1 rad; "
+        "lower the task's step size",
+    )
+    assert bench.log == []
+
+
 def test_a_full_action_larger_than_the_largest_step_is_refused_before_opening() -> None:
     bench = Bench()
     task = KnobTask(focus=2.1)
@@ -290,6 +305,15 @@ def test_other_knobs_are_put_back_after_somebody_moved_one() -> None:
     assert bench.standing["shift"] == START["shift"]
     assert bench.standing["focus"] == START["focus"]
     assert bench.standing["tilt"] == (0.02,), "whoever moved it must not be fought"
+
+
+def test_a_knob_that_somebody_takes_before_the_first_write_is_not_written() -> None:
+    bench = Bench()
+    with pytest.raises(HandsOffError), opened(bench) as session:
+        bench.standing["focus"] = (3.5,)
+        session.guard.send(MOVES)
+    assert bench.written == []
+    assert bench.standing == {**START, "focus": (3.5,)}
 
 
 # --- environments --------------------------------------------------------------------------------

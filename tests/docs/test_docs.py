@@ -46,5 +46,5 @@ def test_every_public_name_has_a_docstring():
 
 def test_each_hook_has_a_heading_with_its_signature():
     text = (DOCS / "plugins.md").read_text(encoding="utf-8")
-    for kind in ("backends", "tasks", "agents"):
+    for kind in ("backends", "tasks", "agents", "emulators"):
         assert f"## `stempilot_{kind}() -> Iterable[Plugin]`" in text

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from stempilot.cli import render
+from stempilot.cli.emulate import emulate
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Hand routine operations of an electron microscope to an agent.",
 )
-for command in (train, relearn, run, plugins, check, report, restore):
+for command in (train, relearn, run, plugins, check, report, restore, emulate):
     app.command()(command)
 app.add_typer(envelope_app, name="envelope")
 

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from stempilot.cli import render
-from stempilot.errors import StempilotError
+from stempilot.errors import ConfigError, StempilotError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM, as shells have it."""
@@ -69,11 +69,22 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 def _confirm(plan: Any) -> None:
     from stempilot.dryrun import moves_real_instrument
+    from stempilot.session import require_envelope
 
     if not moves_real_instrument(plan):
         return
     name = plan.parts.backend.name
-    typer.confirm(f"{name} moves a real instrument. Start?", abort=True, err=True)
+    # Before asking: a yes to what is refused anyway is asked in vain.
+    require_envelope(plan.envelope, plan.parts.make_backend(plan.opening), name)
+    try:
+        agreed = typer.confirm(f"{name} moves a real instrument. Start?", err=True)
+    except typer.Abort:
+        # Nobody there to ask: a script, a closed pipe, or Ctrl-C instead of an answer.
+        msg = f"{name} moves a real instrument and nobody said yes; nothing was sent. Pass --yes"
+        raise ConfigError(msg) from None
+    if not agreed:
+        msg = f"{name} was not started; nothing was sent"
+        raise ConfigError(msg)
 
 
 def _write_report(run: Path) -> str | None:

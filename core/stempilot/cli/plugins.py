@@ -10,7 +10,7 @@ from stempilot.errors import PluginError
 
 
 def plugins(as_json: o.AsJson = False) -> None:
-    """List all backends, tasks and agents, and what is wrong with those that cannot be used."""
+    """List all plug-ins by kind, and what is wrong with those that cannot be used."""
     from stempilot.registry import discover
 
     render.plugins(discover(), json_wanted=as_json)
@@ -20,7 +20,7 @@ def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a plug-in.")],
     as_json: o.AsJson = False,
 ) -> None:
-    """Check a backend, task or agent against its contract."""
+    """Check a backend, task, agent or emulator against its contract."""
     from stempilot.registry import KINDS, discover
     from stempilot.testing import CheckResult, check_plugin
 

@@ -1,11 +1,25 @@
 """``stempilot relearn``."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 
 
 def relearn(
     run: o.RunPath,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help="Another backend, with options of its own. [default: that of RUN]",
+        ),
+    ] = None,
     steps: o.Steps = 2_000,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -13,6 +27,14 @@ def relearn(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
+    from_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-log",
+            metavar="RUN",
+            help="Learn from what another run recorded first, before anything moves.",
+        ),
+    ] = None,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -29,7 +51,9 @@ def relearn(
         discover(),
         run,
         steps=steps,
+        backend=backend,
         settings=settings_of(config, settings),
         extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+        from_log=from_log,
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -7,7 +7,7 @@ import typer
 
 from stempilot.cli import options as o
 from stempilot.cli import render
-from stempilot.cli.common import settings_of
+from stempilot.cli.common import INTERRUPTED, settings_of
 
 envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")
 
@@ -25,7 +25,11 @@ def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False
     from stempilot.registry import discover
     from stempilot.restoring import restore as put_back
 
-    done = put_back(discover(), run, dry_run=dry_run)
+    try:
+        done = put_back(discover(), run, dry_run=dry_run)
+    except KeyboardInterrupt:
+        render.remark(f"interrupted; see where the knobs stand: stempilot restore {run} --dry-run")
+        raise typer.Exit(INTERRUPTED) from None
     knobs = {k: f"{v['before']} -> {v['now']}" for k, v in done["knobs"].items()}
     render.result(done if as_json else {**done, **knobs}, json_wanted=as_json)
 
@@ -38,12 +42,16 @@ def envelope_init(
     settings: o.Settings = None,
 ) -> None:
     """Write a commented envelope file for a backend, to be narrowed by the site."""
-    from stempilot.backend import Opening
+    from stempilot.backend import Opening, SuggestsEnvelope
     from stempilot.compose import part
     from stempilot.envelope_file import write_envelope
     from stempilot.registry import discover
 
     sections = settings_of(config, settings)
     made = part(discover(), "backend", backend, sections["backend"])
-    write_envelope(out, backend, made.plugin.load(made.config, Opening()).capabilities())
-    render.remark(f"wrote {out}; read it, narrow it, and pass it with --envelope {out}")
+    loaded = made.plugin.load(made.config, Opening())
+    suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
+    write_envelope(out, backend, loaded.capabilities(), suggestion)
+    guesses = out.read_text(encoding="utf-8").count("GUESS: ")
+    marked = f"; {guesses} of its entries are guesses, marked so" if guesses else ""
+    render.remark(f"wrote {out}{marked}; read it, narrow it, and pass it with --envelope {out}")

@@ -3,6 +3,7 @@
 import math
 
 from stempilot.evaluate import Episode, score
+from stempilot.pace import PAPER_PER_S
 from stempilot.report.accuracy import rms
 from stempilot.report.evidence import Evidence
 from stempilot.report.learning import PAPER_STEPS, convergence
@@ -62,7 +63,19 @@ def _training(evidence: Evidence) -> list[tuple[str, str, str]]:
         ),
         ("recent success", share(good, len(recent)), f"of the last {len(recent)} episodes"),
         ("wall time", duration(evidence.result.get("wall_s")), "of the latest start"),
+        *_pace(evidence),
     ]
+
+
+def _pace(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return the rate of timesteps within episodes; nothing where it was not taken."""
+    result = evidence.result
+    names = ("corrections_per_s", "cycle_s_median", "cycle_s_p95")
+    rate, median, late = (result.get(name) for name in names)
+    if not all(isinstance(value, float) for value in (rate, median, late)):
+        return []
+    cycle = f"cycle {duration(median)} (median), 95 % within {duration(late)}"
+    return [("corrections per second", plain(rate), f"{cycle}; the paper {PAPER_PER_S}")]
 
 
 def figures(evidence: Evidence) -> Json:

@@ -16,18 +16,25 @@ from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
 from stempilot.testing.checks import CheckResult, check_plugin, run_contract
 from stempilot.testing.contract import Contract, ContractError
+from stempilot.testing.emulators import EmulatorContract
 from stempilot.testing.environment import opened_env
+from stempilot.testing.fault_table import FAULTS, fault
+from stempilot.testing.faults import Fault, Faulty
 from stempilot.testing.readonly import ReadOnlyBackendContract
 from stempilot.testing.tasks import TaskContract
 from stempilot.testing.toys import TOY_CAMERA, ToyBackend, ToyCentring, ToyLearner, ToyWalker
 
 __all__ = [
+    "FAULTS",
     "TOY_CAMERA",
     "AgentContract",
     "BackendContract",
     "CheckResult",
     "Contract",
     "ContractError",
+    "EmulatorContract",
+    "Fault",
+    "Faulty",
     "ReadOnlyBackendContract",
     "TaskContract",
     "ToyBackend",
@@ -35,6 +42,7 @@ __all__ = [
     "ToyLearner",
     "ToyWalker",
     "check_plugin",
+    "fault",
     "opened_env",
     "run_contract",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from numpy.random import SeedSequence
 
 from stempilot.backend import Backend, Parkable, Reseedable, Truthful, Twinnable
-from stempilot.envelope import differs, ramp_steps
+from stempilot.limits import differs, ramp_steps
 from stempilot.model import KnobSpec, Reading
 from stempilot.testing.contract import does_not_apply, expect
 from stempilot.testing.fingerprint import fingerprint

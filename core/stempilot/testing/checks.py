@@ -11,8 +11,9 @@ from unittest import SkipTest
 from attrs import frozen
 
 from stempilot.agent import Agent, Brief
-from stempilot.backend import Backend, Opening
+from stempilot.backend import Backend, Opening, StartsEpisodes
 from stempilot.compose import DEFAULT_BACKEND, Part, part
+from stempilot.emulator import Emulator
 from stempilot.errors import IncompatibleError, StempilotError
 from stempilot.negotiate import negotiate
 from stempilot.registry import Kind, Registry
@@ -20,6 +21,7 @@ from stempilot.task import Task
 from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
 from stempilot.testing.contract import Contract, ContractError
+from stempilot.testing.emulators import EmulatorContract
 from stempilot.testing.readonly import ReadOnlyBackendContract
 from stempilot.testing.tasks import TaskContract
 from stempilot.testing.toys import ToyBackend, ToyCentring
@@ -95,7 +97,7 @@ def check_plugin(
 
     Args:
         registry: what is installed.
-        kind: backend, task or agent.
+        kind: backend, task, agent or emulator.
         name: the plug-in's name.
         settings: options of the plug-in, as in its section of the configuration.
 
@@ -120,6 +122,8 @@ def _suite(registry: Registry, kind: Kind, checked: Part) -> type[Contract]:
         return _backend_suite(checked)
     if kind == "task":
         return _task_suite(registry, checked)
+    if kind == "emulator":
+        return _emulator_suite(checked)
     return _agent_suite(registry, checked)
 
 
@@ -132,7 +136,10 @@ def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
         def make(self) -> Backend:
             return _load_backend(checked)
 
-    return Moving if _load_backend(checked).capabilities().simulated else Reading
+    made = _load_backend(checked)
+    # What plays a record takes no other writes than the recorded ones.
+    moves = made.capabilities().simulated and not isinstance(made, StartsEpisodes)
+    return Moving if moves else Reading
 
 
 def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:
@@ -144,6 +151,15 @@ def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:
 
         def make_backend(self) -> Backend:
             return make_backend()
+
+    return Bound
+
+
+def _emulator_suite(checked: Part) -> type[EmulatorContract]:
+    class Bound(EmulatorContract):
+        def make(self, seed: int) -> Emulator:
+            made: Emulator = checked.plugin.load(checked.config, seed)
+            return made
 
     return Bound
 

@@ -194,6 +194,19 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         )
         return float(value)
 
+    def explain(self, state: CenteringState) -> str:
+        """Return what the last frame shows instead of a centred disk."""
+        measured = state.measured
+        clipped = ", pixels are clipped: lower the exposure" if measured.saturated else ""
+        if not measured.visible:
+            return f"disk not visible{clipped}"
+        if measured.position_px is None:
+            return f"disk cut by the frame's edge{clipped}"
+        if state.lost:
+            return f"disk nearer than {self.config.edge_threshold_px:.3g} px to the frame's edge"
+        away_px = state.distance * self.geometry.unit_px
+        return f"disk {away_px:.3g} px from the goal at timestep {state.steps}"
+
     def summary(self, state: CenteringState) -> dict[str, float]:
         """Return what is worth recording of a state.
 

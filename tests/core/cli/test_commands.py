@@ -234,7 +234,7 @@ def test_an_instrument_that_is_not_put_back_ends_with_5(stempilot: Stempilot, de
     desk.before = stuck
     ended = stempilot(*RUN, "--yes", "--out", "a", "--put-back", "--set", "task.tolerance=1e-6")
     assert ended.code == 5
-    assert "THE INSTRUMENT WAS NOT PUT BACK, go and look at it:" in ended.err
+    assert "THE INSTRUMENT WAS NOT PUT BACK, go and look at it (the run had ended" in ended.err
     assert f"{BEAM_SHIFT} should read (0.0, 0.0)" in ended.err
 
 
@@ -274,8 +274,9 @@ def test_a_real_instrument_asks_before_it_moves(
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     ended = stempilot(*RUN, "--out", "a", "--json")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "desk moves a real instrument. Start?" in ended.err
+    assert "desk was not started; nothing was sent" in ended.err
     assert ended.out.strip() == ""
     assert desk.log == []
     assert not Path("a").exists()
@@ -283,6 +284,30 @@ def test_a_real_instrument_asks_before_it_moves(
     ended = stempilot(*RUN, "--out", "a", "--json")
     assert ended.code == 0
     assert ended.json["success"] is True
+
+
+def test_where_nobody_can_answer_nothing_starts(
+    stempilot: Stempilot, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    ended = stempilot(*RUN, "--out", "a", "--json")
+    assert (ended.code, ended.out.strip()) == (2, "")
+    assert "nobody said yes; nothing was sent. Pass --yes" in ended.err
+    assert desk.log == []
+    assert not Path("a").exists()
+
+
+def test_what_is_refused_anyway_is_not_asked(
+    stempilot: Stempilot, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: pytest.fail("asked"))
+    ended = stempilot(*typed("run centring --agent exact --backend desk --out a"))
+    assert ended.code == 4
+    assert "desk moves a real instrument and needs an envelope" in ended.err
+    assert desk.log == []
+    assert not Path("a").exists()
 
 
 def test_a_simulator_does_not_ask(stempilot: Stempilot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,10 +362,24 @@ def test_restore_puts_back_what_a_run_left(stempilot: Stempilot, desk: Desk) -> 
     assert standing(desk) == pytest.approx(HOME, abs=1e-12)
 
 
+def test_ctrl_c_in_restore_says_how_to_see_what_was_done(stempilot: Stempilot, desk: Desk) -> None:
+    stempilot(*RUN, "--yes", "--out", "a")
+
+    def interrupt(what: str, _: str) -> None:
+        if what == "write":
+            signal.raise_signal(signal.SIGINT)
+
+    desk.before = interrupt
+    ended = stempilot("restore", "a")
+    assert ended.code == 130
+    assert "see where the knobs stand: stempilot restore a --dry-run" in ended.err
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12), "what was begun was ended"
+
+
 def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk) -> None:
     ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml")
     assert ended.code == 0
-    assert "wrote mine.toml; read it, narrow it" in ended.err
+    assert "wrote mine.toml; 7 of its entries are guesses, marked so; read it" in ended.err
     offered = desk.capabilities().knobs
     found = read_envelope(Path("mine.toml"))
     assert {name: row.spec for name, row in found.knobs.items()} == dict(offered)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from tests.core.report.toy import event, simulate, write_run
 
 from stempilot.report.headline import UNKNOWN, cards, comparison, duration, figures, percent, plain
@@ -50,6 +51,15 @@ def test_a_training_shows_when_it_converged(trained: Path) -> None:
     assert "converged at" in shown
     assert ">390<" in shown
     assert ">400<" in shown
+
+
+def test_a_training_shows_how_fast_and_how_evenly_it_corrected(trained: Path) -> None:
+    found = gather(trained)
+    assert "corrections per second" not in cards(found)
+    pace = {"corrections_per_s": 5.123, "cycle_s_median": 0.19, "cycle_s_p95": 0.234}
+    shown = cards(evolve(found, result={**found.result, **pace}))
+    assert ">5.12<" in shown
+    assert "cycle 0.19 s (median), 95 % within 0.234 s; the paper 5.5" in shown
 
 
 def test_an_evaluation_shows_oracle_and_paper(tmp_path: Path) -> None:

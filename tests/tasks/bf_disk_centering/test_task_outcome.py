@@ -159,3 +159,24 @@ def test_other_rewards_have_no_distance_in_them(
     task = make_task(reward=reward)
     far, near = task.initial(see(300.0)), task.initial(see(200.0))
     assert (priced(task, far, near), priced(task, near, far)) == steps
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({"x_px": 200.0}, "disk 200 px from the goal at timestep 1"),
+        ({"x_px": 510.0}, "disk nearer than 20.4 px to the frame's edge"),
+        ({"position_px": None, "visible": False}, "disk not visible"),
+        ({"position_px": None, "cut": True}, "disk cut by the frame's edge"),
+        (
+            {"position_px": None, "saturated": True, "visible": False},
+            "disk not visible, pixels are clip",
+        ),
+    ],
+)
+def test_a_failure_is_explained(
+    make_task: MakeTask, see: See, measured: dict[str, Any], words: str
+) -> None:
+    task = make_task()
+    after = task.advance(task.initial(see(300.0)), FULL_X, see(**measured))
+    assert task.explain(after).startswith(words)

@@ -1,0 +1,1 @@
+"""A microscope served by the package temscript over HTTP and JSON."""

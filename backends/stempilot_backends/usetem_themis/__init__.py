@@ -1,0 +1,1 @@
+"""Backend ``usetem-themis``: a client of the USETEM temscript server over XML-RPC."""

@@ -1,0 +1,110 @@
+"""An instrument that outlives the process that drives it: it stands in a file.
+
+Everything is written beside and renamed, so that a kill at any moment leaves a knob somewhere and
+never a broken file. Imported by processes that tests start; the working directory holds the files.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from attrs import field, frozen
+from tests.core.fakes import Desk
+
+from stempilot.errors import BackendError
+from stempilot.model import Frame, Reading
+from stempilot.vocabulary import BEAM_SHIFT
+
+STANDING = "standing.json"
+WRITES = "writes.txt"
+
+
+@frozen(kw_only=True)
+class Options:
+    """How long its calls take. While there is a file called ``down`` it answers no write.
+
+    Attributes:
+        write_s: of a write.
+        frame_s: of an exposure.
+        name: which of its kind it is.
+    """
+
+    write_s: float = 0.002
+    frame_s: float = 0.01
+    name: str = field(default="one")
+
+
+class Surviving(Desk):
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
+
+    def lock_name(self) -> str:
+        return self.options.name
+
+    def open(self) -> None:
+        super().open()
+        if Path(STANDING).exists():
+            self.toy.write(BEAM_SHIFT, self._standing())
+
+    def read(self, knob: str) -> Reading:
+        return self._standing() if knob == BEAM_SHIFT else super().read(knob)
+
+    def write(self, knob: str, value: Reading) -> None:
+        if Path("down").exists():
+            msg = "the server does not answer"
+            raise BackendError(msg)
+        with Path(WRITES).open("a") as file:
+            file.write(f"{time.time()}\n")
+        time.sleep(self.options.write_s)
+        beside = Path(f"{STANDING}.{os.getpid()}")
+        beside.write_text(json.dumps(list(value)))
+        beside.replace(STANDING)
+        super().write(knob, value)
+
+    def acquire(self, source: str) -> Frame:
+        time.sleep(self.options.frame_s)
+        self.toy.write(BEAM_SHIFT, self._standing())
+        return super().acquire(source)
+
+    def _standing(self) -> Reading:
+        path = Path(STANDING)
+        return tuple(json.loads(path.read_text())) if path.exists() else (0.0, 0.0)
+
+
+PACKAGE = """
+from stempilot.hookspecs import Plugin, hookimpl
+
+def options():
+    from tests.core.cli.surviving import Options
+    return Options
+
+def desk(config, opening):
+    from tests.core.cli.surviving import Surviving
+    return Surviving(config)
+
+def none():
+    from tests.core.fakes import NoOptions
+    return NoOptions
+
+def task(config):
+    from stempilot.testing.toys import ToyCentring
+    return ToyCentring(tolerance=1e-6)
+
+def learner(config, brief):
+    from stempilot.testing.toys import ToyLearner
+    return ToyLearner(brief)
+
+@hookimpl
+def stempilot_backends():
+    return [Plugin(name="surviving", summary="", config=options, load=desk)]
+
+@hookimpl
+def stempilot_tasks():
+    return [Plugin(name="toy-centring", summary="", config=none, load=task)]
+
+@hookimpl
+def stempilot_agents():
+    return [Plugin(name="toy-learner", summary="", config=none, load=learner)]
+"""
