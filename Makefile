@@ -1,6 +1,8 @@
 # Two commands do everything: `make demo` and `make test`. Each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
+# Further words for `make test`, for example SELECT="-m slow".
+SELECT ?=
 BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
 SOURCES := $(PACKAGES) tests examples benchmarks docs
@@ -26,7 +28,7 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal $(SELECT)
 
 test-fast: install
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
