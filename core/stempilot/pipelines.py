@@ -22,6 +22,7 @@ from stempilot.plans import Plan
 from stempilot.provenance import provenance
 from stempilot.recorder import RunRecorder, read_events
 from stempilot.rundir import BASELINE, RESULT, RunDir, recording, write_json
+from stempilot.runlog import run_log
 from stempilot.session import Session, open_session
 from stempilot.signals import stop_requests
 from stempilot.task import Task
@@ -108,6 +109,7 @@ def execute(
         )
 
     with (
+        run_log(run.path),
         _status(run),
         open_session(
             backend,

@@ -51,7 +51,7 @@ def test_it_closes_at_once_in_the_middle_of_any_fault(start: Start, one: object)
     time.sleep(0.05)
     began = time.monotonic()
     themis.emulator.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     client.join(PATIENCE_S)
     assert threading.active_count() == before
 
@@ -73,7 +73,7 @@ def test_a_long_exposure_does_not_hold_it_up(start: Start) -> None:
         time.sleep(0.1)
         began = time.monotonic()
         themis.emulator.close()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0
         with pytest.raises((OSError, HTTPException, ExpatError)):
             exposing.result(PATIENCE_S)
 

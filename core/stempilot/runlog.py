@@ -1,0 +1,48 @@
+"""``log.txt`` of a run directory: what the parts had to say, such as faults they got over."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+LOG = "log.txt"
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _Log(logging.FileHandler):
+    """A file whose loss disturbs nobody."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        del record
+
+
+@contextlib.contextmanager
+def run_log(folder: Path) -> Iterator[None]:
+    """Append warnings and worse of every part to ``log.txt`` while the block lasts.
+
+    The file appears with the first line. A full disk loses lines and stops nothing: what a run
+    depends on is in its other files.
+
+    Args:
+        folder: the run directory.
+    """
+    handler = _Log(folder / LOG, encoding="utf-8", delay=True)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root = logging.getLogger()
+    added: list[logging.Handler] = [handler]
+    if not root.handlers and logging.lastResort is not None:
+        # Python shows warnings on stderr for as long as nobody else takes them; so it stays.
+        added.append(logging.lastResort)
+    for each in added:
+        root.addHandler(each)
+    try:
+        yield
+    finally:
+        for each in added:
+            root.removeHandler(each)
+        handler.close()
