@@ -1,11 +1,18 @@
-"""What holds for all tests: locks of their own, and no pauses before trying again to put back."""
+"""What holds for all tests: signals as in a terminal, locks of their own, no pauses at restores."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from stempilot import savepoint
 from stempilot.lock import FOLDER_VARIABLE
+
+# Whoever starts the tests in the background (nohup, a service) lets them inherit that these are
+# ignored; the tests and the processes that they start are about what happens when they are not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
