@@ -34,8 +34,9 @@ class DqnConfig:
         exploration_timesteps: timesteps over which the share falls from one to the other, in a
             straight line, whatever the length of the training.
         reward_scale: what rewards are multiplied by before they are learnt from.
-        relearn_learning_starts: the same after `relearn`. Recorded transitions that relearning
-            begins with count.
+        relearn_learning_starts: timesteps before the first update after `relearn`, in which every
+            second episode is played at random and the others as learnt before. Recorded
+            transitions that relearning begins with count.
         warm_up_updates: updates on recorded transitions before the first action, when relearning
             begins with some.
         relearn_exploration: share of random actions right after `relearn`; it falls to

@@ -314,8 +314,11 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             sentences.append(self._warm_up(recorded))
         wait = max(0, self._config.relearn_learning_starts - model.buffer.size())
         model.learning_starts = model.num_timesteps + wait
+        model.relearning = True
         if wait:
-            sentences.append(f"Updates go on after {wait} timesteps of random actions.")
+            sentences.append(
+                f"Updates go on after {wait} timesteps, every second episode at random."
+            )
         return tuple(sentences)
 
     def _warm_up(self, recorded: Transitions) -> str:

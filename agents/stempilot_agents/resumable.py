@@ -1,10 +1,13 @@
 """Stable-Baselines3's algorithms with their counters in the open, so that they can be continued."""
 
 import copy
+from typing import Any
 
+import numpy.typing as npt
 from attrs import field, frozen, validators
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.sac.policies import Actor
@@ -20,7 +23,8 @@ class Progress:
         timesteps: timesteps in its life.
         updates: gradient steps in its life.
         episodes: episodes that it finished.
-        updates_from: up to this many timesteps actions are random and there are no updates.
+        updates_from: up to this many timesteps there are no updates, and actions are random.
+        relearning: up to there only every second episode's actions are random.
         target_calls: timesteps as the target network's interval counts them (``dqn``).
         exploration_from: timesteps at which exploration began to fall (``dqn``).
         exploration_start: share of random actions that it fell from (``dqn``).
@@ -30,13 +34,21 @@ class Progress:
     updates: int = field(default=0, validator=validators.ge(0))
     episodes: int = field(default=0, validator=validators.ge(0))
     updates_from: int = field(default=0, validator=validators.ge(0))
+    relearning: bool = False
     target_calls: int = field(default=0, validator=validators.ge(0))
     exploration_from: int = field(default=0, validator=validators.ge(0))
     exploration_start: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
 
 
 class Resumable(OffPolicyAlgorithm):
-    """What both algorithms need beside what Stable-Baselines3 offers in public."""
+    """What both algorithms need beside what Stable-Baselines3 offers in public.
+
+    Attributes:
+        relearning: before updates begin, every second episode is played as learnt before: random
+            actions seldom reach the goal, and updates on them alone would unlearn its worth.
+    """
+
+    relearning = False
 
     @property
     def buffer(self) -> ReplayBuffer:
@@ -52,6 +64,7 @@ class Resumable(OffPolicyAlgorithm):
             updates=self._n_updates,
             episodes=self._episode_num,
             updates_from=self.learning_starts,
+            relearning=self.relearning,
         )
 
     def continue_from(self, progress: Progress) -> None:
@@ -60,6 +73,7 @@ class Resumable(OffPolicyAlgorithm):
         self._n_updates = progress.updates
         self._episode_num = progress.episodes
         self.learning_starts = progress.updates_from
+        self.relearning = progress.relearning
 
     @property
     def has_begun_to_update(self) -> bool:
@@ -69,6 +83,16 @@ class Resumable(OffPolicyAlgorithm):
     def update_once(self) -> None:
         """Make one gradient update."""
         self.train(gradient_steps=1, batch_size=self.batch_size)
+
+    def _sample_action(
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return an action as it is meant and as it is remembered."""
+        as_learnt = self.relearning and self._episode_num % 2 == 0
+        return super()._sample_action(0 if as_learnt else learning_starts, action_noise, n_envs)
 
     def begin_episode(self) -> None:
         """Reset the environment if its last step ended an episode."""
@@ -133,6 +157,7 @@ class ResumableDqn(Resumable, DQN):
             updates=self._n_updates,
             episodes=self._episode_num,
             updates_from=self.learning_starts,
+            relearning=self.relearning,
             target_calls=self._n_calls,
             exploration_from=self.exploration_from,
             exploration_start=self.exploration_start,

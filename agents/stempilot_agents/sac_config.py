@@ -63,8 +63,10 @@ class SacConfig:
             update, above 0 to 1. Single updates can break a policy for the next hundred timesteps;
             the running average does not follow them. It takes no part in learning; 1 hands out
             the latest policy.
-        relearn_learning_starts: the same after `relearn`. Updates on fewer transitions than this
-            undo a policy that still works. Recorded transitions that relearning begins with count.
+        relearn_learning_starts: timesteps before the first update after `relearn`, in which every
+            second episode is played at random and the others as learnt before: updates on fewer
+            transitions, or on random ones alone, undo a policy that still works. Recorded
+            transitions that relearning begins with count.
         warm_up_updates: updates on recorded transitions before the first action, when relearning
             begins with some.
     """

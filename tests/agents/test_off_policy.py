@@ -334,22 +334,48 @@ def test_relearning_drops_the_transitions_and_keeps_the_networks(
     assert learner._model.progress.updates == done + 5
 
 
-def test_relearning_collects_random_actions_before_it_updates(
+def test_relearning_collects_transitions_before_it_updates(
     new_learner: Any, kind: Any, env: Any, tmp_path: Any
 ) -> None:
     options = {"relearn_learning_starts": 60, "buffer_size": 200}
     learner = new_learner(kind, **options)
     learner.learn(env, steps=15, report=Reports())
-    assert any("60 timesteps of random actions" in sentence for sentence in learner.relearn())
+    assert any("after 60 timesteps" in sentence for sentence in learner.relearn())
     done = learner._model.progress.updates
-    env.actions.clear()
     learner.learn(env, steps=40, report=Reports())
     learner.save(tmp_path)
     resumed = new_learner(kind, **options)
     resumed.load(tmp_path)
     resumed.learn(env, steps=20, report=Reports())
     assert resumed._model.progress.updates == done
-    seen = np.array(env.actions, dtype=float)
-    assert seen.std(axis=0).min() > (0.4 if kind == "sac" else 0.9)
     resumed.learn(env, steps=1, report=Reports())
     assert resumed._model.progress.updates == done + 1
+
+
+def test_until_then_every_second_episode_is_played_as_learnt(
+    new_learner: Any, kind: Any, env: Any, tmp_path: Any
+) -> None:
+    options = {"relearn_learning_starts": 200}
+    learner = new_learner(kind, **options)
+    learner.learn(env, steps=15, report=Reports())
+    learner.relearn()
+    learner.save(tmp_path)
+    resumed = new_learner(kind, **options)
+    resumed.load(tmp_path)
+    as_learnt = np.array([1]) if kind == "dqn" else np.array([[0.25, -0.25]], dtype=np.float32)
+    resumed._model.predict = lambda *_, **__: (as_learnt, None)
+    env.actions.clear()
+    env.log.clear()
+    resumed.learn(env, steps=150, report=Reports())
+    by_episode: list[list[bool]] = []
+    actions = iter(env.actions)
+    for what in env.log:
+        if what == "reset":
+            by_episode.append([])
+        elif what == "step":
+            by_episode[-1].append(bool(np.array_equal(next(actions), as_learnt[0])))
+    played = [np.mean(episode) for episode in by_episode]
+    assert len(played) >= 4
+    shares = sorted([float(np.mean(played[::2])), float(np.mean(played[1::2]))])
+    assert shares[1] == 1.0
+    assert shares[0] < 0.6
