@@ -6,7 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bench_cli, bench_locating, bench_meanwhile, bench_training, bench_wire
+from benchmarks import (
+    bench_cli,
+    bench_correction,
+    bench_locating,
+    bench_meanwhile,
+    bench_training,
+    bench_wire,
+)
 
 console = Console()
 
@@ -19,6 +26,9 @@ def main() -> None:
     show(bench_training.measure())
     console.print("a frame over the wire, over the stock client (at most 0.6)")
     show(bench_wire.measure())
+    console.print("corrections on a virtual Themis (at most 10 ms added; share at least 0.95)")
+    with tempfile.TemporaryDirectory() as folder:
+        show(bench_correction.measure(Path(folder)))
     console.print("timesteps at 170 ms with 20 updates each, over without any (at least 0.95)")
     with tempfile.TemporaryDirectory() as folder:
         show(bench_meanwhile.measure(Path(folder)))

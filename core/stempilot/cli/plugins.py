@@ -6,7 +6,8 @@ import typer
 
 from stempilot.cli import options as o
 from stempilot.cli import render
-from stempilot.errors import PluginError
+from stempilot.cli.common import settings_of
+from stempilot.errors import ConfigError, PluginError
 
 
 def plugins(as_json: o.AsJson = False) -> None:
@@ -18,6 +19,8 @@ def plugins(as_json: o.AsJson = False) -> None:
 
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a plug-in.")],
+    config: o.ConfigFile = None,
+    settings: o.Settings = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Check a backend, task, agent or emulator against its contract."""
@@ -29,9 +32,14 @@ def check(
     if not kinds:
         msg = f"no plug-in is called {name!r}; see `stempilot plugins`"
         raise PluginError(msg)
+    sections = settings_of(config, settings)
+    unused = [section for section, values in sections.items() if values and section not in kinds]
+    if unused:
+        msg = f"{name} is a {' and a '.join(kinds)}; it takes no options of section {unused[0]}"
+        raise ConfigError(msg)
     found: dict[str, list[CheckResult]] = {}
     for kind in kinds:
-        found[kind] = check_plugin(registry, kind, name)
+        found[kind] = check_plugin(registry, kind, name, sections.get(kind))
     render.checks(name, found, json_wanted=as_json)
     if not all(one.passed for results in found.values() for one in results):
         raise typer.Exit(1)

@@ -70,6 +70,16 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
         2,
         "no plug-in is called 'centering'; see `stempilot plugins`",
     ),
+    "unknown option of what is checked": (
+        lambda: typed("check centring --set task.tolerence=1"),
+        2,
+        "unknown option in section task: task.tolerence; did you mean task.tolerance?",
+    ),
+    "option of something that is not checked": (
+        lambda: typed("check centring --set backend.preset=paper"),
+        2,
+        "centring is a task; it takes no options of section backend",
+    ),
     "unknown option": (
         lambda: typed("run centring --agent walker --set task.tolerence=1"),
         2,
