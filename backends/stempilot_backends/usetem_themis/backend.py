@@ -223,7 +223,7 @@ class UsetemThemis(Backend):
                 self._frames.fetch()
         pixels, answers = self._fetch()
         for _ in range(self._config.stale_fetches):
-            if self._previous is None or not np.array_equal(pixels, self._previous):
+            if self._previous is None or not _same(pixels, self._previous):
                 break
             pixels, answers = self._fetch()
         problems = list(self._problems({name: answers[name] for name in self._required}))
@@ -349,3 +349,8 @@ def _known(known: Mapping[str, V], name: str, kind: str) -> V:
         msg = f"no {kind} {name!r}; usetem-themis offers {', '.join(known)}"
         raise BackendError(msg)
     return known[name]
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Return whether two frames are equal; a few rows usually tell."""
+    return np.array_equal(one[:4], other[:4]) and np.array_equal(one, other)

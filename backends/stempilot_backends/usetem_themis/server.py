@@ -85,6 +85,7 @@ class Server:
     def __init__(self, config: UsetemThemisConfig) -> None:
         self.endpoint = Endpoint.parse(config.url)
         self._config = config
+        self._room = bytearray()
         self.short = Limits(
             seconds=config.call_timeout_s,
             max_bytes=marshal.MAX_XML_BYTES,
@@ -134,6 +135,7 @@ class Server:
                     deadline=deadline,
                     connect_s=self._config.connect_timeout_s,
                     max_bytes=limits.max_bytes,
+                    room=self._room,
                 )
                 return marshal.reply(reply, call.method)
             except (NotSentError, DroppedError) as error:

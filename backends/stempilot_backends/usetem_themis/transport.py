@@ -20,6 +20,8 @@ DEFAULT_PORT = 8001
 _HEAD_LIMIT = 16 * 1024
 """Bytes of status line and headers that are read; the server sends about 150."""
 _CHUNK = 64 * 1024
+_LONG = 64 * 1024
+"""Bytes from which on a reply is put into memory that is kept."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
 _NOT_FOUND = 404
 _OK = 200
@@ -108,7 +110,13 @@ class Deadline:
 
 
 def exchange(
-    endpoint: Endpoint, body: bytes, *, deadline: Deadline, connect_s: float, max_bytes: int
+    endpoint: Endpoint,
+    body: bytes,
+    *,
+    deadline: Deadline,
+    connect_s: float,
+    max_bytes: int,
+    room: bytearray,
 ) -> bytearray:
     """POST a body and return the body of the reply.
 
@@ -118,6 +126,8 @@ def exchange(
         deadline: end of the whole exchange.
         connect_s: longest time for connecting to one address of the host.
         max_bytes: longest body of a reply that is taken.
+        room: what long replies are put into, so that a frame needs no new memory; it is returned
+            then, and whoever passes it again gives up the reply before.
 
     Raises:
         NotSentError: no connection.
@@ -128,7 +138,7 @@ def exchange(
         with _connected(endpoint, deadline, connect_s) as connection:
             connection.settimeout(deadline.left_s())
             connection.sendall(_request(endpoint, body))
-            return _reply(connection, endpoint, deadline, max_bytes)
+            return _reply(connection, endpoint, deadline, max_bytes, room)
     except TimeoutError as error:
         msg = (
             f"{endpoint} did not complete its reply within {deadline.allowed_s:g} s; another "
@@ -188,7 +198,11 @@ def _request(endpoint: Endpoint, body: bytes) -> bytes:
 
 
 def _reply(
-    connection: socket.socket, endpoint: Endpoint, deadline: Deadline, max_bytes: int
+    connection: socket.socket,
+    endpoint: Endpoint,
+    deadline: Deadline,
+    max_bytes: int,
+    room: bytearray,
 ) -> bytearray:
     buffer = bytearray()
     while (end := buffer.find(b"\r\n\r\n")) < 0:
@@ -200,7 +214,9 @@ def _reply(
     del buffer[: end + 4]
     if length is None:
         return _until_closed(connection, buffer, deadline, max_bytes)
-    return _exactly(connection, buffer, deadline, length)
+    if length < _LONG:
+        room = bytearray()
+    return _exactly(connection, buffer, deadline, length, room)
 
 
 def _received(connection: socket.socket, deadline: Deadline, when: str) -> bytes:
@@ -267,12 +283,13 @@ def _until_closed(
 
 
 def _exactly(
-    connection: socket.socket, begun: bytearray, deadline: Deadline, length: int
+    connection: socket.socket, begun: bytearray, deadline: Deadline, length: int, body: bytearray
 ) -> bytearray:
     if len(begun) > length:
         msg = f"the reply goes on after the {length} bytes that it promised"
         raise BackendError(msg)
-    body = bytearray(length)
+    del body[length:]
+    body.extend(bytes(length - len(body)))
     body[: len(begun)] = begun
     got = len(begun)
     with memoryview(body) as view:
