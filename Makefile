@@ -3,18 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 # Further words for `make test`, for example SELECT="-m slow".
 SELECT ?=
+# Where `make tables` keeps what it measured.
+TABLES ?= runs/tables
 BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
 SOURCES := $(PACKAGES) tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format bench clean
+.PHONY: help install demo test test-fast check format bench tables clean
 
 help:
 	@echo "make demo    set up, train an agent on the simulator and see what it learnt (under 5 min)"
 	@echo "make test    set up and run all tests"
 	@echo "make check   format, lint, types, import contracts and the fast tests"
 	@echo "make bench   print the speed ratios"
+	@echo "make tables  measure every agent in every condition (about 2 h; goes on where it stopped)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +49,9 @@ format: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+tables: install
+	$(BIN)/python -m benchmarks.tables --out $(TABLES) --jobs 2
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

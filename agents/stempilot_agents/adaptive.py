@@ -105,7 +105,10 @@ class _Adaptive(Agent):
 
 
 class _AdaptivePolicy:
-    """Keeps the moves of one instrument and steers by what they tell."""
+    """Keeps the moves of one instrument and steers by what they tell.
+
+    What contradicts them it says (`stempilot.agent.NoticesChange`), and begins to probe anew.
+    """
 
     _moves: Moves
     _prior: Prior | None
@@ -131,12 +134,17 @@ class _AdaptivePolicy:
         reading = math.hypot(config.reading_noise * hints.tolerance, _ROUNDING * hints.resolution)
         self._reading_variance = max(reading**2, np.finfo(float).tiny ** 0.5)
         self._instrument: str | None = None
+        self._found = ""
         self._forget()
 
     def reset(self, instrument_id: str) -> None:
         """Prepare for a new episode; keep the response found if that is wanted and plausible."""
-        other = instrument_id != self._instrument
-        if other or self._config.memory == "fresh" or self._ended_unexpectedly():
+        if instrument_id != self._instrument or self._config.memory == "fresh":
+            self._forget()
+        elif self._ended_unexpectedly():
+            self._found = (
+                "an episode ended where the response that was found does not lead; probing anew"
+            )
             self._forget()
         self._instrument = instrument_id
         self._place = None
@@ -165,6 +173,14 @@ class _AdaptivePolicy:
         self._last = taken.astype(float)
         return taken
 
+    def ended(self, observation: npt.NDArray[Any]) -> None:
+        """Do nothing: the next reset judges from what was seen before."""
+
+    def changed(self) -> str:
+        """Return what was found since it was last asked for; mostly empty."""
+        found, self._found = self._found, ""
+        return found
+
     def _forget(self) -> None:
         self._moves = Moves.none(self._size)
         self._prior = None
@@ -192,6 +208,10 @@ class _AdaptivePolicy:
     def _learn(self, displacement: FloatArray) -> None:
         move = Move(action=self._last, previous=self._previous, displacement=displacement)
         if self._moves.count and self._contradicts(move):
+            self._found = (
+                "the response is no longer what was found: a move is better explained by an "
+                "instrument never seen before; probing anew"
+            )
             # This move is the first of the changed instrument, so it is worth keeping.
             self._moves = Moves.none(self._size)
         length = float(np.linalg.norm(move.action))

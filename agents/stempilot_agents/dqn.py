@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 import torch
 
-from stempilot.agent import Brief, Transitions
+from stempilot.agent import Brief, Policy, Transitions
 from stempilot.errors import IncompatibleError
 from stempilot_agents.dqn_config import DqnConfig
 from stempilot_agents.model_arrays import linear_layers
@@ -56,10 +56,10 @@ class DqnLearner(OffPolicyLearner[DqnConfig, ResumableDqn]):
     def _optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         return {"optimiser": self._model.policy.optimizer}
 
-    def policy(self) -> GreedyPolicy:
+    def policy(self) -> Policy:
         """Return the deterministic policy as it is now, in NumPy."""
         layers = linear_layers(self._model.q_net.q_net)
-        return GreedyPolicy(Network(layers, self._config.activation))
+        return self._watched(GreedyPolicy(Network(layers, self._config.activation)))
 
     def _begin_again(self, recorded: Transitions | None) -> tuple[str, ...]:
         """Explore again for a while, too."""

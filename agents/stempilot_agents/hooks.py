@@ -40,6 +40,24 @@ def stempilot_agents() -> Iterable[Plugin]:
             load="sac:make_sac",
         ),
         _plugin(
+            "sac-rapid",
+            "Soft actor-critic that learns in about 100 timesteps where the task has a symmetry.",
+            config="rapid_config:RapidConfig",
+            load="rapid:make_rapid",
+        ),
+        _plugin(
+            "tqc",
+            "Truncated quantile critics (sb3-contrib, optional); learns continuous actions.",
+            config="tqc_config:TqcConfig",
+            load="tqc:make_tqc",
+        ),
+        _plugin(
+            "crossq",
+            "CrossQ (sb3-contrib, optional); learns continuous actions.",
+            config="crossq_config:CrossqConfig",
+            load="crossq:make_crossq",
+        ),
+        _plugin(
             "dqn",
             "Deep Q-network (Stable-Baselines3); learns discrete actions.",
             config="dqn_config:DqnConfig",

@@ -13,6 +13,8 @@ from stempilot.agent import Transitions
 
 Arrays = dict[str, npt.NDArray[Any]]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+# Last parts of the names of what is a mean square or a variance.
+_SQUARES = ("exp_avg_sq", "ra_var")
 _COLUMNS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -26,6 +28,15 @@ def restore_module(module: torch.nn.Module, arrays: Mapping[str, npt.NDArray[Any
     module.load_state_dict(
         {name: torch.from_numpy(arrays[f"policy.{name}"]) for name in module.state_dict()}
     )
+
+
+def impossible(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    """Return the names of squares and variances that are negative."""
+    return [
+        name
+        for name, array in arrays.items()
+        if name.rpartition(".")[2] in _SQUARES and (array < 0).any()
+    ]
 
 
 def optimiser_arrays(name: str, optimiser: torch.optim.Optimizer) -> Arrays:
@@ -64,7 +75,11 @@ def restore_optimiser(
 
 def buffer_arrays(buffer: ReplayBuffer) -> Arrays:
     """Return the filled part of the replay buffer, (size, ...) each."""
-    return {name: getattr(buffer, name)[: buffer.size(), 0] for name in _COLUMNS}
+    return {name: array[: buffer.size()] for name, array in _columns(buffer).items()}
+
+
+def _columns(buffer: ReplayBuffer) -> Arrays:
+    return {name: getattr(buffer, name)[:, 0] for name in _COLUMNS}
 
 
 def expected_buffer_arrays(buffer: ReplayBuffer, size: int) -> Arrays:
@@ -102,6 +117,44 @@ def remember(buffer: ReplayBuffer, recorded: Transitions, *, reward_scale: float
             np.array(terminated or truncated),
             [{"TimeLimit.truncated": bool(truncated and not terminated)}],
         )
+
+
+def recall(buffer: ReplayBuffer, most: int, *, reward_scale: float) -> Transitions:
+    """Return the latest transitions of a replay buffer, oldest first, as their owner met them.
+
+    Args:
+        buffer: where they are.
+        most: at most so many.
+        reward_scale: what rewards were multiplied by.
+    """
+    rows = np.arange(buffer.pos - min(most, buffer.size()), buffer.pos) % buffer.buffer_size
+    return transitions(buffer, rows, reward_scale=reward_scale)
+
+
+def transitions(
+    buffer: ReplayBuffer, rows: npt.NDArray[np.int64], *, reward_scale: float
+) -> Transitions:
+    """Return some rows of a replay buffer as their owner met them.
+
+    Args:
+        buffer: where they are.
+        rows: (n,) which.
+        reward_scale: what rewards were multiplied by.
+    """
+    columns = {name: array[rows] for name, array in _columns(buffer).items()}
+    space = buffer.action_space
+    actions = columns["actions"].reshape((len(rows), *(space.shape or ())))
+    if isinstance(space, Box):
+        actions = space.low + 0.5 * (actions + 1.0) * (space.high - space.low)
+    truncated = columns["timeouts"].astype(bool)
+    return Transitions(
+        observations=columns["observations"],
+        actions=actions,
+        rewards=columns["rewards"] / reward_scale,
+        next_observations=columns["next_observations"],
+        terminated=columns["dones"].astype(bool) & ~truncated,
+        truncated=truncated,
+    )
 
 
 def linear_layers(*modules: torch.nn.Module) -> list[tuple[Any, Any]]:

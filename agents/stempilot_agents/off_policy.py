@@ -14,14 +14,24 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from stempilot import config as configuration
-from stempilot.agent import Brief, HasMeanwhile, Learner, LearnReport, Report, Transitions
+from stempilot.agent import (
+    Brief,
+    HasMeanwhile,
+    Learner,
+    LearnReport,
+    Policy,
+    Report,
+    Transitions,
+)
 from stempilot.errors import RunDirError
 from stempilot_agents import model_arrays, spaces, weights
 from stempilot_agents.dqn_config import DqnConfig
+from stempilot_agents.fitted_response import MOST
 from stempilot_agents.randomness import LearnerRandom, RandomRecord
 from stempilot_agents.resumable import Progress, Resumable
-from stempilot_agents.sac_config import SacConfig
+from stempilot_agents.sac_config import ActorCriticConfig
 from stempilot_agents.single_env import SingleEnv, SpacesOnly
+from stempilot_agents.watch import watched
 
 SCHEMA = 1
 DOCUMENT = "agent.json"
@@ -31,11 +41,10 @@ ACTIVATIONS: Mapping[str, type[torch.nn.Module]] = {
     "relu": torch.nn.ReLU,
     "tanh": torch.nn.Tanh,
 }
-_BOUND_TO_NUMBERS = ("hidden_sizes", "activation", "buffer_size", "reward_scale")
 _REPORTED = ("ent_coef", "ent_coef_loss", "actor_loss", "critic_loss", "loss", "exploration_rate")
 
 M = TypeVar("M", bound=Resumable)
-C = TypeVar("C", bound=SacConfig | DqnConfig)
+C = TypeVar("C", bound=ActorCriticConfig | DqnConfig)
 
 
 class _StopLearningError(Exception):
@@ -99,7 +108,7 @@ class AgentDocument:
 
     Attributes:
         schema: version of this layout.
-        kind: ``sac`` or ``dqn``.
+        kind: the name of its agent.
         observation_space: as `spaces.describe` returns it.
         action_space: likewise.
         config: plain values of the learner's options.
@@ -119,15 +128,27 @@ class AgentDocument:
 
 
 class OffPolicyLearner(Learner, Generic[C, M]):
-    """A learner on one of Stable-Baselines3's off-policy algorithms, on one CPU thread."""
+    """A learner on one of Stable-Baselines3's off-policy algorithms, on one CPU thread.
+
+    Attributes:
+        kind: the name of its agent.
+        bound_to_numbers: options that what was learnt with one value of does not fit another.
+    """
 
     kind: ClassVar[str]
+    bound_to_numbers: ClassVar[tuple[str, ...]] = (
+        "hidden_sizes",
+        "activation",
+        "buffer_size",
+        "reward_scale",
+    )
 
     def __init__(self, config: C, brief: Brief) -> None:
         """Make the networks from the brief's seed; the environment comes with `learn`."""
         # Two threads are no faster at these sizes, and sums then depend on the machine.
         torch.set_num_threads(1)
         self._config = config
+        self._hints = brief.hints
         self._spaces = (
             spaces.describe(brief.observation_space),
             spaces.describe(brief.action_space),
@@ -146,9 +167,22 @@ class OffPolicyLearner(Learner, Generic[C, M]):
     def _optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Return all optimisers by name."""
 
+    def _optimisers_after(self, updates: int) -> Mapping[str, torch.optim.Optimizer]:
+        """Return the optimisers that have made a step once there were so many updates."""
+        return self._optimisers() if updates else {}
+
     def _loose_tensors(self) -> Mapping[str, torch.Tensor]:
         """Return learnt tensors that belong to no network."""
         return {}
+
+    def _watched(self, policy: Policy) -> Policy:
+        """Return a policy that notices when the response is not the one that was learnt from."""
+        model, scale = self._model, self._config.reward_scale
+        if not model.buffer.size():
+            # Whoever met nothing knows no response to compare with.
+            return policy
+        seen = model_arrays.recall(model.buffer, MOST, reward_scale=scale)
+        return watched(policy, seen, hints=self._hints, action_space=model.action_space)
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -239,6 +273,9 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         document = weights.read_document(folder / DOCUMENT, AgentDocument, schema=SCHEMA)
         self._check(folder / DOCUMENT, document)
         tensors = weights.read_arrays(folder / TENSORS, self._expected(document.progress))
+        if wrong := model_arrays.impossible(tensors):
+            msg = f"{folder / TENSORS} is damaged: {', '.join(wrong)} must not be negative"
+            raise RunDirError(msg)
         rows = model_arrays.expected_buffer_arrays(self._model.buffer, document.replay.size)
         replay = weights.read_arrays(folder / REPLAY, rows)
         try:
@@ -256,7 +293,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             (document.observation_space, document.action_space), self._spaces
         )
         asked = configuration.plain(self._config)
-        for name in _BOUND_TO_NUMBERS:
+        for name in self.bound_to_numbers:
             if document.config.get(name) != asked[name]:
                 msg = (
                     f"{file}: config.{name} = {document.config.get(name)!r}, asked for "
@@ -271,9 +308,8 @@ class OffPolicyLearner(Learner, Generic[C, M]):
 
     def _expected(self, progress: Progress) -> dict[str, Any]:
         arrays = model_arrays.module_arrays(self._model.policy)
-        if progress.updates:
-            for name, optimiser in self._optimisers().items():
-                arrays.update(model_arrays.expected_optimiser_arrays(name, optimiser))
+        for name, optimiser in self._optimisers_after(progress.updates).items():
+            arrays.update(model_arrays.expected_optimiser_arrays(name, optimiser))
         for name, tensor in self._loose_tensors().items():
             arrays[name] = np.zeros(tuple(tensor.shape), dtype=np.float32)
         return arrays

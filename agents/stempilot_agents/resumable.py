@@ -4,13 +4,13 @@ import copy
 from typing import Any
 
 import numpy.typing as npt
+import torch
 from attrs import field, frozen, validators
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import polyak_update
-from stable_baselines3.sac.policies import Actor
 
 from stempilot_agents.single_env import SingleEnv
 
@@ -41,7 +41,7 @@ class Progress:
 
 
 class Resumable(OffPolicyAlgorithm):
-    """What both algorithms need beside what Stable-Baselines3 offers in public.
+    """What all algorithms need beside what Stable-Baselines3 offers in public.
 
     Attributes:
         relearning: before updates begin, every second episode is played as learnt before: random
@@ -100,13 +100,25 @@ class Resumable(OffPolicyAlgorithm):
             self._last_obs = self.env.reset()
 
 
-class ResumableSac(Resumable, SAC):
-    """Soft actor-critic that can be continued, with a running average of its actor beside it.
+class ActorCritic(Resumable):
+    """Keeps a running average of its actor: to be put before an algorithm that has one.
 
     Learning never looks at the average. It is a part of the policy so that it is saved with it.
+
+    Attributes:
+        actor: what learns to act.
+        critic: what learns the worth of actions.
+        log_ent_coef: the logarithm of a learnt entropy coefficient.
+        ent_coef_optimizer: what it is learnt by.
+        averaged_actor: the running average.
+        policy_tau: share of the actor that it takes over at each update.
     """
 
-    averaged_actor: Actor
+    actor: Any
+    critic: Any
+    log_ent_coef: torch.Tensor | None
+    ent_coef_optimizer: Any
+    averaged_actor: Any
     policy_tau = 1.0
 
     def average_from_now_on(self, policy_tau: float) -> None:
@@ -122,8 +134,16 @@ class ResumableSac(Resumable, SAC):
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Update the networks, then let the average follow."""
         super().train(gradient_steps, batch_size)
+        self.follow(gradient_steps)
+
+    def follow(self, gradient_steps: int) -> None:
+        """Let the average follow the actor by so many updates."""
         share = 1.0 - (1.0 - self.policy_tau) ** gradient_steps
-        polyak_update(self.actor.parameters(), self.averaged_actor.parameters(), share)
+        polyak_update(_numbers(self.actor), _numbers(self.averaged_actor), share)
+
+
+class ResumableSac(ActorCritic, SAC):
+    """Soft actor-critic that can be continued."""
 
 
 class ResumableDqn(Resumable, DQN):
@@ -170,3 +190,9 @@ class ResumableDqn(Resumable, DQN):
         self.exploration_from = progress.exploration_from
         self.exploration_start = progress.exploration_start
         self.exploration_rate = self._exploration()
+
+
+def _numbers(module: torch.nn.Module) -> list[torch.Tensor]:
+    """Return parameters, and what layers keep beside them: running means and variances."""
+    kept = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    return [*module.parameters(), *kept]

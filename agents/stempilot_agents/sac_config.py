@@ -32,20 +32,15 @@ def _check_entropy(_: object, attribute: "Attribute[Any]", value: object) -> Non
 
 
 @frozen(kw_only=True)
-class SacConfig:
-    """Options of ``sac``: Stable-Baselines3's soft actor-critic.
-
-    The preset ``default`` is tuned for observations of order 1 and the centring reward; the
-    preset ``paper`` is the published choice: Stable-Baselines3's own values with two tanh layers
-    of 128.
+class ActorCriticConfig:
+    """Options that ``sac`` and its relatives share.
 
     Attributes:
-        preset: ``default`` or ``paper``; which values the options below start from.
-        hidden_sizes: units of each hidden layer, the same for the policy and both critics.
+        preset: which values the other options start from.
+        hidden_sizes: units of each hidden layer, the same for policy and critics.
         activation: what follows each hidden layer, ``relu`` or ``tanh``.
         learning_rate: step size of Adam, for policy, critics and entropy coefficient.
         gamma: discount per timestep, 0 to 1.
-        tau: share of the critics that the target critics take over at each update, 0 to 1.
         batch_size: transitions in each update.
         buffer_size: transitions that are remembered; the oldest are forgotten first.
         learning_starts: timesteps of uniformly random actions before the first update.
@@ -72,6 +67,50 @@ class SacConfig:
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"default": MappingProxyType({})}
+    )
+
+    preset: str = field(default="default")
+    hidden_sizes: tuple[int, ...] = field(default=(128, 128), validator=check_layers)
+    activation: Literal["relu", "tanh"] = field(
+        default="relu", validator=validators.in_(("relu", "tanh"))
+    )
+    learning_rate: float = field(default=1e-3, validator=validators.gt(0))
+    gamma: float = field(default=0.9, validator=[validators.ge(0), validators.lt(1)])
+    batch_size: int = field(default=128, validator=validators.ge(1))
+    buffer_size: int = field(default=100_000, validator=validators.ge(1))
+    learning_starts: int = field(default=100, validator=validators.ge(0))
+    gradient_steps: int = field(default=4, validator=validators.ge(0))
+    meanwhile: bool | Literal["auto"] = field(default="auto", validator=check_meanwhile)
+    entropy_coefficient: float | Literal["auto"] = field(default="auto", validator=_check_entropy)
+    initial_entropy_coefficient: float = field(default=0.02, validator=validators.gt(0))
+    target_entropy: float | None = field(default=None)
+    reward_scale: float = field(default=0.01, validator=validators.gt(0))
+    policy_tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
+    relearn_learning_starts: int = field(default=200, validator=validators.ge(0))
+    warm_up_updates: int = field(default=1000, validator=validators.ge(0))
+
+    @preset.validator
+    def _check_preset(self, _: "Attribute[str]", value: str) -> None:
+        if value not in self.presets:
+            msg = f"preset = {value!r} is unknown; known: {', '.join(self.presets)}"
+            raise ValueError(msg)
+
+
+@frozen(kw_only=True)
+class SacConfig(ActorCriticConfig):
+    """Options of ``sac``: Stable-Baselines3's soft actor-critic.
+
+    The preset ``default`` is tuned for observations of order 1 and the centring reward; the
+    preset ``paper`` is the published choice: Stable-Baselines3's own values with two tanh layers
+    of 128.
+
+    Attributes:
+        preset: ``default`` or ``paper``; which values the other options start from.
+        tau: share of the critics that the target critics take over at each update, 0 to 1.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "default": MappingProxyType({}),
             "paper": MappingProxyType(
@@ -93,29 +132,4 @@ class SacConfig:
         }
     )
 
-    preset: str = field(default="default")
-    hidden_sizes: tuple[int, ...] = field(default=(128, 128), validator=check_layers)
-    activation: Literal["relu", "tanh"] = field(
-        default="relu", validator=validators.in_(("relu", "tanh"))
-    )
-    learning_rate: float = field(default=1e-3, validator=validators.gt(0))
-    gamma: float = field(default=0.9, validator=[validators.ge(0), validators.lt(1)])
     tau: float = field(default=0.02, validator=[validators.gt(0), validators.le(1)])
-    batch_size: int = field(default=128, validator=validators.ge(1))
-    buffer_size: int = field(default=100_000, validator=validators.ge(1))
-    learning_starts: int = field(default=100, validator=validators.ge(0))
-    gradient_steps: int = field(default=4, validator=validators.ge(0))
-    meanwhile: bool | Literal["auto"] = field(default="auto", validator=check_meanwhile)
-    entropy_coefficient: float | Literal["auto"] = field(default="auto", validator=_check_entropy)
-    initial_entropy_coefficient: float = field(default=0.02, validator=validators.gt(0))
-    target_entropy: float | None = field(default=None)
-    reward_scale: float = field(default=0.01, validator=validators.gt(0))
-    policy_tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
-    relearn_learning_starts: int = field(default=200, validator=validators.ge(0))
-    warm_up_updates: int = field(default=1000, validator=validators.ge(0))
-
-    @preset.validator
-    def _check_preset(self, _: "Attribute[str]", value: str) -> None:
-        if value not in self.presets:
-            msg = f"preset = {value!r} is unknown; known: {', '.join(self.presets)}"
-            raise ValueError(msg)

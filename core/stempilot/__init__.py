@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         Snapshot,
         SourceSpec,
         StateSpec,
+        Transitions,
     )
     from stempilot.pipelines import (
         execute,
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from stempilot.task import (
         Drawable,
         Scored,
+        Symmetric,
         Task,
         TaskHints,
     )
@@ -184,6 +186,7 @@ _DOOR = {
         "Snapshot",
         "SourceSpec",
         "StateSpec",
+        "Transitions",
     ),
     "pipelines": ("execute",),
     "plans": (
@@ -205,6 +208,7 @@ _DOOR = {
     "task": (
         "Drawable",
         "Scored",
+        "Symmetric",
         "Task",
         "TaskHints",
     ),
@@ -263,10 +267,12 @@ __all__ = (
     "StempilotError",
     "Suggested",
     "SuggestsEnvelope",
+    "Symmetric",
     "Task",
     "TaskEnv",
     "TaskHints",
     "Timestep",
+    "Transitions",
     "Truthful",
     "Twinnable",
     "compose",

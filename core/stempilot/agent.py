@@ -10,11 +10,25 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
+import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from stempilot.model import read_only
-from stempilot.task import TaskHints
+from stempilot.model import Transitions, read_only
+from stempilot.task import Symmetric, Task, TaskHints
+
+__all__ = [
+    "Agent",
+    "Brief",
+    "HasMeanwhile",
+    "LearnReport",
+    "Learner",
+    "NoticesChange",
+    "Policy",
+    "RelearnsFromRecord",
+    "Report",
+    "Transitions",
+]
 
 
 @frozen(kw_only=True)
@@ -26,12 +40,26 @@ class Brief:
         action_space: space of the actions it must return.
         hints: what else it may know of the task.
         seed: where all of its randomness comes from.
+        relabel: the task's own `stempilot.task.Symmetric.relabel`; ``None`` where it declares no
+            symmetry.
     """
 
     observation_space: gymnasium.Space[Any]
     action_space: gymnasium.Space[Any]
     hints: TaskHints | None
     seed: int
+    relabel: Callable[[Transitions, np.random.Generator], Transitions] | None = None
+
+    @classmethod
+    def of(cls, task: Task[Any, Any], seed: int) -> "Brief":
+        """Return the brief for a task."""
+        return cls(
+            observation_space=task.observation_space,
+            action_space=task.action_space,
+            hints=task.hints,
+            seed=seed,
+            relabel=task.relabel if isinstance(task, Symmetric) else None,
+        )
 
 
 class Policy(Protocol):
@@ -46,6 +74,24 @@ class Policy(Protocol):
 
     def act(self, observation: npt.NDArray[Any]) -> Any:
         """Return the action for the observation, inside the action space."""
+
+
+@runtime_checkable
+class NoticesChange(Protocol):
+    """A policy that notices when the instrument's response is no longer what it was."""
+
+    def ended(self, observation: npt.NDArray[Any]) -> None:
+        """Take where the last action of an episode led, which `Policy.act` never sees.
+
+        Called at most once between two resets, after the last `Policy.act`, and only when its
+        action was carried out.
+        """
+
+    def changed(self) -> str:
+        """Return, for people, what was found no longer to be as it was; mostly empty.
+
+        Asked after each `Policy.act` and each `ended`. What was found is returned once.
+        """
 
 
 @runtime_checkable
@@ -87,31 +133,6 @@ class LearnReport:
     numbers: Mapping[str, float] = field(converter=read_only, factory=dict)
 
 
-@frozen(kw_only=True, eq=False)
-class Transitions:
-    """What happened in other episodes, in order, as arrays with n rows.
-
-    Attributes:
-        observations: before each action, (n, ...), as the observation space has them.
-        actions: (n, ...), as the action space has them.
-        rewards: (n,), unscaled.
-        next_observations: after each action, (n, ...).
-        terminated: (n,) booleans: the task ended the episode.
-        truncated: (n,) booleans: the framework did.
-    """
-
-    observations: npt.NDArray[Any]
-    actions: npt.NDArray[Any]
-    rewards: npt.NDArray[Any]
-    next_observations: npt.NDArray[Any]
-    terminated: npt.NDArray[Any]
-    truncated: npt.NDArray[Any]
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.rewards)
-
-
 class Agent(ABC):
     """Something that operates an instrument through observations and actions."""
 
@@ -131,8 +152,9 @@ class Learner(Agent):
     def learn(self, env: gymnasium.Env[Any, Any], *, steps: int, report: Report) -> LearnReport:
         """Learn for ``steps`` timesteps, or until ``report`` returns False.
 
-        Called once in the life of the process. The environment's seeding is the framework's: call
-        ``env.reset()`` without a seed.
+        Called again on the same or another environment where a run goes on with relearning; it
+        then counts its timesteps on. An episode that was under way before is over. The
+        environment's seeding is the framework's: begin with ``env.reset()``, without a seed.
         """
 
     @abstractmethod
@@ -153,7 +175,10 @@ class Learner(Agent):
 
     @abstractmethod
     def relearn(self) -> tuple[str, ...]:
-        """Prepare a loaded learner for a changed instrument; return what was kept and dropped."""
+        """Prepare for a changed instrument; return what was kept and dropped.
+
+        Called between two lessons: after `load`, or after `learn` in the same process.
+        """
 
 
 @runtime_checkable

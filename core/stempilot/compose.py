@@ -27,11 +27,13 @@ class RunConfig:
         max_steps: budget of timesteps for an episode; exceeding it truncates, unpriced.
         checkpoint_every: timesteps after which the next episode's end is a checkpoint.
         evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
+        adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed.
     """
 
     max_steps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
     checkpoint_every: int = field(default=500, validator=validators.ge(1))
     evaluate: bool = True
+    adapt_steps: int = field(default=50, validator=validators.ge(1))
 
 
 @frozen(kw_only=True)
@@ -90,14 +92,8 @@ class Composition:
         Raises:
             IncompatibleError: the agent cannot work with the task's spaces.
         """
-        brief = Brief(
-            observation_space=task.observation_space,
-            action_space=task.action_space,
-            hints=task.hints,
-            seed=seed,
-        )
         with _explained("agent", self.agent):
-            made: Agent = self.agent.plugin.load(self.agent.config, brief)
+            made: Agent = self.agent.plugin.load(self.agent.config, Brief.of(task, seed))
         return made
 
 

@@ -52,6 +52,15 @@ def describe(plan: Plan) -> dict[str, Any]:
             f"now at {list(baseline[knob])}"
             for knob, spec in limits.items()
         ),
+        "when_changed": _when_changed(plan),
         "afterwards": "knobs stay where they end" if plan.keeps else "knobs are put back",
         "run_dir": str(plan.out),
     }
+
+
+def _when_changed(plan: Plan) -> str | None:
+    """Return what happens when the response is found changed; nothing where nobody looks."""
+    if plan.command != "run":
+        return None
+    steps = plan.parts.run.adapt_steps
+    return f"relearns for {steps} timesteps" if plan.adapt else "says so"

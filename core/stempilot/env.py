@@ -89,6 +89,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         seed: seed of all episodes.
         home: where resets return to before a start is drawn; ``None`` to start each episode from
             where the instrument stands (a plain run: no reseed, no scramble).
+        scramble: draw a start around home; without, each episode begins at home itself.
         max_steps: the framework's budget of timesteps for an episode.
         recorder: told of every timestep and reset.
         first_episode: number of the first episode, to continue a run.
@@ -109,6 +110,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         *,
         seed: int,
         home: Mapping[str, Reading] | None,
+        scramble: bool = True,
         max_steps: int = DEFAULT_MAX_STEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
@@ -125,6 +127,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._frames = frames
         self._seed = seed
         self._home = None if home is None else dict(home)
+        self._scramble = scramble
         self._max_steps = max_steps
         self._recorder = recorder
         self.beside = Meanwhile()
@@ -188,6 +191,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         if isinstance(backend, StartsEpisodes):
             return self._recorded_start(backend.start_of(episode))
         homewards = [SetPoint(knob, value) for knob, value in home.items()]
+        if not self._scramble:
+            self._guard.ramp(homewards)
+            return self._look()
         for attempt in range(MAX_STARTS):
             sequence = SeedSequence(self._seed, spawn_key=(episode, attempt))
             self._guard.ramp(homewards)

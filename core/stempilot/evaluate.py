@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from stempilot.agent import Policy
+from stempilot.agent import NoticesChange, Policy
 from stempilot.env import TaskEnv
 from stempilot.model import Outcome
 from stempilot.task import Scored
@@ -35,8 +35,16 @@ class Episode:
     measured_error_px: float = math.nan
 
 
+OnChange = Callable[[str], bool]
+"""Told what a policy found changed; returns whether the policy is to go on."""
+
+
 def run_episode(
-    env: TaskEnv, policy: Policy, *, should_stop: Callable[[], bool] = lambda: False
+    env: TaskEnv,
+    policy: Policy,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_change: OnChange = lambda _: True,
 ) -> Episode:
     """Play one episode and return how it ended; nothing is done where it starts at its end.
 
@@ -44,13 +52,24 @@ def run_episode(
         env: where the policy acts.
         policy: what acts.
         should_stop: asked before each timestep; then the episode is not played to its end.
+        on_change: told what the policy found changed; where the policy is not to go on, the
+            action that it chose is not taken, and the episode is not played to its end.
     """
     observation, info = env.reset()
     policy.reset(info["instrument"])
+    notices = policy if isinstance(policy, NoticesChange) else None
     total = 0.0
     while not (env.last.ended or should_stop()):
-        observation, reward, _, _, _ = env.step(policy.act(observation))
+        action = policy.act(observation)
+        if notices and (found := notices.changed()) and not on_change(found):
+            return _episode(env, total)
+        observation, reward, _, _, _ = env.step(action)
         total += reward
+    if notices and env.last.step and not env.budget_spent:
+        if env.last.ended and env.last.outcome is not Outcome.BLOCKED:
+            notices.ended(observation)
+        if found := notices.changed():
+            on_change(found)
     return _episode(env, total)
 
 
@@ -90,6 +109,7 @@ def evaluate(
     give_up_after_failures: int | None = None,
     on_episode: Callable[[Episode], bool] = lambda _: True,
     should_stop: Callable[[], bool] = lambda: False,
+    on_change: OnChange = lambda _: True,
 ) -> tuple[list[Episode], list[Episode]]:
     """Play episodes and return them, with those of the oracle from the same starts.
 
@@ -102,12 +122,14 @@ def evaluate(
         on_episode: told of each episode; returns whether to go on.
         should_stop: asked before each timestep; an episode that is not played to its end does not
             count.
+        on_change: told what the policy found changed; an episode that it is not to go on with
+            counts as no success.
     """
     played: list[Episode] = []
     best: list[Episode] = []
     failures = 0
     for _ in range(episodes):
-        episode = run_episode(env, policy, should_stop=should_stop)
+        episode = run_episode(env, policy, should_stop=should_stop, on_change=on_change)
         if should_stop() and not env.last.ended:
             break
         played.append(episode)

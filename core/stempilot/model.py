@@ -210,3 +210,28 @@ class Outcome(Enum):
     FAILURE = "failure"
     BLOCKED = "blocked"
     """The envelope refused the plan and nothing was sent."""
+
+
+@frozen(kw_only=True, eq=False)
+class Transitions:
+    """Timesteps as a learner meets them, as arrays with n rows.
+
+    Attributes:
+        observations: before each action, (n, ...), as the observation space has them.
+        actions: (n, ...), as the action space has them.
+        rewards: (n,), unscaled.
+        next_observations: after each action, (n, ...).
+        terminated: (n,) booleans: the task ended the episode.
+        truncated: (n,) booleans: the framework did.
+    """
+
+    observations: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    rewards: npt.NDArray[Any]
+    next_observations: npt.NDArray[Any]
+    terminated: npt.NDArray[Any]
+    truncated: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.rewards)

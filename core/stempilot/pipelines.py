@@ -7,23 +7,22 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
-
+from stempilot.adapting import require_adaptable
 from stempilot.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.backend import Backend
 from stempilot.convergence import Evaluation, converged_at, reward_converged_at
-from stempilot.env import TaskEnv, Timestep
 from stempilot.envelope_file import plain_envelope
-from stempilot.errors import IncompatibleError, RecordError, RestoreError, StempilotError
-from stempilot.evaluate import Episode, evaluate, run_episode, score
+from stempilot.errors import IncompatibleError, RestoreError, StempilotError
+from stempilot.job import Job
 from stempilot.model import Outcome
 from stempilot.offers import plain_offers
 from stempilot.plans import Plan
 from stempilot.provenance import provenance
-from stempilot.recorder import RunRecorder, read_events
+from stempilot.recorder import read_events
 from stempilot.rundir import BASELINE, RESULT, RunDir, recording, write_json
 from stempilot.runlog import run_log
-from stempilot.session import Session, open_session
+from stempilot.running import run_episodes, run_once
+from stempilot.session import open_session
 from stempilot.signals import stop_requests
 from stempilot.task import Task
 from stempilot.training import Companion, OnProgress, Progress, RecentEpisodes
@@ -38,43 +37,6 @@ EVALUATION_SPAWN = 0x5EED
 
 def _ignore(_: Progress) -> None:
     """Show nothing."""
-
-
-@frozen(kw_only=True)
-class _Job:
-    """A plan being carried out on an opened instrument."""
-
-    plan: Plan
-    session: Session
-    task: Task[Any, Any]
-    run: RunDir
-    on_progress: OnProgress
-    say: Callable[[str], None]
-    files: ExitStack
-
-    def recorder(self, offset: int = 0) -> RunRecorder:
-        """Return the recorder of the run; what it holds is written out however the run ends."""
-        recorder = RunRecorder(self.run.path, self.task, self.plan.frames, offset=offset)
-
-        def close(_: object, error: BaseException | None, __: object) -> None:
-            try:
-                recorder.close()
-            except RecordError:
-                # What ended the run matters more than what could not be written of it.
-                if error is None:
-                    raise
-
-        self.files.push(close)
-        return recorder
-
-    @property
-    def max_steps(self) -> int:
-        return self.plan.parts.run.max_steps
-
-    def twin_env(self, seed: int, timestep: int = 0) -> TaskEnv | None:
-        return self.session.twin_env(
-            self.task, seed=seed, max_steps=self.max_steps, timestep=timestep
-        )
 
 
 def execute(
@@ -109,7 +71,7 @@ def execute(
         )
 
     with (
-        run_log(run.path),
+        run_log(run.path) as log,
         _status(run),
         open_session(
             backend,
@@ -123,13 +85,14 @@ def execute(
         ) as session,
         ExitStack() as files,
     ):
-        job = _Job(
+        job = Job(
             plan=plan,
             session=session,
             task=task,
             run=run,
             on_progress=on_progress,
             say=say,
+            log=log,
             files=files,
         )
         result = _carry_out(job, agent)
@@ -140,12 +103,12 @@ def execute(
     return result
 
 
-def _carry_out(job: _Job, agent: Agent) -> dict[str, Any]:
+def _carry_out(job: Job, agent: Agent) -> dict[str, Any]:
     if job.plan.command in LEARNING and isinstance(agent, Learner):
         return _learn(job, agent)
     if job.plan.episodes is None:
-        return _run_once(job, agent)
-    return _evaluate(job, agent, job.plan.episodes)
+        return run_once(job, agent)
+    return run_episodes(job, agent, job.plan.episodes)
 
 
 @contextmanager
@@ -177,7 +140,8 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         dry_run: check recorded transitions without learning from them.
 
     Raises:
-        IncompatibleError: the agent does not fit the task, or does not learn where it must.
+        IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
+            must.
         RunDirError: what the agent goes on from is damaged.
     """
     task = plan.parts.make_task()
@@ -185,7 +149,9 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
     if plan.command in LEARNING and not isinstance(agent, Learner):
         problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
         raise IncompatibleError([problem])
-    return task, agent, _load_agent(plan, task, agent, dry_run=dry_run)
+    kept = _load_agent(plan, task, agent, dry_run=dry_run)
+    require_adaptable(plan, agent)
+    return task, agent, kept
 
 
 def _load_agent(
@@ -261,6 +227,7 @@ def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
         "instrument_seed": plan.opening.instrument_seed,
         "steps": plan.steps,
         "episodes": plan.episodes,
+        "adapt": plan.adapt,
         "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
         "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
         "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
@@ -271,7 +238,7 @@ def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _learn(job: _Job, learner: Learner) -> dict[str, Any]:
+def _learn(job: Job, learner: Learner) -> dict[str, Any]:
     plan, run = job.plan, job.run
     before = (run.progress() if plan.resumes else None) or {
         "timesteps": 0,
@@ -337,59 +304,3 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
             ends.append(step["t"])
             rewards.append(total)
     return {"reward_converged_at": reward_converged_at(ends, rewards), "episodes": len(ends)}
-
-
-def _run_once(job: _Job, agent: Agent) -> dict[str, Any]:
-    recorder = job.recorder()
-    recent = RecentEpisodes(recorder)
-    env = job.session.env(
-        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recent
-    )
-    episode = run_episode(env, agent.policy())
-    if not episode.success:
-        # A task that fails must not leave the knobs where its attempts brought them.
-        job.session.put_back()
-    recorder.close()
-    return {
-        **score([episode], []),
-        **recent.pace.figures(),
-        "success": episode.success,
-        "outcome": _verdict(env.last),
-        "reason": "" if episode.success else job.task.explain(env.last.state),
-    }
-
-
-def _verdict(last: Timestep) -> str:
-    return "out of steps" if last.truncated else last.outcome.value
-
-
-def _evaluate(job: _Job, agent: Agent, episodes: int) -> dict[str, Any]:
-    job.say(
-        f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
-        + ("they stay where the last ends" if job.plan.keeps else "they are put back at the end")
-    )
-    recorder = job.recorder()
-    recent = RecentEpisodes(recorder)
-    seed = job.plan.seed
-    env = job.session.env(job.task, seed=seed, max_steps=job.max_steps, recorder=recent)
-    with stop_requests() as stop_asked:
-
-        def count(_: Episode) -> bool:
-            job.on_progress(recent.progress(env.next_episode, episodes))
-            return not stop_asked()
-
-        played, best = evaluate(
-            env,
-            agent.policy(),
-            episodes,
-            oracle_env=job.twin_env(seed),
-            on_episode=count,
-            should_stop=stop_asked,
-        )
-        interrupted = stop_asked()
-        if interrupted and not job.plan.keeps:
-            job.session.put_back()
-    recorder.close()
-    figures = {**score(played, best), **recent.pace.figures(), "interrupted": interrupted}
-    write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
-    return figures

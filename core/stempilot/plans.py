@@ -36,6 +36,7 @@ class Plan:
         frames: which frames are kept.
         envelope: what the site allows.
         keep: leave the knobs where the run brought them; ``None`` for what the command does.
+        adapt: relearn when the policy of a run finds the response changed.
     """
 
     command: str
@@ -51,6 +52,7 @@ class Plan:
     frames: FramePolicy = field(factory=FramePolicy)
     envelope: Envelope | None = None
     keep: bool | None = None
+    adapt: bool = False
 
     @property
     def keeps(self) -> bool:
@@ -68,6 +70,7 @@ class Extras:
     frames: FramePolicy | None = None
     envelope: Envelope | None = None
     keep: bool | None = None
+    adapt: bool = False
 
 
 def plan_train(
@@ -230,6 +233,7 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         frames=extras.frames or FramePolicy(ends=once),
         envelope=extras.envelope,
         keep=extras.keep,
+        adapt=extras.adapt,
         **what,
     )
 

@@ -3,10 +3,10 @@
 ``events.jsonl`` has one JSON object per reset and timestep: ``e`` episode, ``k`` timestep within it
 (0 is the reset), ``t`` timestep of the run, ``action``, ``reward``, ``outcome``, ``truncated``,
 ``summary`` of the task, ``observation`` (numbers; what is not finite as text), ``truth`` where the
-backend offers one, ``writes`` as [knob, value sent, value read before, seconds], and at resets
-``instrument``. Where the frames of a timestep are kept, ``seen`` has what else was in the snapshot:
-``knobs``, ``states`` and per source ``frames`` its file, ``exposure_s``, ``taken_at_s`` and
-``pixel_rad``.
+backend offers one, ``writes`` as [knob, value sent, value read before, seconds], at resets
+``instrument``, and ``phase`` while a run relearns. Where the frames of a timestep are kept,
+``seen`` has what else was in the snapshot: ``knobs``, ``states`` and per source ``frames`` its
+file, ``exposure_s``, ``taken_at_s`` and ``pixel_rad``.
 """
 
 import io
@@ -76,6 +76,7 @@ class RunRecorder:
         offset: where in ``events.jsonl`` to go on; what lies behind is dropped. Bytes.
 
     Attributes:
+        phase: what the timesteps that follow are for, where that is not the run itself.
         length: length of ``events.jsonl`` in bytes.
         episode_start: where the last episode begins in it.
     """
@@ -83,6 +84,7 @@ class RunRecorder:
     def __init__(
         self, folder: Path, task: Task[Any, Any], policy: FramePolicy, *, offset: int = 0
     ) -> None:
+        self.phase = ""
         self._folder = folder
         self._task = task
         self._policy = policy
@@ -106,6 +108,8 @@ class RunRecorder:
         """
         kept = snapshot is not None and bool(snapshot.frames) and self._policy.keeps(step)
         content = event(step, self._task)
+        if self.phase:
+            content["phase"] = self.phase
         if snapshot is not None and kept:
             content["seen"] = self._write_frames(step, snapshot)
         line = (self._dumps(content) + "\n").encode()

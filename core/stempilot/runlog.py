@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 LOG = "log.txt"
@@ -21,7 +21,7 @@ class _Log(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def run_log(folder: Path) -> Iterator[None]:
+def run_log(folder: Path) -> Iterator[Callable[[str], None]]:
     """Append warnings and worse of every part to ``log.txt`` while the block lasts.
 
     The file appears with the first line. A full disk loses lines and stops nothing: what a run
@@ -29,6 +29,9 @@ def run_log(folder: Path) -> Iterator[None]:
 
     Args:
         folder: the run directory.
+
+    Yields:
+        Writes a line of the framework's own into the file, and nowhere else.
     """
     handler = _Log(folder / LOG, encoding="utf-8", delay=True)
     handler.setLevel(logging.WARNING)
@@ -40,8 +43,21 @@ def run_log(folder: Path) -> Iterator[None]:
         added.append(logging.lastResort)
     for each in added:
         root.addHandler(each)
+
+    def write(line: str) -> None:
+        handler.handle(
+            logging.makeLogRecord(
+                {
+                    "name": "stempilot",
+                    "levelno": logging.WARNING,
+                    "levelname": "WARNING",
+                    "msg": line,
+                }
+            )
+        )
+
     try:
-        yield
+        yield write
     finally:
         for each in added:
             root.removeHandler(each)

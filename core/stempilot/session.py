@@ -48,6 +48,7 @@ class Session:
         *,
         seed: int = 0,
         plain: bool = False,
+        scramble: bool = True,
         max_steps: int = DEFAULT_MAX_STEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
@@ -59,18 +60,22 @@ class Session:
             task: the operation.
             seed: seed of all episodes.
             plain: start each episode from where the instrument stands.
+            scramble: draw a start around where the knobs stand now for each episode; without,
+                each begins at the session's baseline.
             max_steps: the framework's budget of timesteps for an episode.
             recorder: told of every timestep.
             first_episode: number of the first episode.
             first_timestep: timesteps of the run before.
         """
-        home = {knob: self.guard.read(knob) for knob in task.needs.knobs}
+        where = self.guard.read if scramble else self.baseline.__getitem__
+        home = {knob: where(knob) for knob in task.needs.knobs}
         return TaskEnv(
             task,
             self.guard,
             self._frames,
             seed=seed,
             home=None if plain else home,
+            scramble=scramble,
             max_steps=max_steps,
             recorder=recorder,
             first_episode=first_episode,

@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from stempilot.model import Needs, Outcome, Reading, SetPoint, Snapshot, as_reading
+from stempilot.model import (
+    Needs,
+    Outcome,
+    Reading,
+    SetPoint,
+    Snapshot,
+    Transitions,
+    as_reading,
+)
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -167,3 +175,27 @@ class Scored(Protocol):
 
     def true_error(self, state: Any, truth: Mapping[str, Reading]) -> Mapping[str, float]:
         """Return the true error: ``error_px``, and ``error_mrad`` where it is calibrated."""
+
+
+@runtime_checkable
+class Symmetric(Protocol):
+    """A task that knows which other timesteps were just as possible as the ones that were met.
+
+    What a task declares here is a prior about the instrument that a learner takes over: it learns
+    from timesteps that never happened. It is on the learner to say so, and to notice where the
+    instrument does not have the symmetry.
+    """
+
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        """Return as many transitions, which the task's symmetry makes just as possible.
+
+        Called by learners for each batch that they learn from. Row i of the result comes from row
+        i of the batch. Actions stay as they are; reward and termination are recomputed by the task
+        from the new observations alone, so that a limit of timesteps, which no observation shows,
+        plays no part. Rows that cannot be moved are returned as they are. Pure but for ``rng``,
+        and the batch stays as it was.
+
+        Args:
+            batch: timesteps as an agent met them, in unscaled rewards; n may be 0.
+            rng: where all of the randomness comes from.
+        """

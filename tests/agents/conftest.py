@@ -1,5 +1,6 @@
 """A point that is pushed about in the plane: small enough to learn on within a test."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -10,8 +11,11 @@ from gymnasium.spaces import Box, Discrete
 
 from stempilot.agent import Brief, Learner
 from stempilot.config import build
+from stempilot_agents.crossq import CrossqConfig, make_crossq
 from stempilot_agents.dqn import DqnConfig, make_dqn
+from stempilot_agents.rapid import RapidConfig, make_rapid
 from stempilot_agents.sac import SacConfig, make_sac
+from stempilot_agents.tqc import TqcConfig, make_tqc
 
 MOVES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], dtype=float)
 
@@ -66,11 +70,18 @@ class PointEnv(gymnasium.Env[npt.NDArray[np.float32], Any]):
         return seen, reward, terminated, truncated, {"frame": memoryview(b"cannot be copied")}
 
 
+LEARNERS: dict[str, tuple[type[Any], Callable[..., Learner]]] = {
+    "sac": (SacConfig, make_sac),
+    "sac-rapid": (RapidConfig, make_rapid),
+    "tqc": (TqcConfig, make_tqc),
+    "crossq": (CrossqConfig, make_crossq),
+    "dqn": (DqnConfig, make_dqn),
+}
 SMALL = {"hidden_sizes": [8, 8], "batch_size": 8, "buffer_size": 500, "learning_starts": 10}
 
 
 def make_learner(kind: str, *, seed: int = 1, **options: Any) -> Learner:
-    """Make a tiny learner of either kind for `PointEnv`."""
+    """Make a tiny learner of a kind for `PointEnv`."""
     env = PointEnv(discrete=kind == "dqn")
     brief = Brief(
         observation_space=env.observation_space,
@@ -78,10 +89,10 @@ def make_learner(kind: str, *, seed: int = 1, **options: Any) -> Learner:
         hints=None,
         seed=seed,
     )
-    values = SMALL | {"gradient_steps": 1} | options
-    if kind == "dqn":
-        return make_dqn(build(DqnConfig, values, section="agent"), brief)
-    return make_sac(build(SacConfig, values, section="agent"), brief)
+    config, make = LEARNERS[kind]
+    narrow = {"critic_hidden_sizes": [8, 8]} if kind == "crossq" else {}
+    values = SMALL | {"gradient_steps": 1} | narrow | options
+    return make(build(config, values, section="agent"), brief)
 
 
 @pytest.fixture

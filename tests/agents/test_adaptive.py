@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from gymnasium.spaces import Box
 
-from stempilot.agent import Brief, Policy
+from stempilot.agent import Brief, NoticesChange, Policy
 from stempilot.task import TaskHints
 from stempilot_agents.adaptive import AdaptiveConfig, make_adaptive
 
@@ -327,6 +327,23 @@ def test_notices_a_change_in_the_middle_of_an_episode(name: str) -> None:
         least = float(np.abs(np.linalg.inv(changed) @ episode.seen).max())
         assert play(policy, episode)
         assert episode.steps - 2 <= math.ceil(least) + 7
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_says_what_it_noticed_once(name: str) -> None:
+    screen = Screen()
+    policy = new_policy(screen)
+    assert isinstance(policy, NoticesChange)
+    compare(policy, screen, lambda _: PUBLISHED, episodes=3, seed=1, same=True)
+    assert policy.changed() == ""
+    policy.reset("instrument")
+    episode = Episode(PUBLISHED, screen, np.array([300.0, -200.0]), np.random.default_rng(1))
+    episode.step(policy.act(observation(episode.residual)).astype(float))
+    episode.change(CHANGES[name] @ PUBLISHED.matrix)
+    assert play(policy, episode)
+    policy.ended(observation(episode.residual))
+    assert policy.changed().endswith("probing anew")
+    assert policy.changed() == ""
 
 
 def test_notices_a_change_between_episodes() -> None:

@@ -1,4 +1,4 @@
-"""The entry point offers six agents and costs nothing until one is asked for."""
+"""The entry point offers agents and costs nothing until one is asked for."""
 
 import subprocess
 import sys
@@ -11,8 +11,18 @@ from stempilot.agent import Brief, Learner
 from stempilot.hookspecs import API
 from stempilot_agents import hooks
 
-NAMES = ("sac", "dqn", "adaptive", "proportional", "random", "recorded")
-LEARNERS = ("sac", "dqn")
+NAMES = (
+    "sac",
+    "sac-rapid",
+    "tqc",
+    "crossq",
+    "dqn",
+    "adaptive",
+    "proportional",
+    "random",
+    "recorded",
+)
+LEARNERS = ("sac", "sac-rapid", "tqc", "crossq", "dqn")
 
 
 def plugins() -> Any:
@@ -46,8 +56,9 @@ def test_importing_and_configuring_imports_no_learning_library() -> None:
 import sys
 from stempilot_agents import hooks
 plugins = {plugin.name: plugin for plugin in hooks.stempilot_agents()}
-plugins["sac"].config()(), plugins["dqn"].config()()
-heavy = {"torch", "stable_baselines3", "safetensors"} & set(sys.modules)
+for name in ("sac", "sac-rapid", "tqc", "crossq", "dqn"):
+    plugins[name].config()()
+heavy = {"torch", "stable_baselines3", "sb3_contrib", "safetensors"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -56,8 +67,9 @@ assert not heavy, heavy
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_option_is_described(name: Any) -> None:
     kind = plugins()[name].config()
+    text = "".join(each.__doc__ or "" for each in kind.__mro__)
     for attribute in attrs.fields(kind):
-        assert f"\n        {attribute.name}: " in kind.__doc__
+        assert f"\n        {attribute.name}: " in text
 
 
 @pytest.mark.parametrize("name", LEARNERS)

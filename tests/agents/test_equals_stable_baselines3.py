@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from sb3_contrib import TQC, CrossQ
 from stable_baselines3 import DQN, SAC
 
 from stempilot_agents.model_arrays import module_arrays
@@ -35,6 +36,22 @@ def plain_sac(env: Any) -> Any:
     return SAC("MlpPolicy", env, policy_kwargs=layers, ent_coef="auto_0.5", **SHARED)
 
 
+def plain_tqc(env: Any) -> Any:
+    layers: dict[str, Any] = {"net_arch": [8, 8], "activation_fn": torch.nn.Tanh}
+    layers |= {"optimizer_kwargs": {"fused": True}, "n_critics": 3, "n_quantiles": 5}
+    drop: dict[str, Any] = {"top_quantiles_to_drop_per_net": 1}
+    return TQC("MlpPolicy", env, policy_kwargs=layers, ent_coef="auto_0.5", **drop, **SHARED)
+
+
+def plain_crossq(env: Any) -> Any:
+    layers: dict[str, Any] = {"net_arch": {"pi": [8, 8], "qf": [16, 8]}}
+    # The betas are the library's default.
+    layers |= {"optimizer_kwargs": {"fused": True, "betas": (0.5, 0.999)}}
+    layers |= {"activation_fn": torch.nn.Tanh, "renorm_warmup_steps": 20}
+    shared = {name: value for name, value in SHARED.items() if name != "tau"}
+    return CrossQ("MlpPolicy", env, policy_kwargs=layers, ent_coef="auto_0.5", **shared)
+
+
 def plain_dqn(env: Any) -> Any:
     layers: dict[str, Any] = {"net_arch": [8, 8], "activation_fn": torch.nn.Tanh}
     model = DQN("MlpPolicy", env, policy_kwargs=layers, train_freq=1, **SHARED)
@@ -47,6 +64,25 @@ def plain_dqn(env: Any) -> Any:
     ("kind", "make", "options"),
     [
         ("sac", plain_sac, {"initial_entropy_coefficient": 0.5}),
+        (
+            "tqc",
+            plain_tqc,
+            {
+                "initial_entropy_coefficient": 0.5,
+                "critics": 3,
+                "quantiles": 5,
+                "dropped_quantiles": 1,
+            },
+        ),
+        (
+            "crossq",
+            plain_crossq,
+            {
+                "initial_entropy_coefficient": 0.5,
+                "critic_hidden_sizes": [16, 8],
+                "renorm_from": 20,
+            },
+        ),
         (
             "dqn",
             plain_dqn,
@@ -61,7 +97,8 @@ def plain_dqn(env: Any) -> Any:
 def test_equals_plain_learning(
     kind: Any, make: Any, options: Any, new_learner: Any, point_env: Any
 ) -> None:
-    options = options | SHARED | {"activation": "tanh", "reward_scale": 1.0}
+    shared = {name: value for name, value in SHARED.items() if (kind, name) != ("crossq", "tau")}
+    options = options | shared | {"activation": "tanh", "reward_scale": 1.0}
     ours, twin = new_learner(kind, **options), new_learner(kind, **options)
     env, plain_env = (point_env(discrete=kind == "dqn") for _ in range(2))
     plain = make(WithoutInfo(plain_env))

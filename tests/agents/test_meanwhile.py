@@ -43,7 +43,7 @@ class Napping(SlowPoint):
     nap_s = 0.003
 
 
-@pytest.fixture(params=["sac", "dqn"])
+@pytest.fixture(params=["sac", "sac-rapid", "tqc", "crossq", "dqn"])
 def kind(request: Any) -> Any:
     return request.param
 

@@ -9,7 +9,7 @@ import torch
 
 from stempilot.errors import IncompatibleError
 
-KINDS = ("sac", "dqn")
+KINDS = ("sac", "sac-rapid", "tqc", "crossq", "dqn")
 
 
 @pytest.fixture(params=KINDS)
@@ -244,7 +244,7 @@ def test_one_more_update_after_loading_equals_not_having_saved(
 def test_policy_is_a_snapshot_of_the_deterministic_policy(
     new_learner: Any, kind: Any, env: Any
 ) -> None:
-    learner = new_learner(kind, **({"policy_tau": 1.0} if kind == "sac" else {}))
+    learner = new_learner(kind, **({"policy_tau": 1.0} if kind != "dqn" else {}))
     learner.learn(env, steps=20, report=Reports())
     observations = np.random.default_rng(0).uniform(-1, 1, (50, 2)).astype(np.float32)
     policy = learner.policy()
@@ -300,7 +300,6 @@ def test_rewards_are_scaled_before_they_are_remembered(
     [
         ("learning_rate", 0.01),
         ("gamma", 0.5),
-        ("tau", 0.5),
         ("batch_size", 16),
         ("gradient_steps", 2),
         ("reward_scale", 3.0),
@@ -319,10 +318,33 @@ def test_option_changes_what_is_learnt(
     assert ends[0].shape != ends[1].shape or not np.allclose(ends[0], ends[1])
 
 
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        ("sac", "tau", 0.5),
+        ("sac-rapid", "tau", 0.5),
+        ("dqn", "tau", 0.5),
+        ("tqc", "tau", 0.5),
+        ("tqc", "critics", 3),
+        ("tqc", "quantiles", 7),
+        ("tqc", "dropped_quantiles", 9),
+        ("crossq", "critic_hidden_sizes", [8, 4]),
+        ("crossq", "policy_delay", 1),
+        ("crossq", "renorm_momentum", 0.3),
+        ("crossq", "renorm_from", 1),
+    ],
+)
+def test_option_of_its_own_changes_what_is_learnt(
+    new_learner: Any, kind: Any, point_env: Any, option: Any, value: Any
+) -> None:
+    test_option_changes_what_is_learnt(new_learner, kind, point_env, option, value)
+
+
 def test_relearning_drops_the_transitions_and_keeps_the_networks(
     new_learner: Any, kind: Any, env: Any
 ) -> None:
-    learner = new_learner(kind, relearn_learning_starts=0)
+    kept = {"relearn_entropy_coefficient": 0.0} if kind == "sac-rapid" else {}
+    learner = new_learner(kind, relearn_learning_starts=0, **kept)
     learner.learn(env, steps=20, report=Reports())
     before, done = learner.numbers, learner._model.progress.updates
     said = learner.relearn()

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from stempilot.errors import IncompatibleError, RunDirError
 
 
-@pytest.fixture(params=["sac", "dqn"])
+@pytest.fixture(params=["sac", "sac-rapid", "tqc", "crossq", "dqn"])
 def kind(request: Any) -> Any:
     return request.param
 
@@ -191,6 +191,19 @@ def test_numbers_that_are_not_finite_are_refused(
     arrays[name] = np.full_like(arrays[name], np.nan)
     save_file(arrays, saved / file)
     refused(new_learner, kind, saved, RunDirError, f"{name} holds numbers that are not finite")
+
+
+@pytest.mark.parametrize("end", [".exp_avg_sq", ".ra_var"])
+def test_squares_that_are_negative_are_refused(
+    saved: Any, kind: Any, new_learner: Any, end: Any
+) -> None:
+    arrays = load_file(saved / "tensors.safetensors")
+    names = [name for name in sorted(arrays) if name.endswith(end)]
+    assert bool(names) == (end == ".exp_avg_sq" or kind == "crossq")
+    for name in names[:1]:
+        arrays[name].flat[-1] = -1e-9
+        save_file(arrays, saved / "tensors.safetensors")
+        refused(new_learner, kind, saved, RunDirError, f"{name} must not be negative")
 
 
 def test_an_optimiser_without_its_moments_is_refused(

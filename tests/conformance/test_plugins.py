@@ -13,6 +13,9 @@ REGISTRY = discover()
 SMALL = {"hidden_sizes": [8, 8], "learning_starts": 8, "batch_size": 8, "gradient_steps": 1}
 SETTINGS: Mapping[tuple[Kind, str], Mapping[str, Any]] = {
     ("agent", "sac"): SMALL,
+    ("agent", "sac-rapid"): SMALL,
+    ("agent", "tqc"): SMALL,
+    ("agent", "crossq"): SMALL | {"critic_hidden_sizes": [8, 8]},
     ("agent", "dqn"): SMALL,
 }
 # Checked where their servers, or recorded runs, are: tests/backends.

@@ -50,6 +50,18 @@ def test_a_plain_run_starts_where_the_instrument_stands() -> None:
         assert desk.toy.read(BEAM_SHIFT) == (2e-7, 1e-7)
 
 
+def test_without_scrambling_each_episode_begins_at_the_baseline() -> None:
+    desk, baseline = Desk(), (2e-7, 1e-7)
+    desk.toy.open()
+    desk.toy.write(BEAM_SHIFT, baseline)
+    with on_desk(desk, scramble=False) as env:
+        for _ in range(2):
+            env.reset()
+            assert desk.toy.read(BEAM_SHIFT) == baseline
+            env.step(np.ones(2, np.float32))
+            assert desk.toy.read(BEAM_SHIFT) != baseline
+
+
 class Choosy(ToyCentring):
     """Refuses the first starts, and counts."""
 

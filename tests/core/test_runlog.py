@@ -21,6 +21,16 @@ def test_warnings_of_any_part_are_kept_and_others_are_not(tmp_path: Path) -> Non
     assert line.endswith("WARNING a_plugin.of.somebody: the server at somewhere is back")
 
 
+def test_the_framework_writes_lines_of_its_own_that_nobody_else_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_log(tmp_path) as write:
+        write("the response changed")
+    [line] = (tmp_path / LOG).read_text("utf-8").splitlines()
+    assert line.endswith("WARNING stempilot: the response changed")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
     for word in ("one", "two"):
         with run_log(tmp_path):

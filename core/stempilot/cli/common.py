@@ -26,6 +26,7 @@ def extras_of(
     frames: str | None = None,
     envelope: Path | None = None,
     keep: bool | None = None,
+    adapt: bool = False,
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.envelope_file import read_envelope
@@ -38,6 +39,7 @@ def extras_of(
         frames=None if frames is None else FramePolicy.parse(frames),
         envelope=None if envelope is None else read_envelope(envelope),
         keep=keep,
+        adapt=adapt,
     )
 
 

@@ -44,6 +44,8 @@ def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return str(len(value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -39,6 +39,12 @@ def run(
             help="Leave the knobs where they end. [default: keep a run, put back an evaluation]",
         ),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt", help="Relearn when the response is found to be no longer what it was."
+        ),
+    ] = False,
     config: o.ConfigFile = None,
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
@@ -50,7 +56,7 @@ def run(
     """Run an agent once from where the instrument stands, and keep the result.
 
     With --episodes it is an evaluation: starts are scrambled around where the knobs stand, and the
-    knobs are put back at the end.
+    knobs are put back at the end. With --adapt it goes on after a change of the response.
     """
     from stempilot.plans import plan_run
     from stempilot.registry import discover
@@ -63,6 +69,8 @@ def run(
         backend=backend,
         episodes=episodes,
         settings=settings_of(config, settings),
-        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope, keep=keep),
+        extras=extras_of(
+            seed=seed, out=out, frames=frames, envelope=envelope, keep=keep, adapt=adapt
+        ),
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -1,6 +1,7 @@
 """Reads a run directory and checks what it holds."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ def gather(run: Path) -> Evidence:
         record=folder.record(),
         result=read_json(run / RESULT) if (run / RESULT).exists() else {},
         evaluations=tuple(Evaluation(**values) for values in progress["evaluations"]),
-        series=series(read_events(run) if (run / EVENTS).exists() else ()),
+        series=series(_acting(run) if (run / EVENTS).exists() else ()),
         finals=_finals(run),
         comparison=_comparison(run / COMPARISON),
     )
+
+
+def _acting(run: Path) -> Iterator[Json]:
+    """Yield the events of what a run was for: not of relearning in the middle of it."""
+    return (event for event in read_events(run) if "phase" not in event)
 
 
 def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:

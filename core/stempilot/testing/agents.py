@@ -183,6 +183,20 @@ class AgentContract(PolicyContract):
             taken = lesson.steps
             expect(taken == self.steps, f"it then learns for {self.steps} timesteps", taken)
 
+    def test_learning_goes_on_in_the_same_process(self) -> None:
+        """A learner that has learnt relearns and learns on, in the same environment."""
+        learner = self._learner()
+        with self._env() as env:
+            watched_lesson(learner, env, self.steps)
+            learner.relearn()
+            again = watched_lesson(learner, env, self.steps)
+        taken = again.steps
+        expect(taken == self.steps, f"it learns for {self.steps} timesteps once more", taken)
+        begun = again.events[0]
+        expect(begun == "reset", "another lesson begins with a reset", begun)
+        counted = None if again.result is None else again.result.timesteps
+        expect(counted == 2 * self.steps, "it counts its timesteps on", counted)
+
     def _learner(self, seed: int = 0) -> Learner:
         agent = self.make(self.brief(seed))
         if not isinstance(agent, Learner):

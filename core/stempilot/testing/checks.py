@@ -235,14 +235,8 @@ def _fitting_operation(registry: Registry, checked: Part) -> tuple[MakeTask, Mak
     problems: list[str] = []
     for name, make in _tasks(registry):
         task = make()
-        brief = Brief(
-            observation_space=task.observation_space,
-            action_space=task.action_space,
-            hints=task.hints,
-            seed=0,
-        )
         try:
-            _load_agent(checked, brief)
+            _load_agent(checked, Brief.of(task, seed=0))
             backend = ToyBackend if name == "" else _fitting_backend(registry, task, name)
         except IncompatibleError as error:
             problems += error.problems

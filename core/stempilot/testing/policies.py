@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.agent import Agent, Brief, Policy
+from stempilot.agent import Agent, Brief, NoticesChange, Policy
 from stempilot.backend import Backend
 from stempilot.task import Task
-from stempilot.testing.contract import Contract, expect
+from stempilot.testing.contract import Contract, does_not_apply, expect
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint
 from stempilot.testing.toys import ToyBackend, ToyCentring
@@ -48,13 +48,7 @@ class PolicyContract(Contract, ABC):
 
     def brief(self, seed: int = 0) -> Brief:
         """Return the brief for the task."""
-        task = self.make_task()
-        return Brief(
-            observation_space=task.observation_space,
-            action_space=task.action_space,
-            hints=task.hints,
-            seed=seed,
-        )
+        return Brief.of(self.make_task(), seed)
 
     def _observations(self) -> list[Observation]:
         """Return observations from all over the space, and some of real episodes."""
@@ -118,6 +112,23 @@ class PolicyContract(Contract, ABC):
                 sentence = f"actions are in {brief.action_space} after reset({instrument!r})"
                 expect(inside, sentence, action)
 
+    def test_changes_are_said_once(self) -> None:
+        """What a policy finds changed is text, said once; asking changes no action."""
+        observations = self._observations()
+        alone = acts(self.make(self.brief()).policy(), observations)
+        policy = self.make(self.brief()).policy()
+        if not isinstance(policy, NoticesChange):
+            raise does_not_apply("its policies do not notice changes")
+        policy.reset("one")
+        taken = []
+        for observation in observations:
+            taken.append(fingerprint(policy.act(observation.copy())))
+            _expect_said_once(policy)
+        policy.ended(observations[0].copy())
+        _expect_said_once(policy)
+        differing = different(alone, taken)
+        expect(not differing, "a policy acts alike whether or not it is asked", differing)
+
     def test_observations_are_left_alone(self) -> None:
         """Acting changes no observation."""
         policy = self.make(self.brief()).policy()
@@ -127,6 +138,12 @@ class PolicyContract(Contract, ABC):
             policy.act(observation)
             same = np.array_equal(kept, observation, equal_nan=True)
             expect(same, "act() leaves the observation as it was", f"{observation}, was {kept}")
+
+
+def _expect_said_once(policy: NoticesChange) -> None:
+    found, again = policy.changed(), policy.changed()
+    expect(isinstance(found, str), "changed() returns text", repr(found))
+    expect(again == "", "what was found is said once", repr(again))
 
 
 def different(one: Sequence[str], other: Sequence[str]) -> str:

@@ -13,13 +13,14 @@ from gymnasium.spaces import Box, Discrete, Space
 from stempilot.backend import Backend
 from stempilot.errors import FrameError
 from stempilot.model import Outcome, Reading, SetPoint, Snapshot
-from stempilot.task import Drawable, Task
+from stempilot.task import Drawable, Symmetric, Task
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
 from stempilot.testing.fingerprint import entries, fingerprint
 from stempilot.testing.needs import knob_problems, name_problems
 from stempilot.testing.played import Played, play, play_oracle
 from stempilot.testing.purity import calls_of, expect_pure
 from stempilot.testing.snapshots import draw_snapshots
+from stempilot.testing.symmetry import batch_of, check_symmetry
 
 AnyTask = Task[Any, Any]
 MAX_NUMBERS = 512
@@ -295,6 +296,14 @@ class TaskContract(Contract, ABC):
             expect(task.action_space.contains(found), f"actions are in {task.action_space}", found)
             for name, value in step.true_error.items():
                 _expect_number(f"{name} of the true error", value)
+
+    def test_symmetry_gives_possible_transitions(self) -> None:
+        """Relabelled transitions are as many, and such that the task could have given them."""
+        task = self.make()
+        if not isinstance(task, Symmetric):
+            raise does_not_apply("it declares no symmetry")
+        lived = [(before, action, after) for before, action, _, after in self._transitions(task)]
+        check_symmetry(task, task, batch_of(task, lived))
 
     def test_episodes_run_in_the_framework(self) -> None:
         """Episodes on a fitting backend begin, go on and end without an error."""

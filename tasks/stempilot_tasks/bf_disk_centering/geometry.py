@@ -102,5 +102,7 @@ class Geometry:
 
 def distance(residual: npt.NDArray[Any]) -> FloatArray:
     """Return the length of residuals, (...), in their unit."""
-    length: FloatArray = np.hypot(residual[..., 0], residual[..., 1])
+    x, y = residual[..., 0], residual[..., 1]
+    # No residual is so large or small that its square needs `np.hypot`, which takes thrice as long.
+    length: FloatArray = np.sqrt(x * x + y * y)
     return length

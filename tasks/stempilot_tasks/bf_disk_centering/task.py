@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
+from stempilot.model import (
+    KnobNeed,
+    Needs,
+    Outcome,
+    Reading,
+    SetPoint,
+    Snapshot,
+    Transitions,
+)
 from stempilot.task import Task, TaskHints
 from stempilot.vocabulary import (
     BEAM_BLANKER,
@@ -17,8 +25,7 @@ from stempilot.vocabulary import (
     KNOB_UNITS,
     SCREEN,
 )
-from stempilot_tasks.bf_disk_centering import oracle
-from stempilot_tasks.bf_disk_centering.actions import DISCRETE_MOVES, action_space, moves
+from stempilot_tasks.bf_disk_centering.actions import action_space, moves
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_SIZE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry, distance
 from stempilot_tasks.bf_disk_centering.measure import measure_disk
@@ -28,8 +35,10 @@ from stempilot_tasks.bf_disk_centering.observation import (
     observer,
     residual_entries,
 )
+from stempilot_tasks.bf_disk_centering.oracle import best_actions
 from stempilot_tasks.bf_disk_centering.reward import reward, verdict
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured, Point
+from stempilot_tasks.bf_disk_centering.symmetry import moved_elsewhere
 
 
 class BfDiskCentering(Task[Measured, CenteringState]):
@@ -241,6 +250,17 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             "found": (centre_x + found[0], centre_y + found[1]),
         }
 
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        """Return the transitions with their displacements at new starts (see `symmetry`)."""
+        return moved_elsewhere(
+            batch,
+            rng,
+            config=self.config,
+            geometry=self.geometry,
+            see=self._observer,
+            size=self._size,
+        )
+
     def oracle_action(self, state: Any, truth: Mapping[str, Reading]) -> Any:
         """Return the action that brings the next exposure nearest to the goal.
 
@@ -248,12 +268,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         the moves there are. See `oracle` for the truth that it reads.
         """
         del state
-        aim_px, step_rad = self.geometry.aim_px(), self.config.step_rad
-        if self.config.actions == "discrete":
-            after = oracle.position_after(DISCRETE_MOVES * step_rad, truth)
-            return np.int64(np.argmin(distance(after - aim_px)))
-        share = oracle.exact_change(aim_px, truth) / step_rad
-        return np.clip(share, -1.0, 1.0).astype(np.float32)
+        return best_actions(self.config, self.geometry, truth)
 
     def true_error(self, state: Any, truth: Mapping[str, Reading]) -> dict[str, float]:
         """Return the true distance from the unrounded goal: ``error_px`` and ``error_mrad``.

@@ -196,6 +196,22 @@ def test_a_run_that_fails_ends_with_1_and_is_put_back(stempilot: Stempilot, desk
     assert standing(desk) == pytest.approx(HOME, abs=1e-12)
 
 
+def test_adapt_is_refused_where_nobody_notices(stempilot: Stempilot, desk: Desk) -> None:
+    ended = stempilot(*RUN, "--yes", "--adapt", "--out", "a")
+    assert ended.code == 3
+    assert "exact does not notice a changed response" in ended.err
+    assert desk.log == []
+    assert not Path("a").exists()
+
+
+def test_what_was_found_changed_is_counted_in_the_table(stempilot: Stempilot, desk: Desk) -> None:
+    del desk
+    ended = stempilot(*RUN, "--yes", "--out", "a")
+    assert [line.split() for line in ended.out.splitlines() if line.startswith("changes")] == [
+        ["changes", "0"]
+    ]
+
+
 def test_a_dark_field_at_the_start_ends_with_1(stempilot: Stempilot, desk: Desk) -> None:
     desk.develop = blank
     assert stempilot(*RUN, "--yes", "--out", "a").code == 1

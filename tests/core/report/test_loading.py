@@ -113,3 +113,15 @@ def test_damaged_files_are_refused(trained: Path, name: str) -> None:
     (trained / name).write_text('{"schema": 1, \n{}\n')
     with pytest.raises(RunDirError, match=name):
         gather(trained)
+
+
+def test_what_a_run_relearnt_in_between_is_none_of_its_figures(evaluated: Path) -> None:
+    whole = gather(evaluated).series
+    lines = [json.loads(line) for line in (evaluated / "events.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["e"] in {3, 4}:
+            line["phase"] = "relearn"
+    (evaluated / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    left = gather(evaluated).series
+    assert len(left.complete) == len(whole.complete) - 2
+    assert not {3, 4} & set(left.number)

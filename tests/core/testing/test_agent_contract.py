@@ -190,6 +190,24 @@ class Silent(ToyLearner):
         return cast("tuple[str, ...]", [])
 
 
+class CountsAnew(ToyLearner):
+    def relearn(self) -> tuple[str, ...]:
+        self._timesteps = 0
+        return super().relearn()
+
+
+class Repeats(ToyLearner):
+    def policy(self) -> Policy:
+        class Repeating(Acting):
+            def ended(self, observation: npt.NDArray[Any]) -> None:
+                del observation
+
+            def changed(self) -> str:
+                return "all is different"
+
+        return Repeating(super().policy(), lambda action, _: action)
+
+
 BROKEN: dict[str, Callable[[Brief], Any]] = {
     "is_an_agent": NoAgent,
     "actions_are_inside_their_space": TooFar,
@@ -209,6 +227,8 @@ BROKEN: dict[str, Callable[[Brief], Any]] = {
     "damaged_folders_are_refused": Credulous,
     "other_spaces_are_refused": TakesAnything,
     "relearning_goes_on": Silent,
+    "learning_goes_on_in_the_same_process": CountsAnew,
+    "changes_are_said_once": Repeats,
 }
 
 
@@ -254,7 +274,7 @@ def test_checks_of_learning_leave_out_who_does_not_learn(task: ToyCentring) -> N
     results = run_contract(Suite)
     assert all(result.passed for result in results)
     learning = {result.check for result in results if not result.applies}
-    assert len(learning) == 12
+    assert len(learning) == 14
     assert "saved_files_hold_no_pickle" in learning
 
 

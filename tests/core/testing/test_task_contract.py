@@ -13,7 +13,7 @@ from gymnasium.spaces import Box
 
 from stempilot.backend import Backend
 from stempilot.errors import FrameError
-from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
+from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot, Transitions
 from stempilot.task import TaskHints
 from stempilot.testing import TaskContract, ToyBackend, ToyCentring, run_contract
 from stempilot.testing.checks import run_check
@@ -203,6 +203,106 @@ class OverdoneOracle(ToyCentring):
         return 2 * super().oracle_action(state, truth)
 
 
+class Movable(ToyCentring):
+    """The dot on the ``toy_camera``, which moves in the same way wherever it is."""
+
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        start = rng.uniform(-0.7, 0.7, batch.observations.shape).astype(np.float32)
+        end = start + (batch.next_observations - batch.observations)
+        away, left = np.linalg.norm(start, axis=1), np.linalg.norm(end, axis=1)
+        can = ~batch.terminated & (away > 0.1) & (np.abs(end) < (1.0, 0.75)).all(axis=1)
+        return self.where(can, batch, start, end, np.where(left <= 0.1, 10.0, away - left))
+
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        rows = can[:, np.newaxis]
+        return evolve(
+            batch,
+            observations=np.where(rows, start, batch.observations),
+            next_observations=np.where(rows, end, batch.next_observations),
+            rewards=np.where(can, reward, batch.rewards),
+            terminated=np.where(can, reward == 10.0, batch.terminated),
+        )
+
+
+class TestMovableToyCentring(TestToyCentring):
+    """So does the one that declares a symmetry."""
+
+    def make(self) -> ToyCentring:
+        return Movable()
+
+
+class MovesInPlace(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        batch.observations[can] = start[can]
+        return batch
+
+
+class MovesByItself(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        return super().relabel(batch, np.random.default_rng())
+
+
+class NeverMoves(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        return batch
+
+
+class LeavesRowsOut(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        found = super().relabel(batch, rng)
+        return evolve(found, rewards=found.rewards[1:])
+
+
+class AddsARow(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        found = super().relabel(batch, rng)
+        return found if len(found) else evolve(found, rewards=np.zeros(1))
+
+
+class NarrowRewards(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        found = super().relabel(batch, rng)
+        return evolve(found, rewards=found.rewards.astype(np.float32))
+
+
+class TurnsActions(Movable):
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        found = super().relabel(batch, rng)
+        return evolve(found, actions=-found.actions)
+
+
+class MovesOutside(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        return super().where(can, batch, start, end + np.float32(2), reward)
+
+
+class EndlessElsewhere(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        return super().where(can, batch, start, end, reward + math.inf)
+
+
+class BothEnds(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        found = super().where(can, batch, start, end, reward)
+        return evolve(found, truncated=found.terminated.copy())
+
+
+class ForgetsEnds(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        found = super().where(can, batch, start, end, reward)
+        return evolve(found, terminated=found.terminated & can)
+
+
+class StartsAtTheGoal(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        return super().where(can, batch, np.float32(0.01) * start, end, reward)
+
+
+class GoesOnAtTheGoal(Movable):
+    def where(self, can: Any, batch: Transitions, start: Any, end: Any, reward: Any) -> Transitions:
+        return super().where(can, batch, start, np.float32(0.01) * end, np.minimum(reward, 9.0))
+
+
 class RaisesOnFailure(ToyCentring):
     def advance(self, state: ToyState, action: Any, measured: ToyMeasured) -> ToyState:
         if state.steps == 1:
@@ -245,9 +345,27 @@ BROKEN: dict[str, Callable[[], ToyCentring]] = {
     "hints_agree_with_the_outcome": OtherTolerance,
     "marks_are_points_of_the_frame": NoGoal,
     "oracle_acts_inside_the_action_space": OverdoneOracle,
+    "symmetry_gives_possible_transitions": GoesOnAtTheGoal,
     "episodes_run_in_the_framework": RaisesOnFailure,
     "episodes_repeat_with_their_seed": EpisodesDiffer,
 }
+
+
+ASYMMETRIC = [
+    (MovesInPlace, "relabel() leaves its batch as it was"),
+    (MovesByItself, "relabel() draws from the generator alone"),
+    (NeverMoves, "relabel() draws from the generator; found: the same again"),
+    (LeavesRowsOut, "rewards are"),
+    (AddsARow, "no transitions give none"),
+    (NarrowRewards, "float32"),
+    (TurnsActions, "actions stay as they are"),
+    (MovesOutside, "next_observations are in Box"),
+    (EndlessElsewhere, "rewards are finite"),
+    (BothEnds, "what is terminated is not truncated too"),
+    (ForgetsEnds, "rows that are not moved are returned as they are"),
+    (StartsAtTheGoal, "none begins within the tolerance"),
+    (GoesOnAtTheGoal, "what comes within the tolerance is terminated"),
+]
 
 
 def suite_of(make_task: Callable[[], ToyCentring]) -> type[TaskContract]:
@@ -276,6 +394,7 @@ def test_check_fails_on_a_task_that_breaks_it(name: str) -> None:
         (ChangesActions, "functions_are_pure", "plan() leaves its inputs as they were"),
         (ObservesDoubles, "observations_are_inside_their_space", "float64"),
         (Misspelt, "names_are_shared_or_documented", "is spelt 'beam_blanker' by everybody else"),
+        *((task, "symmetry_gives_possible_transitions", found) for task, found in ASYMMETRIC),
     ],
 )
 def test_message_says_what_is_wrong(
@@ -312,6 +431,7 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
         "hints_agree_with_the_outcome",
         "marks_are_points_of_the_frame",
         "oracle_acts_inside_the_action_space",
+        "symmetry_gives_possible_transitions",
     }
 
 
@@ -331,6 +451,7 @@ def test_recorded_snapshots_do_without_a_backend() -> None:
     assert {result.check for result in results if not result.applies} == {
         "hints_agree_with_the_outcome",
         "oracle_acts_inside_the_action_space",
+        "symmetry_gives_possible_transitions",
         "episodes_run_in_the_framework",
         "episodes_repeat_with_their_seed",
     }

@@ -1,0 +1,71 @@
+"""A plan that is being carried out on an opened instrument."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from attrs import frozen
+
+from stempilot.env import TaskEnv
+from stempilot.errors import RecordError
+from stempilot.plans import Plan
+from stempilot.recorder import RunRecorder
+from stempilot.rundir import RunDir
+from stempilot.session import Session
+from stempilot.task import Task
+from stempilot.training import OnProgress
+
+
+@frozen(kw_only=True)
+class Job:
+    """A plan being carried out on an opened instrument.
+
+    Attributes:
+        plan: what to do.
+        session: the instrument.
+        task: the operation.
+        run: where it is recorded.
+        on_progress: told of the progress.
+        say: told what a person should know.
+        log: keeps a line in ``log.txt``.
+        files: what is closed at the end.
+    """
+
+    plan: Plan
+    session: Session
+    task: Task[Any, Any]
+    run: RunDir
+    on_progress: OnProgress
+    say: Callable[[str], None]
+    log: Callable[[str], None]
+    files: ExitStack
+
+    def recorder(self, offset: int = 0) -> RunRecorder:
+        """Return the recorder of the run; what it holds is written out however the run ends.
+
+        Args:
+            offset: where in the events to go on, in bytes.
+        """
+        recorder = RunRecorder(self.run.path, self.task, self.plan.frames, offset=offset)
+
+        def close(_: object, error: BaseException | None, __: object) -> None:
+            try:
+                recorder.close()
+            except RecordError:
+                # What ended the run matters more than what could not be written of it.
+                if error is None:
+                    raise
+
+        self.files.push(close)
+        return recorder
+
+    @property
+    def max_steps(self) -> int:
+        """Budget of timesteps for an episode."""
+        return self.plan.parts.run.max_steps
+
+    def twin_env(self, seed: int, timestep: int = 0) -> TaskEnv | None:
+        """Return an environment on a copy of the instrument as it is now, if there can be one."""
+        return self.session.twin_env(
+            self.task, seed=seed, max_steps=self.max_steps, timestep=timestep
+        )
