@@ -1,5 +1,6 @@
 """What the learners on Stable-Baselines3 share: learning, saving, loading, relearning."""
 
+import contextlib
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -60,6 +61,7 @@ class _Reporting(BaseCallback):
         self._random = random
         self._report = report
         self._unreported = False
+        self.latest: dict[str, float] = {}
 
     def _on_step(self) -> bool:
         self._unreported = True
@@ -77,13 +79,20 @@ class _Reporting(BaseCallback):
         if not self._unreported:
             return True
         self._unreported = False
+        numbers = _taken_numbers(self._learning)
+        self.latest |= numbers
         with self._random.released():
-            return self._report(reported_numbers(self._learning))
+            return self._report(numbers)
 
 
-def reported_numbers(model: Resumable) -> dict[str, float]:
-    """Return the latest losses and coefficients by name, as far as there are any."""
-    latest = {name.rpartition("/")[2]: value for name, value in model.logger.name_to_value.items()}
+def _taken_numbers(model: Resumable) -> dict[str, float]:
+    """Return losses and coefficients by name, as far as updates have given any since last asked.
+
+    None is repeated: a learner that was saved in between could not.
+    """
+    given = model.logger.name_to_value
+    latest = {name.rpartition("/")[2]: value for name, value in given.items()}
+    given.clear()
     return {name: float(latest[name]) for name in _REPORTED if name in latest}
 
 
@@ -202,13 +211,12 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         """
         offered = (spaces.describe(env.observation_space), spaces.describe(env.action_space))
         spaces.refuse_other_spaces(self._spaces, offered)
+        numbers: Mapping[str, float] = {}
         if steps > 0:
             self._model.set_env(self._vector_of(env))
             with self._random.installed():
-                self._learn(steps, report)
-        return LearnReport(
-            timesteps=self._model.num_timesteps, numbers=reported_numbers(self._model)
-        )
+                numbers = self._learn(steps, report)
+        return LearnReport(timesteps=self._model.num_timesteps, numbers=numbers)
 
     def _vector_of(self, env: gymnasium.Env[Any, Any]) -> SingleEnv:
         """Return the environment as the algorithm takes it, with its updates where they belong."""
@@ -231,16 +239,14 @@ class OffPolicyLearner(Learner, Generic[C, M]):
 
         return SingleEnv(env, reward_scale=scale, before_step=update_beside)
 
-    def _learn(self, steps: int, report: Report) -> None:
-        try:
+    def _learn(self, steps: int, report: Report) -> Mapping[str, float]:
+        """Learn, and return the latest number of each kind that was reported."""
+        reporting = _Reporting(self._model, self._random, report)
+        with contextlib.suppress(_StopLearningError):
             self._model.learn(
-                steps,
-                callback=_Reporting(self._model, self._random, report),
-                log_interval=sys.maxsize,
-                reset_num_timesteps=False,
+                steps, callback=reporting, log_interval=sys.maxsize, reset_num_timesteps=False
             )
-        except _StopLearningError:
-            return
+        return reporting.latest
 
     def save(self, folder: Path) -> None:
         """Write ``agent.json``, ``tensors.safetensors`` and ``replay.safetensors``.

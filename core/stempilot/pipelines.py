@@ -273,8 +273,9 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
             on_progress=job.on_progress,
         )
         steps = plan.steps - before["timesteps"]
+        numbers: Mapping[str, float] = {}
         if steps > 0:
-            learner.learn(env, steps=steps, report=companion)
+            numbers = learner.learn(env, steps=steps, report=companion).numbers
         interrupted = stop_asked()
         try:
             if interrupted:
@@ -291,6 +292,7 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
         **recent.pace.figures(),
         "updates_meanwhile": env.beside.calls,
         "updates_waited_s": round(env.beside.waited_s, 3),
+        "learner": dict(numbers),
         **_reward_measure(event for event in read_events(run.path) if event["k"]),
     }
 

@@ -55,6 +55,7 @@ def test_a_training_leaves_all_that_it_did(tmp_path: Path) -> None:
     assert (result["timesteps"], result["interrupted"]) == (40, False)
     assert result["episodes"] == sum(e["outcome"] != "running" or e["truncated"] for e in steps)
     assert result["run_dir"] == str(folder)
+    assert set(result["learner"]) == {"error"}, "what the learner itself says"
     progress = RunDir.open(folder).progress()
     assert progress is not None
     assert progress["timesteps"] == 40

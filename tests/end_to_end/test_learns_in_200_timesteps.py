@@ -15,9 +15,8 @@ def test_sac_rapid_centres_the_disk_after_200_timesteps(tmp_path: Path) -> None:
         task="bf-disk-centering",
         agent="sac-rapid",
         steps=200,
-        seed=31,
         settings={"task": {"preset": "paper"}, "backend": {"preset": "paper"}},
-        extras=stempilot.Extras(out=tmp_path / "run"),
+        extras=stempilot.Extras(seed=31, out=tmp_path / "run"),
     )
     result = stempilot.execute(plan)
     # At least 96 of 100 fixed starts, at every evaluation from there to the end.

@@ -81,18 +81,19 @@ class ToyLearner(Learner):
         """Learn from every timestep."""
         observation: npt.NDArray[Any] | None = None
         done = 0
+        numbers: dict[str, float] = {}
         while done < steps:
             if observation is None:
                 observation, _ = env.reset()
             action = self._explore(observation)
             after, _, terminated, truncated, _ = env.step(action)
-            error = self._update(observation, action, after)
+            numbers = {"error": self._update(observation, action, after)}
             observation = None if terminated or truncated else after
             done += 1
             self._timesteps += 1
-            if not report({"error": error}):
+            if not report(numbers):
                 break
-        return LearnReport(timesteps=self._timesteps)
+        return LearnReport(timesteps=self._timesteps, numbers=numbers)
 
     def _explore(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         wanted = self.policy().act(observation) + self._rng.normal(0.0, 0.3, self._low.shape)
