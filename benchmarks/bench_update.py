@@ -21,7 +21,7 @@ from stempilot.agent import Brief
 from stempilot.compose import part
 
 BATCH = 128
-AT_ONCE = 20
+AT_ONCE = 40
 """Updates of one timestep."""
 UPDATES = 400
 ROUNDS = 5

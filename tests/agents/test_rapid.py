@@ -64,7 +64,7 @@ def flat(learner: RapidLearner) -> Any:
 
 def test_defaults_are_the_recipe() -> None:
     config = RapidConfig()
-    assert (config.learning_starts, config.gradient_steps, config.batch_size) == (20, 20, 128)
+    assert (config.learning_starts, config.gradient_steps, config.batch_size) == (20, 40, 128)
     assert (config.gamma, config.tau, config.reward_scale) == (0.9, 0.005, 0.01)
     assert config.hidden_sizes == (128, 128)
     assert config.initial_entropy_coefficient == 0.02
