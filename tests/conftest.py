@@ -1,5 +1,6 @@
-"""What holds for all tests: signals as in a terminal, locks of their own, no pauses at restores."""
+"""What holds for all tests: signals, colours, locks of their own, no pauses at restores."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -13,6 +14,11 @@ from stempilot.lock import FOLDER_VARIABLE
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Services that run tests set these, and typer, which reads them once, then writes colours into
+# what the tests read.
+for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True, scope="session")
