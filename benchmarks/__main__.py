@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    bench_batch,
     bench_cli,
     bench_correction,
     bench_locating,
@@ -24,6 +25,8 @@ def main() -> None:
     show(bench_locating.measure())
     console.print("framework share (at most 0.06) and throughput share (at least 0.75)")
     show(bench_training.measure())
+    console.print("4,096 instruments at once, over as many CartPoles (share at least 0.3)")
+    show(bench_batch.measure())
     console.print("a frame over the wire, over the stock client (at most 0.6)")
     show(bench_wire.measure())
     console.print("corrections on a virtual Themis (at most 10 ms added; share at least 0.95)")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from stempilot.backend import (
         Backend,
         EnvelopeSuggestion,
+        InstrumentBatch,
         Lockable,
+        MeasuresDirectly,
         Opening,
         Parkable,
         Reseedable,
@@ -106,10 +108,13 @@ if TYPE_CHECKING:
         open_session,
     )
     from stempilot.task import (
+        Batchable,
         Drawable,
         Scored,
+        ScoredBatch,
         Symmetric,
         Task,
+        TaskBatch,
         TaskHints,
     )
 
@@ -125,7 +130,9 @@ _DOOR = {
     "backend": (
         "Backend",
         "EnvelopeSuggestion",
+        "InstrumentBatch",
         "Lockable",
+        "MeasuresDirectly",
         "Opening",
         "Parkable",
         "Reseedable",
@@ -206,10 +213,13 @@ _DOOR = {
         "open_session",
     ),
     "task": (
+        "Batchable",
         "Drawable",
         "Scored",
+        "ScoredBatch",
         "Symmetric",
         "Task",
+        "TaskBatch",
         "TaskHints",
     ),
 }
@@ -221,6 +231,7 @@ __all__ = (
     "Agent",
     "Backend",
     "BackendError",
+    "Batchable",
     "Brief",
     "BudgetSpentError",
     "Capabilities",
@@ -235,6 +246,7 @@ __all__ = (
     "FrameError",
     "HandsOffError",
     "IncompatibleError",
+    "InstrumentBatch",
     "InstrumentBusyError",
     "KnobLimits",
     "KnobNeed",
@@ -242,6 +254,7 @@ __all__ = (
     "LearnReport",
     "Learner",
     "Lockable",
+    "MeasuresDirectly",
     "Needs",
     "Opening",
     "Outcome",
@@ -258,6 +271,7 @@ __all__ = (
     "RestoreError",
     "RunDirError",
     "Scored",
+    "ScoredBatch",
     "Session",
     "SetPoint",
     "Snapshot",
@@ -269,6 +283,7 @@ __all__ = (
     "SuggestsEnvelope",
     "Symmetric",
     "Task",
+    "TaskBatch",
     "TaskEnv",
     "TaskHints",
     "Timestep",

@@ -8,8 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 from attrs import field, frozen
 from numpy.random import SeedSequence
 
@@ -165,6 +167,74 @@ class Truthful(Protocol):
         """Return the truth of the last exposure.
 
         Recorded and scored against; never given to a task's measurement or to an agent.
+        """
+
+
+Rows = npt.NDArray[np.intp]
+"""(m,) which instruments of a batch, none of them twice."""
+
+
+class InstrumentBatch(Protocol):
+    """n instruments that move and measure together, without frames (`MeasuresDirectly`)."""
+
+    @property
+    def count(self) -> int:
+        """How many they are, n."""
+
+    def reseed(self, seed: SeedSequence) -> None:
+        """Draw all that comes from ``seed``. Called first; then all are put in place."""
+
+    def fresh(self, count: int) -> Self:
+        """Return others, drawn and standing as after `Reseedable.reseed`, with knobs at home.
+
+        What they draw comes from this batch's seed too, but changes nothing that instruments in
+        place will draw while they move and measure.
+        """
+
+    def put(self, rows: Rows, fresh: Self, which: Rows) -> None:
+        """Replace some instruments by as many of ``fresh``, as these stand now.
+
+        Args:
+            rows: (m,) which are replaced.
+            fresh: what `fresh` returned.
+            which: (m,) which of ``fresh`` take their places, in this order.
+        """
+
+    def read(self, knob: str) -> npt.NDArray[np.float64]:
+        """Return the read-backs of a knob, (n, components)."""
+
+    def write(self, knob: str, values: npt.NDArray[np.float64]) -> None:
+        """Move a knob of all instruments, (n, components); an equal value moves nothing."""
+
+    def measure(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Expose, and return what the backend's `MeasuresDirectly.measurements` promise.
+
+        New arrays, by name, (n, ...). What the knobs read is among them, by the knob's name.
+        """
+
+    def truth(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        """Return what `Truthful.truth` gives, (n, numbers) by name."""
+
+
+@runtime_checkable
+class MeasuresDirectly(Protocol):
+    """A simulator that knows what would be measured on its frames, without drawing them."""
+
+    def measurements(self) -> frozenset[str]:
+        """Return the names of what `InstrumentBatch.measure` gives, beside knobs."""
+
+    def batch(self, count: int, home: Mapping[str, Reading]) -> InstrumentBatch:
+        """Return instruments as the episodes of this backend meet them, as it is now.
+
+        Whether they differ from each other is for the backend's options to say. They go on when
+        the backend is closed, and nothing that they do changes it.
+
+        Args:
+            count: how many.
+            home: where the knobs stand after a reset; knobs that are missing stay as they are.
+
+        Raises:
+            IncompatibleError: an option has no counterpart without frames.
         """
 
 

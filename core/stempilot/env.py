@@ -20,6 +20,7 @@ from stempilot.meanwhile import Meanwhile
 from stempilot.model import Outcome, Reading, SetPoint, Snapshot
 from stempilot.negotiate import check_states
 from stempilot.task import Task
+from stempilot.vec_env import TaskVecEnv, instruments_of
 
 MAX_STARTS = 100
 """How often a start that the task refuses is drawn anew before giving up."""
@@ -154,6 +155,31 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         generators that anything in the step draws from.
         """
         self.beside.ask(work, times)
+
+    def vector(self, count: int, seed: int) -> TaskVecEnv:
+        """Return the task on many such instruments at once, measured without frames.
+
+        This environment, its instrument and its episodes are left alone. The limits are the same;
+        rate and budget of writes are those of one real instrument, and do not count.
+
+        Args:
+            count: how many instruments.
+            seed: seed of all their episodes.
+
+        Raises:
+            IncompatibleError: the task does not take many episodes at once, or the backend cannot
+                measure without frames what it needs, or only with other options.
+        """
+        backend = self._guard.backend
+        source = instruments_of(backend, self.task)
+        home = self._home or {knob: backend.read(knob) for knob in self._needs.knobs}
+        return TaskVecEnv(
+            self.task,
+            source.batch(count, home),
+            seed=seed,
+            limits=self._guard.limits,
+            max_steps=self._max_steps,
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

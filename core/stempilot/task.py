@@ -199,3 +199,73 @@ class Symmetric(Protocol):
             batch: timesteps as an agent met them, in unscaled rewards; n may be 0.
             rng: where all of the randomness comes from.
         """
+
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Numbers of n episodes by name, each array (n, ...)."""
+
+
+class TaskBatch(Protocol):
+    """A task on n episodes at once: its own functions, over arrays.
+
+    States are `Arrays`, so that the framework can begin, keep and replace single rows. What is
+    measured comes from `stempilot.backend.InstrumentBatch.measure`. All functions are pure, and
+    row i of a result depends on row i of the arguments alone.
+    """
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        """Names of what must be measured, beside the knobs.
+
+        Each is an attribute of what `Task.measure` returns, where ``None`` stands for NaN.
+        """
+
+    def initial(self, measured: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        """Return the states at the start, as `Task.initial`."""
+
+    def is_start(self, state: Arrays) -> npt.NDArray[np.bool_]:
+        """Return (n,), as `Task.is_start`."""
+
+    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, FloatArray]:
+        """Return the absolute values, (n, components), of the knobs that the task moves."""
+
+    def advance(
+        self, state: Arrays, actions: npt.NDArray[Any], measured: Mapping[str, npt.NDArray[Any]]
+    ) -> Arrays:
+        """Return the states after the actions, as `Task.advance`."""
+
+    def observe(self, state: Arrays) -> npt.NDArray[Any]:
+        """Return the observations, (n, ...), as `Task.observe`."""
+
+    def outcome(self, state: Arrays) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return which episodes succeed and which fail, (n,) each; the others go on."""
+
+    def reward(
+        self,
+        before: Arrays,
+        actions: npt.NDArray[Any],
+        after: Arrays,
+        *,
+        success: npt.NDArray[np.bool_],
+        failure: npt.NDArray[np.bool_],
+    ) -> FloatArray:
+        """Return the rewards, (n,), as `Task.reward`; a refused plan is among the failures."""
+
+
+@runtime_checkable
+class Batchable(Protocol):
+    """A task whose functions also take many episodes at once."""
+
+    def batched(self) -> TaskBatch:
+        """Return the same task on arrays; what it gives is what the task gives row by row."""
+
+
+@runtime_checkable
+class ScoredBatch(Protocol):
+    """A `TaskBatch` for which the best possible actions are known when the truth is."""
+
+    def oracle_actions(self, state: Arrays, truth: Mapping[str, FloatArray]) -> npt.NDArray[Any]:
+        """Return the actions, (n, ...), of which `Scored.oracle_action` gives one."""
+
+    def true_errors(self, state: Arrays, truth: Mapping[str, FloatArray]) -> Arrays:
+        """Return the true errors, (n,) by name, as `Scored.true_error`."""

@@ -152,7 +152,7 @@ class Column:
         rx, ry = apply(self._response, self._drive.resting_deflection)
         mx, my = apply(inverse(self._pattern), (x - rx, y - ry))
         dx, dy = self._drive.drift_rad
-        self._misalignment_rad = (mx - dx, my - dy)
+        self._misalignment_rad = (float(mx - dx), float(my - dy))
 
     def change(self, **parameters: Any) -> None:
         """Change parameters in mid-run; knobs and hidden state stay, so the disk may jump.

@@ -1,14 +1,15 @@
 """The simulator: one column, in this process, without a clock."""
 
 import hashlib
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import numpy as np
 from attrs import asdict, evolve, frozen
 from numpy.random import SeedSequence
 
 from stempilot.backend import Backend, Opening
-from stempilot.errors import BackendError
+from stempilot.errors import BackendError, IncompatibleError
 from stempilot.model import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
 from stempilot.vocabulary import (
     BEAM_BLANKER,
@@ -18,6 +19,7 @@ from stempilot.vocabulary import (
     SCREEN,
 )
 from stempilot_backends.column import Column, ColumnParameters
+from stempilot_backends.simulator.batch import MEASUREMENTS, Model, SimulatorBatch
 from stempilot_backends.simulator.config import SimulatorConfig
 from stempilot_backends.simulator.instrument import draw_instrument
 
@@ -38,7 +40,7 @@ class Standing:
 
 
 class Simulator(Backend):
-    """A simulated microscope: reseedable, twinnable, truthful and parkable.
+    """A simulated microscope: reseedable, twinnable, truthful, parkable, and many at once.
 
     Time passes in exposures only: each lasts one cycle of the column.
 
@@ -183,6 +185,40 @@ class Simulator(Backend):
         )
         return type(self)(self._config, self._opening, standing=standing)
 
+    def measurements(self) -> frozenset[str]:
+        """Return the names of what is measured without frames."""
+        return MEASUREMENTS
+
+    def batch(self, count: int, home: Mapping[str, Reading]) -> SimulatorBatch:
+        """Return many of these instruments at once, as they are now; they do not change.
+
+        Fresh ones are drawn where this simulator draws one for each episode; otherwise all of
+        them are this one. See `MeasuresDirectly.batch`.
+        """
+        column = self._opened()
+        unlike = {
+            "vignetting": (self._config.vignetting, 0.0),
+            "hot_pixels": (self._config.hot_pixels, 0),
+            SCREEN: (self.state(SCREEN), "down"),
+            BEAM_BLANKER: (self.state(BEAM_BLANKER), "open"),
+        }
+        problems = [
+            f"{name} = {value} is not modelled without frames; set it to {modelled}"
+            for name, (value, modelled) in unlike.items()
+            if value != modelled
+        ]
+        if problems:
+            raise IncompatibleError(problems)
+        changed = self._due(self._first_timestep + max(0, self._exposures - 1))
+        model = Model(
+            config=self._config,
+            present=column.parameters,
+            redraws=self._redraw == "episode",
+            changed=changed,
+        )
+        shift_rad = home.get(DIFFRACTION_SHIFT, column.get(DIFFRACTION_SHIFT))
+        return SimulatorBatch(model, count, shift_rad)
+
     def _begin(self, standing: Standing) -> None:
         self.open()
         self._drawn, self._redraw = standing.drawn, standing.redraw
@@ -209,13 +245,17 @@ class Simulator(Backend):
         x, y = np.random.default_rng(_stream(seed, 1)).uniform(-reach, reach, 2)
         column.misalign((float(x), float(y)))
 
-    def _apply_changes(self, column: Column, timestep: int) -> None:
+    def _due(self, timestep: int) -> dict[str, Any]:
+        """Return what has changed by then, by the column's parameter."""
         due = [change for change in self._config.changes if change.at_timestep <= timestep]
-        values = {
+        return {
             name: value
             for change in sorted(due, key=lambda change: change.at_timestep)
             for name, value in change.values().items()
         }
+
+    def _apply_changes(self, column: Column, timestep: int) -> None:
+        values = self._due(timestep)
         if any(getattr(column.parameters, name) != value for name, value in values.items()):
             column.change(**values)
 

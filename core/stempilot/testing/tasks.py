@@ -13,7 +13,8 @@ from gymnasium.spaces import Box, Discrete, Space
 from stempilot.backend import Backend
 from stempilot.errors import FrameError
 from stempilot.model import Outcome, Reading, SetPoint, Snapshot
-from stempilot.task import Drawable, Symmetric, Task
+from stempilot.task import Batchable, Drawable, Symmetric, Task
+from stempilot.testing.batches import Look, check_batch
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
 from stempilot.testing.fingerprint import entries, fingerprint
 from stempilot.testing.needs import knob_problems, name_problems
@@ -80,15 +81,18 @@ class TaskContract(Contract, ABC):
         return found
 
     def _measured(self, task: AnyTask) -> list[Any]:
-        measured = []
+        return [measured for _, measured in self._looks(task)]
+
+    def _looks(self, task: AnyTask) -> list[Look]:
+        looks = []
         for snapshot in self.snapshots(np.random.default_rng(0)):
             try:
-                measured.append(task.measure(snapshot))
+                looks.append((snapshot, task.measure(snapshot)))
             except FrameError as error:
                 reason = error
         sentence = "most frames of a fitting backend can be measured"
-        expect(len(measured) >= 2, sentence, "" if len(measured) >= 2 else repr(reason))
-        return measured
+        expect(len(looks) >= 2, sentence, "" if len(looks) >= 2 else repr(reason))
+        return looks
 
     def _states(self, task: AnyTask) -> list[Any]:
         starts = [task.initial(measured) for measured in self._measured(task)]
@@ -304,6 +308,13 @@ class TaskContract(Contract, ABC):
             raise does_not_apply("it declares no symmetry")
         lived = [(before, action, after) for before, action, _, after in self._transitions(task)]
         check_symmetry(task, task, batch_of(task, lived))
+
+    def test_many_episodes_are_each_its_own(self) -> None:
+        """Functions over many episodes give what the task's own give row by row."""
+        task = self.make()
+        if not isinstance(task, Batchable):
+            raise does_not_apply("it does not take many episodes at once")
+        check_batch(task, task.batched(), self._looks(task))
 
     def test_episodes_run_in_the_framework(self) -> None:
         """Episodes on a fitting backend begin, go on and end without an error."""

@@ -89,11 +89,11 @@ class Geometry:
         """Return (2,), where the residual is zero: the goal, or its bin's centre if rounded."""
         return self.goal * self.unit_px
 
-    def tolerance(self, pixel_rad: float | None = None) -> float:
-        """Return the tolerance in units.
+    def tolerance(self, pixel_rad: Any = None) -> Any:
+        """Return the tolerance in units, a float, or (...) where it depends on the pixel's angle.
 
         Args:
-            pixel_rad: angle of one pixel as the frame gives it.
+            pixel_rad: angle of one pixel as the frame gives it, a float or (...).
         """
         angle = self.tolerance_rad
         px = self.tolerance_px if angle is None or pixel_rad is None else angle / pixel_rad

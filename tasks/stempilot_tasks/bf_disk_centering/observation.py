@@ -30,7 +30,8 @@ def observer(config: BfDiskCenteringConfig) -> Observer:
     step_size = config.step_size
 
     def paper(residual: FloatArray) -> Observation:
-        seen = np.empty((*residual.shape[:-1], 5), dtype=np.float32)
+        # Entry by entry in memory, as residuals of many episodes are.
+        seen = np.empty((*residual.shape[:-1], 5), dtype=np.float32, order="F")
         seen[..., 0] = step_size
         seen[..., 1:3] = residual
         seen[..., 3:5] = residual == 0

@@ -26,6 +26,7 @@ from stempilot.vocabulary import (
     SCREEN,
 )
 from stempilot_tasks.bf_disk_centering.actions import action_space, moves
+from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_SIZE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry, distance
 from stempilot_tasks.bf_disk_centering.measure import measure_disk
@@ -260,6 +261,10 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             see=self._observer,
             size=self._size,
         )
+
+    def batched(self) -> BfDiskCenteringBatch:
+        """Return the same task on arrays (see `batch`)."""
+        return BfDiskCenteringBatch(self.config)
 
     def oracle_action(self, state: Any, truth: Mapping[str, Reading]) -> Any:
         """Return the action that brings the next exposure nearest to the goal.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from attrs import evolve, field, frozen
 from gymnasium.spaces import Box
+from tests.core.testing.batched_toy import BROKEN_BATCHES, ByRows, SeesItsNeighbour, batched_by
 
 from stempilot.backend import Backend
 from stempilot.errors import FrameError
@@ -346,6 +347,7 @@ BROKEN: dict[str, Callable[[], ToyCentring]] = {
     "marks_are_points_of_the_frame": NoGoal,
     "oracle_acts_inside_the_action_space": OverdoneOracle,
     "symmetry_gives_possible_transitions": GoesOnAtTheGoal,
+    "many_episodes_are_each_its_own": batched_by(SeesItsNeighbour),
     "episodes_run_in_the_framework": RaisesOnFailure,
     "episodes_repeat_with_their_seed": EpisodesDiffer,
 }
@@ -403,6 +405,18 @@ def test_message_says_what_is_wrong(
     assert found in run_check(suite_of(task), f"test_{check}").message
 
 
+@pytest.mark.parametrize(("kind", "found"), BROKEN_BATCHES)
+def test_message_says_what_is_wrong_with_a_batch(kind: type[ByRows], found: str) -> None:
+    result = run_check(suite_of(batched_by(kind)), "test_many_episodes_are_each_its_own")
+    assert found in result.message
+
+
+def test_a_batch_that_goes_by_rows_keeps_the_contract() -> None:
+    result = run_check(suite_of(batched_by(ByRows)), "test_many_episodes_are_each_its_own")
+    assert result.passed, result.message
+    assert result.applies
+
+
 def test_undocumented_name_is_found() -> None:
     class Undocumented(ToyCentring):
         """Bring the dot to the centre."""
@@ -432,6 +446,7 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
         "marks_are_points_of_the_frame",
         "oracle_acts_inside_the_action_space",
         "symmetry_gives_possible_transitions",
+        "many_episodes_are_each_its_own",
     }
 
 
@@ -452,6 +467,7 @@ def test_recorded_snapshots_do_without_a_backend() -> None:
         "hints_agree_with_the_outcome",
         "oracle_acts_inside_the_action_space",
         "symmetry_gives_possible_transitions",
+        "many_episodes_are_each_its_own",
         "episodes_run_in_the_framework",
         "episodes_repeat_with_their_seed",
     }

@@ -1,0 +1,76 @@
+"""Many simulated instruments at once, over the most used vectorised environment there is.
+
+Yardstick: Gymnasium's own vectorised CartPole (`vector_entry_point`), numpy alone like ours, the
+same number of environments, random actions drawn beforehand, episodes beginning anew by themselves.
+Ours is the published task on the published instrument; what the condition ``everything`` costs is
+shown beside it.
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import stempilot
+from stempilot.backend import Opening
+from stempilot.compose import part
+
+COUNT = 4_096
+STEPS = 200
+ROUNDS = 15
+_DRAWN = 16
+"""How many steps' actions are drawn beforehand."""
+
+
+def measure(rounds: int = ROUNDS, steps: int = STEPS, count: int = COUNT) -> dict[str, float]:
+    """Return environment steps per second, medians over alternating rounds, and their ratio.
+
+    ``share`` is the median of the ratios of each round: at least 0.3.
+    """
+    contenders = {
+        "CartPole": _stepper(
+            gymnasium.make_vec("CartPole-v1", count, vectorization_mode="vector_entry_point")
+        ),
+        "paper": _stepper(vector("paper", count)),
+        "everything": _stepper(vector("everything", count)),
+    }
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for run in contenders.values():
+        run(20)
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            run(steps)
+            seen[name].append(steps * count / (time.perf_counter() - started))
+    ratios = np.divide(seen["paper"], seen["CartPole"])
+    return {
+        **{f"{name} [steps/s]": median(values) for name, values in seen.items()},
+        "share": median(ratios.tolist()),
+    }
+
+
+def vector(preset: str, count: int) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+    """Return the published task on ``count`` instruments of a preset of the simulator."""
+    registry = stempilot.discover()
+    task_part = part(registry, "task", "bf-disk-centering", {"preset": "paper"})
+    backend_part = part(registry, "backend", "simulator", {"preset": preset, "redraw": "episode"})
+    task = task_part.plugin.load(task_part.config)
+    backend = backend_part.plugin.load(backend_part.config, Opening(purpose="train"))
+    with stempilot.open_session(backend, [task], name="simulator") as session:
+        made: gymnasium.vector.VectorEnv[Any, Any, Any] = session.env(task, seed=0).vector(count, 0)
+    return made
+
+
+def _stepper(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> Callable[[int], None]:
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(_DRAWN)]
+
+    def run(steps: int) -> None:
+        for step in range(steps):
+            env.step(actions[step % _DRAWN])
+
+    return run
