@@ -218,9 +218,14 @@ class OffPolicyLearner(Learner, Generic[C, M]):
                 numbers = self._learn(steps, report)
         return LearnReport(timesteps=self._model.num_timesteps, numbers=numbers)
 
+    @property
+    def _updates(self) -> int:
+        """Updates for each timestep."""
+        return self._config.gradient_steps
+
     def _vector_of(self, env: gymnasium.Env[Any, Any]) -> SingleEnv:
         """Return the environment as the algorithm takes it, with its updates where they belong."""
-        scale, updates = self._config.reward_scale, self._config.gradient_steps
+        scale, updates = self._config.reward_scale, self._updates
         asked, inner = self._config.meanwhile, env.unwrapped
         waiting = inner if isinstance(inner, HasMeanwhile) else None
         if asked is False or (asked == "auto" and not (waiting and waiting.waits)):

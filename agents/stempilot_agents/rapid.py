@@ -51,6 +51,11 @@ class RapidLearner(SacLearner):
     def _rapid(self) -> RapidSac:
         return cast("RapidSac", self._model)
 
+    @property
+    def _updates(self) -> int:
+        options = self._options
+        return options.relearn_gradient_steps if self._rapid.relearning else options.gradient_steps
+
     def _optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         return {"optimiser": self._rapid.optimiser}
 

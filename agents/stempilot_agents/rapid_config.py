@@ -18,6 +18,8 @@ class RapidConfig(SacConfig):
         relabel: whether updates learn from timesteps that the task's symmetry makes just as
             possible as the ones met. Without, or where the task declares no symmetry, learning
             takes many times as many timesteps.
+        relearn_gradient_steps: updates for each timestep of `relearn`, instead of
+            ``gradient_steps``.
         relearn_entropy_coefficient: the learnt entropy coefficient is raised to at least this by
             `relearn`, so that a policy that was certain explores again.
         prior_p: the task's symmetry counts as broken where chance alone would seldom, in less than
@@ -34,5 +36,6 @@ class RapidConfig(SacConfig):
     gradient_steps: int = field(default=40, validator=validators.ge(0))
     relearn_learning_starts: int = field(default=4, validator=validators.ge(0))
     relabel: bool = True
+    relearn_gradient_steps: int = field(default=80, validator=validators.ge(0))
     relearn_entropy_coefficient: float = field(default=0.02, validator=validators.ge(0))
     prior_p: float = field(default=0.01, validator=[validators.gt(0), validators.lt(1)])

@@ -79,12 +79,24 @@ def test_defaults_are_the_recipe() -> None:
         ("preset", "paper"),
         ("tau", 0.0),
         ("learning_starts", -1),
+        ("relearn_gradient_steps", -1),
         ("relabel", "yes"),
     ],
 )
 def test_options_out_of_range_are_refused(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=option):
         build(RapidConfig, {option: value}, section="agent")
+
+
+def test_relearning_makes_other_numbers_of_updates() -> None:
+    learner = make(relearn_gradient_steps=3, relearn_learning_starts=0, learning_starts=0)
+    learnt(learner, steps=10)
+    before = learner._model.progress.updates
+    learner.relearn()
+    learnt(learner, steps=10)
+    assert 8 <= before <= 10
+    # None before the first timestep of the new response.
+    assert 3 * 8 <= learner._model.progress.updates - before <= 3 * 10
 
 
 def test_symmetry_is_learnt_from_unless_turned_off() -> None:
