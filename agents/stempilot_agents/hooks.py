@@ -70,6 +70,12 @@ def stempilot_agents() -> Iterable[Plugin]:
             load="adaptive:make_adaptive",
         ),
         _plugin(
+            "universal",
+            "Centres on instruments it has never seen, by a network that was trained on many.",
+            config="universal:UniversalConfig",
+            load="universal:make_universal",
+        ),
+        _plugin(
             "proportional",
             "Moves against the residual with a fixed response; needs no training.",
             config="baselines:ProportionalConfig",

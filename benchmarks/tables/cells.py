@@ -50,7 +50,10 @@ AGENTS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
 """Agents of each table; who is not installed is left out."""
 
 _TASK_OPTIONS: Mapping[str, Mapping[str, Any]] = {"dqn": {"actions": "discrete"}}
-_FORGETTING: Mapping[str, Mapping[str, Any]] = {"adaptive": {"memory": "fresh"}}
+_FORGETTING: Mapping[str, Mapping[str, Any]] = {
+    "adaptive": {"memory": "fresh"},
+    "universal": {"memory": "fresh"},
+}
 _EVALUATION = 10_000
 
 

@@ -18,6 +18,7 @@ NAMES = (
     "crossq",
     "dqn",
     "adaptive",
+    "universal",
     "proportional",
     "random",
     "recorded",

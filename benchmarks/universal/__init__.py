@@ -1,0 +1,1 @@
+"""Training and figures of agent `universal`."""

@@ -1,0 +1,159 @@
+"""Figures of agent `universal`, beside `adaptive` and its own network replaced by a constant.
+
+``python -m benchmarks.universal --out FOLDER`` evaluates on frames, a new instrument every episode.
+What is finished is kept in the folder; the same command goes on where it was stopped.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from safetensors.numpy import load_file
+
+import stempilot
+from benchmarks.universal.conditions import groups
+from benchmarks.universal.instruments import BACKEND, TASK, SimulatedInstruments
+from stempilot_agents.universal_network import ANSWERS, SHIPPED, UniversalNetwork
+from stempilot_agents.universal_practice import Practice
+from stempilot_agents.weights import write_arrays
+
+SEED, EPISODES = 7000, 2000
+WIDE = {"step_size": 10_400.0}
+"""A full action crosses the screen on the instrument that responds least."""
+
+
+@frozen(kw_only=True)
+class Case:
+    """One condition: settings of simulator and task."""
+
+    backend: Mapping[str, Any]
+    task: Mapping[str, Any] = {}
+
+
+CASES: Mapping[str, Case] = {
+    "random": Case(backend={"preset": "random"}),
+    "random, full field": Case(backend={"preset": "random", "start_range": 1.0}),
+    "lagged": Case(backend={"preset": "lagged"}),
+    "backlash": Case(backend={"preset": "backlash"}),
+    "distorted": Case(backend={"preset": "distorted"}),
+    "drifting": Case(backend={"preset": "drifting"}),
+    "low-dose": Case(backend={"preset": "low-dose"}),
+    "everything": Case(backend={"preset": "everything"}),
+    "random, in bins": Case(backend={"preset": "random"}, task={"preset": "paper"}),
+    "paper, one step crosses": Case(backend={"preset": "paper"}, task={"step_size": 2600.0}),
+    "random, one step crosses": Case(backend={"preset": "random"}, task=WIDE),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is not measured yet; print and write a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.universal", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of figures")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument(
+        "--agents",
+        nargs="+",
+        choices=["universal", "adaptive", "constant"],
+        default=["universal", "adaptive", "constant"],
+    )
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    constant = options.out / "constant.safetensors"
+    write_constant(options.weights, constant)
+    settings: Mapping[str, Mapping[str, Any]] = {
+        "universal": {"weights": str(options.weights), "memory": "fresh"},
+        "constant": {"weights": str(constant), "memory": "fresh"},
+        "adaptive": {"memory": "fresh"},
+    }
+    lines = [_line("condition", *_COLUMNS), _line(*["---"] * 7)]
+    for case in options.cases:
+        for agent in options.agents:
+            found = measured(options, case, agent, settings[agent])
+            lines.append(_row(f"{case} | {agent}", found))
+            print(lines[-1], flush=True)
+    (options.out / "universal.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 0
+
+
+def write_constant(weights: Path, file: Path) -> None:
+    """Write a network that always gives the mean of what another one answers in practice."""
+    network = UniversalNetwork.read(weights)
+    practice = Practice(SimulatedInstruments(groups(64, 0), 0))
+    answers = []
+    for _ in range(100):
+        answers.append(network.answers(practice.told)[~practice.over])
+        practice.step(network.forward(practice.told), 0.0)
+    arrays = {name: np.zeros_like(array) for name, array in load_file(weights).items()}
+    arrays["scale"][:] = 1
+    arrays["out.bias"][:] = np.concatenate(answers).mean(0)
+    assert arrays["out.bias"].shape == (ANSWERS,)
+    write_arrays(file, arrays)
+
+
+def measured(
+    options: argparse.Namespace, case: str, agent: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the evaluation of an agent under a condition; measured once."""
+    name = f"{case.replace(', ', '-').replace(' ', '-')}-{agent}"
+    file, run = options.out / f"{name}.json", options.out / "run"
+    asked = {"episodes": options.episodes, "seed": options.seed, "weights": str(options.weights)}
+    if file.exists():
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if found["asked"] == asked:
+            return found
+    shutil.rmtree(run, ignore_errors=True)
+    condition = CASES[case]
+    plan = stempilot.plan_run(
+        stempilot.discover(),
+        task=TASK,
+        backend=BACKEND,
+        agent="universal" if agent == "constant" else agent,
+        episodes=options.episodes,
+        settings={
+            "task": dict(condition.task),
+            "backend": {**condition.backend, "redraw": "episode"},
+            "agent": dict(settings),
+        },
+        extras=stempilot.Extras(seed=options.seed, out=run),
+    )
+    found = {"asked": asked, **stempilot.execute(plan)}
+    shutil.rmtree(run)
+    if not found["interrupted"]:
+        file.write_text(json.dumps(found, indent=1, default=str) + "\n", encoding="utf-8")
+    return found
+
+
+_COLUMNS = ("agent", "success", "steps", "oracle's steps", "ratio", "median frames")
+
+
+def _row(label: str, found: Mapping[str, Any]) -> str:
+    ratio = found.get("oracle_ratio")
+    return _line(
+        label,
+        f"{100 * found['success_rate']:.2f} %",
+        _number(found.get("paired_steps_mean"), 2),
+        _number(found.get("oracle_steps_mean"), 2),
+        _number(ratio, 3),
+        _number(found.get("frames_median"), 0),
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
