@@ -90,8 +90,11 @@ def make_learner(kind: str, *, seed: int = 1, **options: Any) -> Learner:
         seed=seed,
     )
     config, make = LEARNERS[kind]
-    narrow = {"critic_hidden_sizes": [8, 8]} if kind == "crossq" else {}
-    values = SMALL | {"gradient_steps": 1} | narrow | options
+    own: dict[str, Any] = {
+        "crossq": {"critic_hidden_sizes": [8, 8]},
+        "sac-rapid": {"relearn_gradient_steps": 1},
+    }.get(kind, {})
+    values = SMALL | {"gradient_steps": 1} | own | options
     return make(build(config, values, section="agent"), brief)
 
 
