@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
-import gymnasium.vector
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
@@ -22,7 +21,6 @@ __all__ = [
     "Agent",
     "Brief",
     "HasMeanwhile",
-    "HasVector",
     "LearnReport",
     "Learner",
     "NoticesChange",
@@ -108,23 +106,6 @@ class HasMeanwhile(Protocol):
         """Let ``work`` be called ``times`` times during the next step; all is done at its end.
 
         The calls come one after the other from one other thread.
-        """
-
-
-@runtime_checkable
-class HasVector(Protocol):
-    """An environment (``env.unwrapped``) that a learner may have on many instruments at once."""
-
-    def vector(
-        self, count: int, seed: int
-    ) -> gymnasium.vector.VectorEnv[Any, Any, npt.NDArray[Any]]:
-        """Return the task on ``count`` instruments, seeded alone by ``seed``.
-
-        They are simulated, and differ from each other where the backend's options say so. Nothing
-        is recorded of them, and their timesteps are not the instrument's.
-
-        Raises:
-            IncompatibleError: the task or the backend cannot do that.
         """
 
 

@@ -254,6 +254,23 @@ def test_a_run_that_relearnt_in_vain_is_put_back(tmp_path: Path) -> None:
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
 
 
+def test_ctrl_c_while_a_run_relearns_puts_the_knobs_back(tmp_path: Path) -> None:
+    desk = turning(1)
+    displaced = []
+
+    def stop(now: Progress) -> None:
+        if now.note.startswith("relearning: 5/"):
+            displaced.append(standing(desk) != pytest.approx(AWAY, abs=1e-12))
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan(desk, tmp_path / "run"), on_progress=stop)
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    assert displaced == [True]
+    found = record(tmp_path / "run")
+    assert (found["status"], found["reason"]) == ("failed", "interrupted")
+
+
 def test_an_agent_that_does_not_learn_may_notice_and_goes_on(tmp_path: Path) -> None:
     made = NoticingAgent(brief())
     agent = type("Plain", (), {"policy": lambda _: made.policy()})()

@@ -12,7 +12,6 @@ from gymnasium.vector import AutoresetMode
 from tests.core.envs import on_toy
 
 import stempilot
-from stempilot.agent import HasVector
 from stempilot.backend import Opening
 from stempilot.compose import part
 from stempilot.env import TaskEnv
@@ -66,7 +65,6 @@ def same(one: Any, other: Any) -> bool:
 
 def test_it_is_a_vector_environment_of_the_task() -> None:
     with single() as env:
-        assert isinstance(env, HasVector)
         many = env.vector(5, 0)
         assert isinstance(many, gymnasium.vector.VectorEnv)
         assert many.num_envs == 5
