@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, required=True, help="of everything that is drawn")
     parser.add_argument("--out", type=Path, required=True, help="file of weights to write")
-    parser.add_argument("--instruments", type=int, default=128, help="of each of 24 shares")
+    parser.add_argument("--instruments", type=int, default=128, help="of each of 29 shares")
     parser.add_argument("--rounds", type=int, default=Imitation().rounds, help="of imitation")
     parser.add_argument("--iterations", type=int, default=Improvement().iterations, help="of PPO")
     options = parser.parse_args(arguments)

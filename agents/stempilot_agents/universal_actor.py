@@ -33,8 +33,8 @@ class Actor(nn.Module):
             for layer in (self.out, self.skip):
                 layer.weight.mul_(0.1)
                 layer.weight[ANSWERS] = 0
-            # At first it does what the likelier hand asks for.
-            self.out.bias[:] = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, float(np.log(0.12))])
+            # At first it does what serves both hands.
+            self.out.bias[:] = torch.tensor([0.0] * 5 + [1.0, float(np.log(0.12))])
 
     def normal(self, told: torch.Tensor) -> torch.Tensor:
         """Return the features in standard deviations."""

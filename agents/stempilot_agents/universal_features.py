@@ -7,23 +7,25 @@ edge comes first and lies on the positive side.
 from collections.abc import Callable
 
 import numpy as np
-from attrs import frozen
 
-from stempilot_agents.universal_memory import LAGS, Floats, Memory, Vectors, squared
+from stempilot_agents.universal_hands import Hands, hands_of
+from stempilot_agents.universal_hedge import hedged
+from stempilot_agents.universal_memory import Floats, Memory, Vectors
 
-SIZE = 50
+SIZE = 52
 """How many numbers there are."""
 
-WANTED = ((24, 25), (36, 37), (47, 48))
-"""Which of them are moves that are asked for, x and y: by the likelier hand, by the less likely
-one, and by the likelier one if there is no lag."""
+HEDGED = (49, 50)
+"""Which of them are the move that serves both hands best, x and y."""
 
-DOUBT = 49
+WANTED = ((24, 25), (36, 37), (47, 48), HEDGED)
+"""Which of them are moves that are asked for, x and y: by the likelier hand, by the less likely
+one, by the likelier one if there is no lag, and by both."""
+
+DOUBT = 51
 """Which of them says how little is known, from `_SURE` to 1; the network's own move is so large."""
 
 _SURE = 0.2
-_EXPECTED = np.array([0.0, -1.5, -1.5], np.float32)
-"""Logarithms of how often each lag is met; most instruments have none."""
 _SPREAD = 22
 """Which of them is the share of the likelier hand's response that is not known."""
 
@@ -33,78 +35,13 @@ _PUBLISHED_FULL = 0.0816
 Turned = Callable[[Vectors], tuple[Floats, Floats]]
 
 
-@frozen(kw_only=True, eq=False)
-class _Hands:
-    """What is known of the response on either hand, averaged over the lags; (n, hands).
-
-    Attributes:
-        odds: how likely the hand is.
-        within: (n, lags, hands) how likely each lag is on it.
-        m1: larger part of the response.
-        m2: smaller part.
-        variance: of both parts.
-        lag: share of a move still to come.
-        wanted: the change of the command that would centre, in half fields.
-        unlagged: the same if nothing of a move is still to come.
-    """
-
-    odds: Floats
-    within: Floats
-    m1: Vectors
-    m2: Vectors
-    variance: Floats
-    lag: Floats
-    wanted: Vectors
-    unlagged: Vectors
-
-    @property
-    def power(self) -> Floats:
-        """Squared gain, (n, hands)."""
-        return squared(self.m1) + squared(self.m2)
-
-
-def _hands(memory: Memory) -> _Hands:
-    known = memory.response
-    score = memory.score + _EXPECTED[:, None]
-    wanted = _wanted(memory)
-    likely = np.exp(score - score.max((1, 2), keepdims=True))
-    likely /= likely.sum((1, 2), keepdims=True)
-    odds = likely.sum(1)
-    within = likely / np.maximum(odds, np.float32(1e-9))[:, None, :]
-    return _Hands(
-        odds=odds,
-        within=within,
-        m1=(within * known.m1).sum(1),
-        m2=(within * known.m2).sum(1),
-        variance=(within * known.variance[..., None]).sum(1),
-        lag=(within * LAGS[:, None]).sum(1),
-        wanted=(within * wanted).sum(1),
-        unlagged=wanted[:, 0],
-    )
-
-
-def _wanted(memory: Memory) -> Vectors:
-    """Return the change of the command that each hypothesis asks for, (n, lags, hands)."""
-    known, residual = memory.response, memory.before[:, None]
-    m1, m2 = known.m1, known.m2
-    g1, g2 = squared(m1), squared(m2)
-    # Against dividing by what may well be zero.
-    power = np.maximum(g1 - g2, np.float32(0.05) * g1) + 2 * known.variance1[..., None]
-    power = power + np.float32(1e-9)
-    one = -(m1[..., 0].conj() * residual - m2[..., 0] * residual.conj()) / power[..., 0]
-    two = -(m1[..., 1] * residual.conj() - m2[..., 1].conj() * residual) / power[..., 1]
-    pending = memory.command[:, None] - memory.settled
-    wanted = np.stack([one, two], -1) / (1 - LAGS)[:, None] - pending[..., None]
-    return np.asarray(wanted, np.complex64)
-
-
 def features(memory: Memory) -> tuple[Floats, Floats]:
     """Return what the network is told and what its answer is measured in.
 
     Returns:
         (n, `SIZE`) numbers, and (n,) the command, in half fields, that an answer of 1 means.
     """
-    hands = _hands(memory)
+    hands = hands_of(memory)
     gain = np.sqrt((hands.odds * (hands.power + hands.variance)).sum(1)) + np.float32(1e-6)
     far = np.maximum(np.abs(memory.before), np.float32(1e-6))
     unit = np.minimum(far / gain, memory.field.full)
@@ -115,7 +52,9 @@ def features(memory: Memory) -> tuple[Floats, Floats]:
         columns += _about_hand(hands, np.where(first == likelier, 0, 1), turned, gain, unit)
     columns += [_pick(hands.within[:, lag], np.where(first, 0, 1)) for lag in (1, 2)]
     unlagged = _pick(hands.unlagged, np.where(first, 0, 1)) / unit
-    columns += [np.clip(unlagged.real, -2, 2), np.clip(unlagged.imag, -2, 2)]
+    both = hedged(memory, hands) * (memory.field.full / unit)
+    for wanted in (unlagged, both):
+        columns += [np.clip(wanted.real, -2, 2), np.clip(wanted.imag, -2, 2)]
     unknown = 2 * np.sqrt(hands.odds[:, 0] * hands.odds[:, 1]) + columns[_SPREAD]
     columns.append(_SURE + (1 - _SURE) * np.minimum(unknown, 1))
     told = np.empty((len(far), len(columns)), np.float32)
@@ -174,7 +113,7 @@ def _about_place(
 
 
 def _about_hand(
-    hands: _Hands, which: np.ndarray, turned: Turned, gain: Floats, unit: Floats
+    hands: Hands, which: np.ndarray, turned: Turned, gain: Floats, unit: Floats
 ) -> list[Floats]:
     m1, m2 = _pick(hands.m1, which), _pick(hands.m2, which)
     wanted = _pick(hands.wanted, which) / unit

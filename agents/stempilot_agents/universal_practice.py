@@ -11,11 +11,14 @@ import numpy.typing as npt
 from attrs import frozen
 
 from stempilot_agents.universal import actions
-from stempilot_agents.universal_features import features
+from stempilot_agents.universal_features import HEDGED, features
 from stempilot_agents.universal_memory import Field, Flags, Floats, Memory, Vectors, complexes
 
 GRACE = 0.7
 """Share of the tolerance that the count of steps to go aims at."""
+
+_SURE = 3.0
+"""Logarithm of the odds of the hands from which the truth is shown."""
 
 _LONGEST = 20.0
 """Most steps that a single step can lose."""
@@ -145,21 +148,16 @@ class Practice:
         )
 
     def best(self) -> Floats:
-        """Return the answers, (n, 2), that the truth asks for; at first, careful probes.
+        """Return the answers, (n, 2), that the truth asks for, as far as anybody could know it.
 
-        Before the first move nobody could know them.
+        At first those are careful probes, then what serves both hands.
         """
         memory = self.memory
-        field, residual = memory.field, memory.before
         best = np.clip(self.needed.real, -1, 1) + 1j * np.clip(self.needed.imag, -1, 1)
-        near = np.minimum(
-            np.minimum(field.upper.real - residual.real, residual.real - field.lower.real),
-            np.minimum(field.upper.imag - residual.imag, residual.imag - field.lower.imag),
-        )
-        probe = np.minimum(0.5, np.maximum(0.2 * near, 0.5 * field.tolerance) / field.full)
-        best = np.where(memory.count == 0, (1 + 1j) * probe, best)
-        answers = best * (field.full / self.unit)
-        return np.stack([answers.real, answers.imag], 1).astype(np.float32)
+        answers = best * (memory.field.full / self.unit)
+        right = np.stack([answers.real, answers.imag], 1).astype(np.float32)
+        unsure = np.abs(memory.score[..., 0].max(1) - memory.score[..., 1].max(1)) < _SURE
+        return np.where(unsure[:, None], self.told[:, HEDGED], right)
 
 
 def steps_to_go(needed: Vectors, residual: Vectors, tolerance: Floats) -> Floats:

@@ -12,7 +12,7 @@ from stempilot_agents.universal_practice import Practice
 
 _EVERY = 25
 """Iterations between reports."""
-_WITHIN = (-80.0, 10.0)
+_WITHIN = (-30.0, 10.0)
 """Limits of an advantage, in standard deviations of those that are not of losses."""
 
 
@@ -32,20 +32,22 @@ class Improvement:
         entropy: weight of the spread at the beginning; it falls to zero.
         warm_up: iterations in which the critic alone learns.
         clip: largest change of an action's odds that an update is rewarded for.
+        farthest: divergence from the policy that acted from which an iteration is at its end.
         steepest: largest norm of a gradient.
     """
 
-    iterations: int = 800
+    iterations: int = 1000
     horizon: int = 16
     parts: int = 8
-    rate: float = 1e-3
+    rate: float = 5e-4
     critic_rate: float = 1e-3
     discount: float = 0.95
     trace: float = 0.9
-    lost: tuple[float, float] = (50.0, 150.0)
+    lost: tuple[float, float] = (50.0, 50.0)
     entropy: float = 0.001
     warm_up: int = 8
     clip: float = 0.2
+    farthest: float = 0.06
     steepest: float = 0.5
 
 
@@ -154,10 +156,13 @@ class Regret:
         advantage = ((advantage - advantage.mean()) / scale).clamp(*_WITHIN)
         before = _log_density(flat["move"], flat["mean"], flat["spread"])
         order = torch.from_numpy(self._rng.permutation(len(target)))
+        near = not judge_only
         for rows in order.chunk(self._lessons.parts):
             told, privileged = flat["told"][rows], flat["privileged"][rows]
-            if not judge_only:
-                self._improve(flat["move"][rows], told, before[rows], advantage[rows], done)
+            # Otherwise a seed now and then runs away from all that it had learnt.
+            near = near and self._improve(
+                flat["move"][rows], told, before[rows], advantage[rows], done
+            )
             miss = nn.functional.smooth_l1_loss(
                 self._value(told, privileged), target[rows], beta=5.0
             )
@@ -172,16 +177,21 @@ class Regret:
         before: torch.Tensor,
         advantage: torch.Tensor,
         done: float,
-    ) -> None:
+    ) -> bool:
+        """Make an update, if the policy is still near the one that acted; return whether it is."""
         clip = self._lessons.clip
         mean, spread = self._actor(told)
-        ratio = (_log_density(move, mean, spread) - before).exp()
+        change = _log_density(move, mean, spread) - before
+        ratio = change.exp()
+        if float((ratio - 1 - change).detach().mean()) > self._lessons.farthest:
+            return False
         gained = torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
         loss = -gained - self._lessons.entropy * (1 - done) * spread.mean()
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._actor.parameters(), self._lessons.steepest)
         self._optimiser.step()
+        return True
 
 
 _KEPT = ("told", "privileged", "move", "mean", "spread", "regret", "ended", "live")

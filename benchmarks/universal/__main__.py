@@ -5,6 +5,7 @@ What is finished is kept in the folder; the same command goes on where it was st
 """
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -105,7 +106,8 @@ def measured(
     """Return the evaluation of an agent under a condition; measured once."""
     name = f"{case.replace(', ', '-').replace(' ', '-')}-{agent}"
     file, run = options.out / f"{name}.json", options.out / "run"
-    asked = {"episodes": options.episodes, "seed": options.seed, "weights": str(options.weights)}
+    weights = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    asked = {"episodes": options.episodes, "seed": options.seed, "weights": weights}
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if found["asked"] == asked:

@@ -8,6 +8,8 @@ import numpy as np
 from benchmarks.universal.instruments import Group
 
 Settings = Mapping[str, Any]
+MARGINS_PX = (16.0, 16.0, 32.0, 32.0)
+"""Few starts in the full field are so near to an edge, and nearly all that are lost are."""
 FULL_RAD = 23.04e-3
 PUBLISHED_STEP = 100.0
 
@@ -29,13 +31,18 @@ def groups(count: int, seed: int) -> list[Group]:
     """Return the groups of a training.
 
     Args:
-        count: instruments of one share; there are 24 shares.
+        count: instruments of one share; there are 29 shares.
         seed: where the drawn conditions come from.
     """
     rng = np.random.default_rng([seed, 1])
     chosen = [
         Group(name=name, count=share * count, backend={"preset": name, **backend}, task=task)
         for name, share, backend, task in _FIXED
+    ]
+    full_field = {"preset": "random", "start_range": 1.0}
+    chosen += [
+        Group(name="edge", count=count, backend=full_field, task={}, margin_px=margin_px)
+        for margin_px in MARGINS_PX
     ]
     half = count // 2
     chosen += [Group(name="drawn", count=half, backend=_drawn(rng), task={}) for _ in range(4)]
@@ -78,6 +85,8 @@ def _any(rng: np.random.Generator) -> dict[str, Any]:
 _WIDE: Sequence[tuple[float, Callable[[np.random.Generator], dict[str, Any]]]] = (
     (0.5, _any),
     (0.5, _drawn),
+    (4.5, _any),
+    (4.5, _any),
     (4.5, _any),
     (4.5, _any),
     (4.5, _drawn),

@@ -14,11 +14,15 @@ from attrs import frozen
 import stempilot
 from stempilot.backend import Opening
 from stempilot.compose import part
+from stempilot.task import Arrays
 from stempilot.vec_env import TaskVecEnv
 from stempilot_agents.universal_memory import Field, Floats, Vectors, complexes
 from stempilot_agents.universal_practice import Seen
-from stempilot_tasks.bf_disk_centering.geometry import Geometry
+from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch
+from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
+from stempilot_tasks.bf_disk_centering.geometry import BoolArray, Geometry
 from stempilot_tasks.bf_disk_centering.oracle import exact_change
+from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 
 TASK, BACKEND = "bf-disk-centering", "simulator"
 MAX_STEPS = 200
@@ -33,12 +37,37 @@ class Group:
         count: how many.
         backend: settings of the simulator.
         task: settings of the task.
+        margin_px: episodes start within so much of the edges alone; anywhere if ``None``.
     """
 
     name: str
     count: int
     backend: Mapping[str, Any]
     task: Mapping[str, Any]
+    margin_px: float | None = None
+
+
+class _AtTheEdge(BfDiskCentering):
+    """The task, which starts within ``margin_px`` of the edges alone."""
+
+    def __init__(self, config: BfDiskCenteringConfig, margin_px: float) -> None:
+        super().__init__(config)
+        self._margin_px = margin_px
+
+    def batched(self) -> BfDiskCenteringBatch:
+        """Return it on arrays."""
+        return _BatchAtTheEdge(self.config, self._margin_px)
+
+
+class _BatchAtTheEdge(BfDiskCenteringBatch):
+    def __init__(self, config: BfDiskCenteringConfig, margin_px: float) -> None:
+        super().__init__(config)
+        self._inner_px = Geometry.of(config).edge_px - margin_px
+
+    def is_start(self, state: Arrays) -> BoolArray:
+        beyond = np.abs(state["position_px"]) > self._inner_px
+        either: BoolArray = beyond[..., 0] | beyond[..., 1]
+        return either & super().is_start(state)
 
 
 class _Vector:
@@ -46,16 +75,18 @@ class _Vector:
 
     def __init__(self, group: Group, registry: stempilot.Registry, seed: int) -> None:
         chosen = part(registry, "task", TASK, group.task)
-        self.task = chosen.plugin.load(chosen.config)
+        task = BfDiskCentering(chosen.config)
+        if group.margin_px is not None:
+            task = _AtTheEdge(chosen.config, group.margin_px)
         simulator = part(registry, "backend", BACKEND, {"redraw": "episode", **group.backend})
         with simulator.plugin.load(simulator.config, Opening(purpose="train")) as backend:
             self._batch = backend.batch(group.count, {})
             limits = backend.capabilities().knobs
-        self.env = TaskVecEnv(self.task, self._batch, seed=seed, limits=limits, max_steps=MAX_STEPS)
+        self.env = TaskVecEnv(task, self._batch, seed=seed, limits=limits, max_steps=MAX_STEPS)
         self._aim_px = Geometry.of(chosen.config).aim_px()
         self._step_rad = chosen.config.step_rad
         self._bend = 5 * simulator.config.distortion_gain
-        self.hints = self.task.hints
+        self.hints = task.hints
         self.field = Field.of(self.hints, group.count)
         self.ended = np.zeros(group.count, np.bool_)
 

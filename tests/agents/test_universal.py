@@ -58,7 +58,7 @@ def test_constant_answers_in_place_of_the_network_lose_more(tmp_path: Any) -> No
     arrays = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
     arrays["scale"][:] = 1
     # A move of its own and most of what the likelier hand asks for: the best constant known.
-    arrays["out.bias"][:] = (0.4, 0.3, 0.9, 0.0, 0.0)
+    arrays["out.bias"][:] = (0.4, 0.3, 0.9, 0.0, 0.0, 0.0)
     write_arrays(tmp_path / "constant.safetensors", arrays)
     success = [
         played(
@@ -268,7 +268,7 @@ assert not {"torch", "stable_baselines3"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_network_adds_what_either_hand_asks_for() -> None:
+def test_network_adds_what_the_hands_ask_for() -> None:
     rng = np.random.default_rng(0)
     arrays = {n: rng.standard_normal(s).astype(np.float32) for n, s in SHAPES.items()}
     arrays["scale"] = np.abs(arrays["scale"]) + 1
@@ -278,7 +278,7 @@ def test_network_adds_what_either_hand_asks_for() -> None:
         one = np.maximum(arrays["one.weight"] @ x[row] + arrays["one.bias"], 0)
         two = np.maximum(arrays["two.weight"] @ one + arrays["two.bias"], 0)
         out = arrays["out.weight"] @ two + arrays["out.bias"] + arrays["skip.weight"] @ x[row]
-        move = told[row, 49] * out[:2] + out[2] * told[row, 24:26] + out[3] * told[row, 36:38]
-        move += out[4] * told[row, 47:49]
+        move = told[row, 51] * out[:2] + out[2] * told[row, 24:26] + out[3] * told[row, 36:38]
+        move += out[4] * told[row, 47:49] + out[5] * told[row, 49:51]
         found = UniversalNetwork(arrays).forward(told)[row]
         np.testing.assert_allclose(found, move, rtol=1e-3, atol=1e-3)

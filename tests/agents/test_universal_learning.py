@@ -24,8 +24,8 @@ SHAKE = 0.007
 SMALL = Improvement(iterations=4, warm_up=2, horizon=8, parts=4)
 
 
-def lessons(rounds: int = 8, iterations: int = 4) -> Lessons:
-    improvement = evolve(SMALL, iterations=iterations)
+def lessons(rounds: int = 8, iterations: int = 4, **others: Any) -> Lessons:
+    improvement = evolve(SMALL, iterations=iterations, **others)
     return Lessons(imitation=Imitation(rounds=rounds), improvement=improvement)
 
 
@@ -113,6 +113,20 @@ def test_another_seed_gives_another_network(trained: Any) -> None:
     short = lessons(rounds=2, iterations=0)
     one, other = (train(Practice(Plants(16, 5)), short, seed, lambda text: None) for seed in (1, 2))
     assert not np.array_equal(one["one.weight"], other["one.weight"])
+
+
+def test_policy_stays_near_the_one_that_acted() -> None:
+    def learnt(**others: Any) -> Any:
+        short = lessons(rounds=2, **others)
+        return train(Practice(Plants(32, 5, SHAKE)), short, 3, lambda text: None)["one.weight"]
+
+    def changed(one: Any, other: Any) -> float:
+        return float(np.abs(one - other).max())
+
+    imitates, once = learnt(iterations=0), learnt(farthest=0.0)
+    assert changed(learnt(farthest=-1.0), imitates) == 0
+    # One update of each iteration is always near enough; here there are two of four.
+    assert 0 < changed(once, imitates) < changed(learnt(farthest=np.inf), imitates)
 
 
 @pytest.mark.slow

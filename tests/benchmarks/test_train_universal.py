@@ -75,7 +75,7 @@ def test_conditions_are_drawn_from_the_seed() -> None:
     assert one == again
     assert one != other
     assert [group.count for group in one] == [group.count for group in other]
-    assert sum(group.count for group in one) == 24 * 8
+    assert sum(group.count for group in one) == 29 * 8
 
 
 def test_practice_repeats_with_its_seed() -> None:
@@ -87,6 +87,17 @@ def test_practice_repeats_with_its_seed() -> None:
 
     np.testing.assert_array_equal(told(1), told(1))
     assert not np.array_equal(told(1), told(2))
+
+
+def test_a_margin_keeps_starts_at_the_edges() -> None:
+    backend = {"preset": "random", "start_range": 1.0}
+    group = Group(name="edge", count=64, backend=backend, task={}, margin_px=16.0)
+    some = SimulatedInstruments([group], 1)
+    # Observations are in half frames, of 520 px; the disk is lost 20.4 px before that.
+    from_edge_px = 520 * (1 - np.abs(some.reset().residual).max(1)) - 20.4
+    assert from_edge_px.min() >= -0.1
+    assert from_edge_px.max() <= 16.1
+    assert from_edge_px.std() > 2
 
 
 @pytest.mark.slow
