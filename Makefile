@@ -17,7 +17,7 @@ help:
 	@echo "make test    set up and run all tests"
 	@echo "make check   format, lint, types, import contracts and the fast tests"
 	@echo "make bench   print the speed ratios"
-	@echo "make tables  measure every agent in every condition (about 2 h; goes on where it stopped)"
+	@echo "make tables  measure every agent in every condition (some hours; goes on where it stopped)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,7 @@
-"""Figures of agent `universal`, beside `adaptive` and its own network replaced by a constant.
+"""Figures of agent `universal`, beside `adaptive` and its own network replaced by constants.
+
+``mean``: what the network answers in practice, on the average; ``both-hands``: all of the move that
+serves both hands and nothing else.
 
 ``python -m benchmarks.universal --out FOLDER`` evaluates on frames, a new instrument every episode.
 What is finished is kept in the folder; the same command goes on where it was stopped.
@@ -15,16 +18,19 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from safetensors.numpy import load_file
 
 import stempilot
 from benchmarks.universal.conditions import groups
 from benchmarks.universal.instruments import BACKEND, TASK, SimulatedInstruments
-from stempilot_agents.universal_network import ANSWERS, SHIPPED, UniversalNetwork
+from stempilot_agents.universal_features import HEDGED, WANTED
+from stempilot_agents.universal_memory import Floats
+from stempilot_agents.universal_network import ANSWERS, SHAPES, SHIPPED, UniversalNetwork
 from stempilot_agents.universal_practice import Practice
 from stempilot_agents.weights import write_arrays
 
 SEED, EPISODES = 7000, 2000
+AGENTS = ["universal", "adaptive", "mean", "both-hands"]
+CONSTANTS = {"mean", "both-hands"}
 WIDE = {"step_size": 10_400.0}
 """A full action crosses the screen on the instrument that responds least."""
 
@@ -60,21 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument(
-        "--agents",
-        nargs="+",
-        choices=["universal", "adaptive", "constant"],
-        default=["universal", "adaptive", "constant"],
-    )
+    parser.add_argument("--agents", nargs="+", choices=AGENTS, default=AGENTS)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    constant = options.out / "constant.safetensors"
-    write_constant(options.weights, constant)
-    settings: Mapping[str, Mapping[str, Any]] = {
-        "universal": {"weights": str(options.weights), "memory": "fresh"},
-        "constant": {"weights": str(constant), "memory": "fresh"},
-        "adaptive": {"memory": "fresh"},
-    }
+    settings: dict[str, dict[str, Any]] = {name: {"memory": "fresh"} for name in AGENTS}
+    settings["universal"]["weights"] = str(options.weights)
+    for name in CONSTANTS & set(options.agents):
+        file = options.out / f"{name}.safetensors"
+        write_constant(constant(name, options.weights), file)
+        settings[name]["weights"] = str(file)
     lines = [_line("condition", *_COLUMNS), _line(*["---"] * 7)]
     for case in options.cases:
         for agent in options.agents:
@@ -85,18 +85,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write_constant(weights: Path, file: Path) -> None:
-    """Write a network that always gives the mean of what another one answers in practice."""
+def constant(name: str, weights: Path) -> Floats:
+    """Return answers (`ANSWERS`,) that may stand for those of a network."""
+    if name == "both-hands":
+        both_hands = np.zeros(ANSWERS, np.float32)
+        both_hands[2 + WANTED.index(HEDGED)] = 1
+        return both_hands
     network = UniversalNetwork.read(weights)
-    practice = Practice(SimulatedInstruments(groups(64, 0), 0))
+    practice = Practice(SimulatedInstruments(groups(16, 0), 0))
     answers = []
     for _ in range(100):
         answers.append(network.answers(practice.told)[~practice.over])
         practice.step(network.forward(practice.told), 0.0)
-    arrays = {name: np.zeros_like(array) for name, array in load_file(weights).items()}
+    mean: Floats = np.concatenate(answers).mean(0)
+    return mean
+
+
+def write_constant(answers: Floats, file: Path) -> None:
+    """Write a network that always answers the same."""
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
     arrays["scale"][:] = 1
-    arrays["out.bias"][:] = np.concatenate(answers).mean(0)
-    assert arrays["out.bias"].shape == (ANSWERS,)
+    arrays["out.bias"][:] = answers
     write_arrays(file, arrays)
 
 
@@ -118,7 +127,7 @@ def measured(
         stempilot.discover(),
         task=TASK,
         backend=BACKEND,
-        agent="universal" if agent == "constant" else agent,
+        agent="adaptive" if agent == "adaptive" else "universal",
         episodes=options.episodes,
         settings={
             "task": dict(condition.task),
