@@ -23,6 +23,8 @@ from stempilot_agents.universal_memory import Field, Floats, Memory, Vectors, co
 from stempilot_agents.universal_network import SHIPPED, UniversalNetwork
 
 _AXES = 2
+_CONTRADICTED = 12.0
+"""Contradiction from which the response is taken to be another one."""
 
 
 @frozen(kw_only=True)
@@ -88,7 +90,10 @@ class _Universal(Agent):
 
 
 class _UniversalPolicy:
-    """Keeps the statistics of an episode and does what the network makes of them."""
+    """Keeps the statistics of an episode and does what the network makes of them.
+
+    What contradicts them it says (`stempilot.agent.NoticesChange`), and begins to probe anew.
+    """
 
     def __init__(self, config: UniversalConfig, network: UniversalNetwork, brief: Brief) -> None:
         hints = brief.hints
@@ -97,6 +102,7 @@ class _UniversalPolicy:
         self._keeps = config.memory == "kept"
         self._network = network
         self._instrument: str | None = None
+        self._found = ""
         self._entries = list(hints.residual)
         self._dtype = brief.action_space.dtype
         self._memory = Memory(Field.of(hints))
@@ -113,12 +119,33 @@ class _UniversalPolicy:
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the action for the observation, inside the action space."""
         memory = self._memory
-        residual = np.asarray(observation, np.float64)[self._entries]
-        memory.observe(complexes(residual[None] / memory.field.unit))
+        self._see(observation)
         told, unit = features(memory)
         taken = actions(self._network.forward(told), unit, memory.field)
         memory.act(taken)
         return np.array([taken[0].real, taken[0].imag], self._dtype)
+
+    def ended(self, observation: npt.NDArray[Any]) -> None:
+        """Learn from where the last action of the episode led."""
+        self._see(observation)
+
+    def changed(self) -> str:
+        """Return what was found since it was last asked for; mostly empty."""
+        found, self._found = self._found, ""
+        return found
+
+    def _see(self, observation: npt.NDArray[Any]) -> None:
+        memory = self._memory
+        residual = np.asarray(observation, np.float64)[self._entries]
+        seen = complexes(residual[None] / memory.field.unit)
+        memory.observe(seen)
+        if self._keeps and memory.contradiction[0] > _CONTRADICTED:
+            self._found = (
+                "the response is no longer what was found: the last moves led elsewhere; "
+                "probing anew"
+            )
+            memory.begin(np.ones(1, np.bool_))
+            memory.observe(seen)
 
 
 def actions(moves: Floats, unit: Floats, field: Field) -> Vectors:

@@ -35,6 +35,10 @@ _ROUNDING2 = 1 / 6
 _ACTION_NOISE = 0.05
 _DOUBT = 0.05
 """Share of any prediction by which it may be wrong when hypotheses are compared."""
+_SMALLEST_MISS, _LARGEST_MISS = 2.5, 20.0
+"""From where a miss contradicts what is known, and what counts of a single one, in usual ones."""
+_KNOWN, _WELL_KNOWN = 2.0, 8.0
+"""How many moves have to be known before misses are usual, and before one can contradict."""
 _PLAY = 1 / 6
 """Half width of the play that is followed, in tolerances."""
 
@@ -125,6 +129,8 @@ _STATISTICS: Mapping[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "play": (_EACH, np.complex64),
     "count": (_EACH, np.float32),
     "surprise": (_EACH, np.float32),
+    "usual": (_EACH, np.float32),
+    "contradiction": (_EACH, np.float32),
     "score": ((len(LAGS), 2), np.float32),
     "_acted": (_EACH, np.bool_),
     "_x": (_EACH_LAG, np.complex64),
@@ -167,6 +173,9 @@ class Memory:
         play: (n,) where in its play each axis stands.
         count: (n,) how many moves are known, older ones for less.
         surprise: (n,) how little the best hypothesis foresaw of late.
+        usual: (n,) how little the one foresees that is the likeliest, as a rule; like the next,
+            it outlasts an episode.
+        contradiction: (n,) how much less it foresaw of late, summed up (Page's CUSUM).
         score: (n, lags, hands) how well each hypothesis foresaw the moves.
         response: what is known of the response.
     """
@@ -179,6 +188,8 @@ class Memory:
     play: Vectors
     count: Floats
     surprise: Floats
+    usual: Floats
+    contradiction: Floats
     score: Floats
     response: Response
     _acted: Flags
@@ -267,13 +278,26 @@ class Memory:
         error2 = squared(moved[:, None, None] - foreseen)
         doubt = (squared(x) * known.variance)[..., None] + _DOUBT**2 * squared(foreseen)
         total = doubt + variance[:, None, None]
-        density = -0.5 * error2 / total - np.log(total)
+        missed = 0.5 * error2 / total
+        density = -missed - np.log(total)
         density -= density.max((1, 2), keepdims=True)
+        likeliest = self.score.reshape(len(live), -1).argmax(1)[:, None]
         score = _KEPT * self.score + np.maximum(density, -15)
         self.score = np.where(live[:, None, None], score, self.score)
-        odd = np.minimum((0.5 * error2 / total).min((1, 2)), 10)
         judged = live & (self.count > 0)
+        odd = np.minimum(missed.min((1, 2)), 10)
         self.surprise = np.where(judged, 0.7 * self.surprise + 0.3 * odd, self.surprise)
+        own = np.take_along_axis(missed.reshape(len(live), -1), likeliest, 1)[:, 0]
+        self._contradict(np.minimum(own, 30), judged)
+
+    def _contradict(self, missed: Floats, judged: Flags) -> None:
+        """Note how little the likeliest hypothesis foresaw."""
+        beyond = np.minimum(missed / (1 + self.usual), _LARGEST_MISS) - _SMALLEST_MISS
+        summed = np.maximum(self.contradiction + beyond, 0)
+        well_known = judged & (self.count > _WELL_KNOWN)
+        self.contradiction = np.where(well_known, summed, self.contradiction)
+        known = judged & (self.count > _KNOWN)
+        self.usual = np.where(known, _KEPT * self.usual + (1 - _KEPT) * missed, self.usual)
 
     def _solve(self) -> None:
         """Solve the regressions, in which ``m2`` is expected to be small beside the gain."""

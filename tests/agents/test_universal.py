@@ -20,7 +20,7 @@ from tests.agents.centring_plant import (
     hints,
 )
 
-from stempilot.agent import Brief
+from stempilot.agent import Brief, NoticesChange
 from stempilot.errors import IncompatibleError, RunDirError
 from stempilot_agents.universal import UniversalConfig, make_universal
 from stempilot_agents.universal_network import SHAPES, SHIPPED, UniversalNetwork
@@ -143,6 +143,47 @@ def test_what_is_kept_saves_the_probe() -> None:
         assert all(success for success, _ in played_once)
         steps[memory] = np.mean([taken for _, taken in played_once[1:]])
     assert steps["kept"] < steps["fresh"] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [
+        pytest.param(np.array([[0.0, -1.0], [1.0, 0.0]]), 1, id="turned by 90 deg"),
+        pytest.param(np.array([[1.0, 0.0], [0.0, -1.0]]), 1, id="mirrored"),
+        # What is hardly larger than the vibration may be smaller without anybody's notice.
+        pytest.param(0.6 * np.eye(2), 0, id="smaller"),
+    ],
+)
+def test_notices_a_changed_response_and_finds_the_new_one(change: Any, least: int) -> None:
+    for number in range(5):
+        before = any_response(np.random.default_rng([number, 8]))
+        policy = make_universal(UniversalConfig(), brief()).policy()
+        assert isinstance(policy, NoticesChange)
+        won, said = [], []
+        for episode in range(16):
+            plant = Plant(response=before if episode < 8 else before @ change, vibration_px=1.0)
+            rng = np.random.default_rng([number, episode])
+            won.append(plant.play(policy, rng, reach=0.7 * HALF_PX, name="same")[0])
+            said.append(policy.changed())
+        assert all(won[:8])
+        assert not any(said[:8])
+        assert sum(won[8:]) >= 7
+        noticed = [each for each in said if each]
+        assert least <= len(noticed) <= 1
+        assert all(each.endswith("probing anew") for each in noticed)
+
+
+def test_learns_from_where_the_last_action_led() -> None:
+    policy = make_universal(UniversalConfig(), brief()).policy()
+    actions = []
+    for last in (None, [0.3, 0.1], [0.1, 0.3]):
+        policy.reset("new" if last is None else str(last))
+        policy.act(np.array([0.2, 0.2], np.float32))
+        if last is not None:
+            policy.ended(np.array(last, np.float32))
+        policy.reset("new" if last is None else str(last))
+        actions.append(policy.act(np.array([0.5, -0.3], np.float32)).tolist())
+    assert actions[0] != actions[1] != actions[2]
 
 
 def test_acts_on_what_it_saw_before() -> None:
