@@ -45,6 +45,8 @@ def draw(rows: Sequence[Row], table: str, file: Path) -> None:
         above.plot(places, [_visible(row) for row in present], label=agent, **style)
         below.plot(places, [_ratio(row) for row in present], **style)
     _finish(above, below, conditions)
+    ratios = [row.ratio for row in chosen if row.ratio is not None]
+    below.set_ylim(0.95, min(max(ratios, default=1.0), _LARGEST_RATIO) + 0.05)
     figure.suptitle(CAPTIONS[table][0])
     figure.savefig(file, dpi=120)
 
@@ -57,7 +59,6 @@ def _finish(above: Any, below: Any, conditions: Sequence[str]) -> None:
     above.set_ylabel("success (ends: none and all)")
     above.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     below.axhline(1.0, color="0.4", linewidth=0.8)
-    below.set_ylim(0.9, _LARGEST_RATIO + 0.1)
     below.set_ylabel(f"steps / oracle's (at {_LARGEST_RATIO:g}: or more)")
     below.set_xticks(range(len(conditions)), conditions, rotation=30, ha="right")
     for axes in (above, below):
