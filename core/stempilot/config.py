@@ -112,20 +112,24 @@ def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
 
     Raises:
         ConfigError: unknown key (with the nearest names), wrong type, value out of range, unknown
-            preset. All problems are in the message.
+            preset. The message names all unknown keys and all wrong types; an unknown preset hides
+            the latter, and a wrong type hides a value out of range.
     """
     known = [attribute.name for attribute in attrs.fields(kind)]  # type: ignore[arg-type]
-    for key in values:
-        _known(key, known, f"option in section {section}", prefix=f"{section}.")
-    merged = {**_preset(kind, values, section), **values}
+    what, prefix = f"option in section {section}", f"{section}."
+    problems = [_unknown(key, known, what, prefix) for key in values if key not in known]
+    sound = {key: value for key, value in values.items() if key in known}
     try:
-        return _CONVERTER.structure(merged, kind)
+        made = _CONVERTER.structure({**_preset(kind, sound, section), **sound}, kind)
     except ClassValidationError as error:
-        problems = "; ".join(_problems(error, section))
-        raise ConfigError(problems) from error
+        problems += _problems(error, section)
+    except ConfigError as error:
+        problems.append(str(error))
     except (TypeError, ValueError) as error:
-        msg = f"{section}: {error}"
-        raise ConfigError(msg) from error
+        problems.append(f"{section}: {error}")
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return made
 
 
 def _preset(kind: type[Any], values: Mapping[str, Any], section: str) -> Mapping[str, Any]:
@@ -149,17 +153,20 @@ def defaults(kind: type[Any]) -> Values:
     return plain(kind())
 
 
-def _known(name: str, known: Iterable[str], what: str, *, prefix: str = "") -> None:
+def _known(name: str, known: Iterable[str], what: str) -> None:
     choices = list(known)
-    if name in choices:
-        return
-    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if name not in choices:
+        raise ConfigError(_unknown(name, choices, what))
+
+
+def _unknown(name: str, known: Sequence[str], what: str, prefix: str = "") -> str:
+    """Return the sentence for a name that is none of those known, with the nearest of them."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {' or '.join(prefix + item for item in near)}?"
     else:
-        hint = f"known: {', '.join(choices)}"
-    msg = f"unknown {what}: {prefix}{name}; {hint}"
-    raise ConfigError(msg)
+        hint = f"known: {', '.join(known)}"
+    return f"unknown {what}: {prefix}{name}; {hint}"
 
 
 def _problems(error: BaseException, path: str) -> list[str]:

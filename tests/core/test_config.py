@@ -135,6 +135,24 @@ def test_what_is_wrong_is_said(values: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(sise=1, zzz=2, ratio="x", size="1")
+    said = str(caught.value)
+    for part in (
+        "task.sise; did you mean task.size?",
+        "task.zzz; known: ",
+        "task.ratio",
+        "task.size",
+    ):
+        assert f" {part}" in said
+
+
+def test_an_unknown_preset_is_said_beside_unknown_options() -> None:
+    with pytest.raises(ConfigError, match=r"task\.sise; did you .*; unknown task\.preset: papr"):
+        build(sise=1, preset="papr")
+
+
 def test_all_problems_are_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         build(size="a", ratio="b", inner={"gain": "c"})
