@@ -39,6 +39,11 @@ def test_links_between_pages_lead_somewhere(page):
         assert elsewhere or (page.parent / target).exists(), target
 
 
+def test_the_readme_leads_to_every_page():
+    targets = re.findall(r"\]\(docs/([^)#/]+\.md)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert {page.name for page in DOCS.glob("*.md")} == set(targets)
+
+
 def test_every_public_name_has_a_docstring():
     for name in stempilot.__all__:
         value = getattr(stempilot, name)
