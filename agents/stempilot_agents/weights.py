@@ -4,7 +4,6 @@ Reading runs nothing that the files hold, so somebody else's agent is safe to lo
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,18 +20,10 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
 
 
-def write_bytes(file: Path, content: bytes) -> None:
-    """Write the file and return when it is on the disk."""
-    with file.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
 def write_document(file: Path, document: Any) -> None:
     """Write a frozen attrs object of plain values as JSON."""
     text = json.dumps(config.plain(document), indent=1, allow_nan=False)
-    write_bytes(file, (text + "\n").encode())
+    file.write_bytes((text + "\n").encode())
 
 
 def read_document(file: Path, kind: type[T], *, schema: int) -> T:
@@ -60,7 +51,7 @@ def read_document(file: Path, kind: type[T], *, schema: int) -> T:
 
 def write_arrays(file: Path, arrays: Arrays) -> None:
     """Write named arrays as safetensors."""
-    write_bytes(file, save({name: np.asarray(a, order="C") for name, a in arrays.items()}))
+    file.write_bytes(save({name: np.asarray(a, order="C") for name, a in arrays.items()}))
 
 
 def read_arrays(file: Path, expected: Arrays) -> dict[str, npt.NDArray[Any]]:

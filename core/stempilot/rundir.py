@@ -1,6 +1,7 @@
 """The run directory: JSON, JSON lines, NPY and safetensors, never a pickle.
 
-Every file is written beside and renamed, so that a reader never meets a half-written one. Layout:
+Every file is written beside and renamed, so that a reader never meets a half-written one, and is
+on the disk, name and all, before anything counts on it. Layout:
 
 - ``record.json``: status, command, configuration, seeds, plug-ins, versions, identity, parent
 - ``baseline.json``: where each knob stood before the first write
@@ -11,6 +12,7 @@ Every file is written beside and renamed, so that a reader never meets a half-wr
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -39,6 +41,9 @@ Json = dict[str, Any]
 
 _DEEPEST = 50
 """How deep the JSON of a run may be nested."""
+
+_NO_NAMES_TO_SYNCHRONISE = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems say that cannot synchronise a folder, such as some network shares."""
 
 _Count = field(validator=validators.and_(validators.ge(0), validators.le(2**53)))
 _Counted = field(default=0, validator=validators.and_(validators.ge(0), validators.le(2**53)))
@@ -117,7 +122,7 @@ def recording() -> Iterator[None]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a whole file so that it exists either complete or not at all.
+    """Write a whole file so that it exists either complete or not at all, and survives a power cut.
 
     Raises:
         RecordError: the file system refused.
@@ -133,6 +138,37 @@ def write_file(path: Path, content: bytes) -> None:
         except OSError:
             beside.unlink(missing_ok=True)
             raise
+        _synchronise_names(path.parent)
+
+
+def _synchronise_names(folder: Path) -> None:
+    """Return when the names in a folder are on the disk.
+
+    Windows has no such call, and its file system keeps a journal of names.
+    """
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_NAMES_TO_SYNCHRONISE:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _synchronise_tree(folder: Path) -> None:
+    """Return when a folder and all that it holds are on the disk."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            _synchronise_names(path)
+        else:
+            # Windows synchronises only what may be written.
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+    _synchronise_names(folder)
+    _synchronise_names(folder.parent)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -222,8 +258,11 @@ class RunDir:
             RecordError: it cannot be made.
         """
         require_free(path)
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         with recording():
             path.mkdir(parents=True, exist_ok=True)
+            for folder in made:
+                _synchronise_names(folder.parent)
         return cls(path)
 
     @classmethod
@@ -266,8 +305,8 @@ class RunDir:
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.
 
-        The agent goes into a folder of its own; replacing ``progress.json`` makes it the valid
-        one; only then is the one before removed.
+        The agent goes into a folder of its own; when that is on the disk, replacing
+        ``progress.json`` makes it the valid one; only then is the one before removed.
 
         Args:
             progress: counters; must hold ``timesteps``.
@@ -282,6 +321,7 @@ class RunDir:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             save_agent(folder)
+            _synchronise_tree(folder)
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         hashes = {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
         write_json(self.path / PROGRESS, {**progress, "agent": name, "hashes": hashes})

@@ -288,6 +288,19 @@ class FullFile(io.BytesIO):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_what_a_checkpoint_counts_on_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: lengths.append(os.fstat(file).st_size))
+    keeps = recorder(tmp_path)
+    keeps.record(timestep(), None)
+    keeps.flush()
+    assert lengths == [keeps.length]
+    assert lengths != [0]
+    keeps.close()
+
+
 def test_a_full_disk_is_a_record_error_wherever_it_shows(tmp_path: Path) -> None:
     keeps = recorder(tmp_path, "all")
     keeps.close()

@@ -1,10 +1,13 @@
 """A run directory is complete or says what is wrong; nothing in it is ever run."""
 
+import contextlib
 import errno
 import json
 import os
 import pickle
 import shutil
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,50 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert list(tmp_path.iterdir()) == [path]
 
 
+class Disk:
+    """Notes what is on the disk: what a power cut would leave."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synchronised: list[int] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.meanwhile()
+        self.synchronised.append(os.fstat(descriptor).st_ino)
+
+    def holds(self, path: Path) -> bool:
+        return path.stat().st_ino in self.synchronised
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no call for it")
+def test_a_written_file_is_on_the_disk_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    path = tmp_path / "baseline.json"
+    named: list[bool] = []
+    disk.meanwhile = lambda: named.append(path.exists())
+    write_file(path, b"where it stood")
+    assert disk.synchronised == [path.stat().st_ino, tmp_path.stat().st_ino]
+    assert named == [False, True]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no call for it")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_that_cannot_synchronise_names_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    broken = pytest.raises(RecordError, match="Input/output error")
+    with broken if number == errno.EIO else contextlib.nullcontext():
+        write_file(tmp_path / "a", b"a")
+
+
 # --- making and opening --------------------------------------------------------------------------
 
 
@@ -105,6 +152,15 @@ def test_a_new_directory_is_made_with_its_parents(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "first"
     assert RunDir.create(path).path == path
     assert RunDir.create(path).path == path, "an empty one will do"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no call for it")
+def test_a_new_directory_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    RunDir.create(tmp_path / "runs" / "today" / "first")
+    assert disk.holds(tmp_path)
+    assert disk.holds(tmp_path / "runs")
+    assert disk.holds(tmp_path / "runs" / "today")
 
 
 def test_what_exists_is_left_alone(tmp_path: Path) -> None:
@@ -213,6 +269,28 @@ def test_a_checkpoint_at_the_same_timestep_is_already_there(run: RunDir) -> None
     run.checkpoint({"timesteps": 10, **COUNTS}, saving("ten"))
     run.checkpoint({"timesteps": 10, **COUNTS}, lambda _: pytest.fail("saved again"))
     assert saved(run) == "ten"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no call for it")
+def test_an_agent_is_on_the_disk_before_its_progress_counts(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.checkpoint({"timesteps": 10, **COUNTS}, saving("ten"))
+    replace = Path.replace
+    disk = Disk(monkeypatch)
+    missing: list[list[Path]] = []
+
+    def replacing(source: Path, target: Path) -> Path:
+        agent = run.path / "agent-20"
+        missing.append(
+            [each for each in (run.path, agent, *agent.rglob("*")) if not disk.holds(each)]
+        )
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", replacing)
+    run.checkpoint({"timesteps": 20, **COUNTS}, saving("twenty", folder="nets"))
+    assert missing == [[]]
+    assert saved(run) == "twenty"
 
 
 class Crash(BaseException):
