@@ -231,6 +231,7 @@ def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
         "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
         "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
         "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
+        "trained_here": plan.opening.trained_here,
         "from_log": None if plan.log is None else str(plan.log.path.resolve()),
         "kept_and_dropped": list(kept),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

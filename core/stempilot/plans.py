@@ -151,15 +151,16 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
-    parent = RunDir.open(Path(record["parent"])) if record["parent"] else None
     opening = Opening(
         purpose="train",
         seed=record["seed"],
         instrument_seed=record["instrument_seed"],
-        trained_here=parent is not None and parent.record()["backend"] == record["backend"],
+        trained_here=record["trained_here"],
     )
-    # Only needed until the learner was saved for the first time, by when it may be gone.
-    from_log = record["from_log"] if directory.progress() is None else None
+    # Only needed until the learner was saved for the first time, by when they may be gone.
+    saved = directory.progress() is not None
+    parent = None if saved or record["parent"] is None else RunDir.open(Path(record["parent"]))
+    from_log = None if saved else record["from_log"]
     return Plan(
         command=record["command"],
         parts=parts,

@@ -72,6 +72,7 @@ class _Record:
     frames: _Frames
     envelope: dict[str, Any] | None = None
     parent: str | None
+    trained_here: bool = False
     from_log: str | None = None
 
 

@@ -259,6 +259,7 @@ RECORD: dict[str, Any] = {
     "frames": {"every": 0, "ends": False},
     "envelope": None,
     "parent": None,
+    "trained_here": False,
     "from_log": None,
 }
 """What ``record.json`` of a training with toys holds."""

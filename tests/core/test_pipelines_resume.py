@@ -175,6 +175,7 @@ def test_relearning_says_what_it_kept_and_leaves_its_parent_alone(tmp_path: Path
     found = record(tmp_path / "second")
     assert found["kept_and_dropped"] == ["kept the response"]
     assert found["parent"] == str((tmp_path / "first").resolve())
+    assert found["trained_here"] is True
     assert {path: path.read_bytes() for path in (tmp_path / "first").rglob("*.json*")} == before
     assert agent_files(tmp_path / "first") != agent_files(tmp_path / "second")
 

@@ -1,5 +1,6 @@
 """Plans say what is to be done, and refuse early what cannot be."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -232,19 +233,25 @@ def test_resuming_goes_on_with_what_the_run_was_begun_with(tmp_path: Path) -> No
     assert plan_resume(REGISTRY, path, steps=500).steps == 500
 
 
-def test_resuming_a_relearning_knows_its_parent(tmp_path: Path) -> None:
+def test_resuming_a_relearning_before_it_was_saved_needs_its_parent(tmp_path: Path) -> None:
     parent = trained(tmp_path / "parent")
-    path = trained(tmp_path / "run", command="relearn", parent=str(parent))
-    plan = plan_resume(REGISTRY, path)
-    assert plan.parent == RunDir(parent)
-    assert plan.opening.trained_here
+    path = trained(tmp_path / "run", saved=False, command="relearn", parent=str(parent))
+    assert plan_resume(REGISTRY, path).parent == RunDir(parent)
+    shutil.rmtree(parent)
+    with pytest.raises(RunDirError, match="is this a run directory"):
+        plan_resume(REGISTRY, path)
 
 
-def test_resuming_a_relearning_at_another_instrument_knows_that(tmp_path: Path) -> None:
-    registry = toy_registry(desk_plugin(Desk()))
-    parent = trained(tmp_path / "parent")
-    path = trained(tmp_path / "run", command="relearn", parent=str(parent), backend="desk")
-    assert not plan_resume(registry, path).opening.trained_here
+def test_resuming_a_relearning_that_was_saved_does_not(tmp_path: Path) -> None:
+    gone = tmp_path / "parent"
+    path = trained(tmp_path / "run", command="relearn", parent=str(gone))
+    assert plan_resume(REGISTRY, path).parent is None
+
+
+@pytest.mark.parametrize("trained_here", [True, False])
+def test_resuming_tells_the_backend_the_same_again(tmp_path: Path, trained_here: bool) -> None:
+    path = trained(tmp_path / "run", trained_here=trained_here)
+    assert plan_resume(REGISTRY, path).opening.trained_here is trained_here
 
 
 def test_only_trainings_can_be_resumed(tmp_path: Path) -> None:
@@ -303,4 +310,4 @@ def test_what_a_strangers_record_asks_for_is_checked(
     tmp_path: Path, change: dict[str, Any], error: type[StempilotError]
 ) -> None:
     with pytest.raises(error):
-        plan_resume(REGISTRY, trained(tmp_path / "run", **change))
+        plan_resume(REGISTRY, trained(tmp_path / "run", saved=False, **change))

@@ -190,10 +190,13 @@ def test_entries_of_the_record_can_be_changed(run: RunDir) -> None:
     assert run.record() == {"schema": 1, **RECORD, "status": "failed", "reason": "disk"}
 
 
-@pytest.mark.parametrize("entry", ["envelope", "from_log"])
-def test_an_older_record_may_lack_what_has_a_default(run: RunDir, entry: str) -> None:
+LATER = {"envelope": None, "from_log": None, "trained_here": False}
+
+
+@pytest.mark.parametrize(("entry", "default"), LATER.items())
+def test_an_older_record_may_lack_what_has_a_default(run: RunDir, entry: str, default: Any) -> None:
     run.write_record({k: v for k, v in RECORD.items() if k != entry})
-    assert run.record()[entry] is None
+    assert run.record()[entry] is default
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_a_record_with_entries_of_the_wrong_kind_is_refused(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("entry", sorted(RECORD.keys() - {"envelope", "from_log"}))
+@pytest.mark.parametrize("entry", sorted(RECORD.keys() - LATER.keys()))
 def test_a_record_without_an_entry_is_refused(run: RunDir, entry: str) -> None:
     run.write_record({k: v for k, v in RECORD.items() if k != entry})
     with pytest.raises(RunDirError, match=f"{entry} is missing"):
