@@ -6,7 +6,7 @@ from stempilot.calibration import check_calibration
 from stempilot.envelope import effective_limits
 from stempilot.limits import read_back
 from stempilot.negotiate import check_states, negotiate
-from stempilot.pipelines import prepare
+from stempilot.pipelines import prepare, untrained
 from stempilot.plans import Plan
 from stempilot.rundir import require_free
 from stempilot.session import require_envelope
@@ -23,7 +23,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     Raises:
         StempilotError: whatever carrying it out would run into before its first write.
     """
-    task, _, _ = prepare(plan, dry_run=True)
+    task, agent, _ = prepare(plan, dry_run=True)
     if not plan.resumes:
         require_free(plan.out)
     backend = plan.parts.make_backend(plan.opening)
@@ -40,7 +40,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "dry_run": True,
         "task": plan.parts.task.name,
         "backend": name,
-        "agent": plan.parts.agent.name,
+        "agent": plan.parts.agent.name + (", not trained" if untrained(plan, agent) else ""),
         "seed": plan.seed,
         "timesteps": plan.steps or None,
         "episodes": plan.episodes,

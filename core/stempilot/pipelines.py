@@ -58,6 +58,8 @@ def execute(
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
     for sentence in kept:
         say(sentence)
+    if untrained(plan, agent):
+        say(f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was")
 
     def keep_baseline(baseline: Mapping[str, Any]) -> None:
         # On resume too: the operator may have left the instrument elsewhere since.
@@ -152,6 +154,11 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
     kept = _load_agent(plan, task, agent, dry_run=dry_run)
     require_adaptable(plan, agent)
     return task, agent, kept
+
+
+def untrained(plan: Plan, agent: Agent) -> bool:
+    """Return whether a learner is to be run as it is made."""
+    return plan.command == "run" and plan.parent is None and isinstance(agent, Learner)
 
 
 def _load_agent(

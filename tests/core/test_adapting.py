@@ -219,7 +219,8 @@ def test_without_leave_a_change_is_said_and_the_run_goes_on(tmp_path: Path) -> N
 def test_where_nothing_changes_nothing_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     result = execute(plan(desk_away(), tmp_path / "run"), say=said.append)
-    assert (result["success"], result["changes"], said) == (True, [], [])
+    assert (result["success"], result["changes"]) == (True, [])
+    assert [sentence for sentence in said if "timestep" in sentence] == []
     assert not (tmp_path / "run" / "log.txt").exists()
     assert RunDir.open(tmp_path / "run").progress() is None
 

@@ -51,6 +51,11 @@ def test_it_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
     assert describe(plan(desk, tmp_path / "run"))["afterwards"] == "knobs stay where they end"
 
 
+def test_a_learner_that_was_not_trained_is_named(tmp_path: Path) -> None:
+    told = describe(plan(Desk(), tmp_path / "run", agent="learner"))
+    assert told["agent"] == "learner, not trained"
+
+
 def test_it_tells_real_instruments_from_simulated_ones(tmp_path: Path) -> None:
     assert moves_real_instrument(plan(Desk(), tmp_path))
     assert not moves_real_instrument(plan(Desk(simulated=True), tmp_path))

@@ -40,6 +40,18 @@ def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
     assert len(list((tmp_path / "run" / "frames").iterdir())) == 2
 
 
+@pytest.mark.parametrize("episodes", [None, 2])
+def test_a_learner_that_was_not_trained_is_named(tmp_path: Path, episodes: int | None) -> None:
+    said: list[str] = []
+    plan = run(desk_away(), tmp_path / "run", agent="learner", episodes=episodes)
+    execute(plan, say=said.append)
+    assert said[0] == "agent learner was not trained; --policy RUN uses one that was"
+    said.clear()
+    plan = run(desk_away(), tmp_path / "other", agent="walker", episodes=episodes)
+    execute(plan, say=said.append)
+    assert not any("trained" in sentence for sentence in said)
+
+
 def test_a_run_starts_from_where_the_instrument_stands(tmp_path: Path) -> None:
     desk = desk_away()
     execute(run(desk, tmp_path / "run"))
@@ -110,8 +122,8 @@ def test_an_evaluation_says_so_before_it_starts_and_ends_at_home(tmp_path: Path)
         said.append(sentence)
 
     result = execute(run(desk, tmp_path / "run", episodes=5), say=say)
-    assert "5 episodes, each from a start drawn around where the knobs stand" in said[0]
-    assert "they are put back at the end" in said[0]
+    assert "5 episodes, each from a start drawn around where the knobs stand" in said[-1]
+    assert "they are put back at the end" in said[-1]
     assert result["episodes"] == 5
     assert "success" not in result
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
@@ -125,7 +137,7 @@ def test_an_evaluation_says_so_before_it_starts_and_ends_at_home(tmp_path: Path)
 def test_an_evaluation_may_be_kept(tmp_path: Path) -> None:
     desk, said = desk_away(), list[str]()
     execute(run(desk, tmp_path / "run", episodes=2, extras={"keep": True}), say=said.append)
-    assert "they stay where the last ends" in said[0]
+    assert "they stay where the last ends" in said[-1]
     assert standing(desk) == pytest.approx(desk.log[-1], abs=1e-12)
 
 
