@@ -166,7 +166,7 @@ class _Moves:
 def fit_response(
     seen: Transitions, hints: TaskHints, actions: Box | Discrete
 ) -> FittedResponse | None:
-    """Return the response that transitions show; ``None`` where they are too few to tell.
+    """Return the response that transitions show; ``None`` where too few do, or nothing moved.
 
     The fit is by least squares, with less weight on moves that others make improbable (Student's
     t), and with noise that turns out as large as what the model leaves unexplained.
@@ -178,7 +178,7 @@ def fit_response(
     """
     place = Field.of(hints, actions)
     moves = _moves(seen, place, hints.tolerance)
-    if len(moves.commands) < _FEWEST:
+    if len(moves.commands) < _FEWEST or not moves.displacements.any():
         return None
     return _fit(moves, place, hints)
 

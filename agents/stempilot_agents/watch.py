@@ -104,10 +104,10 @@ class Watching:
 
     Args:
         policy: what acts.
-        watch: what compares; ``None`` where nothing is known of the response yet.
+        watch: what compares.
     """
 
-    def __init__(self, policy: Policy, watch: Watch | None) -> None:
+    def __init__(self, policy: Policy, watch: Watch) -> None:
         self._policy = policy
         self._watch = watch
         self._last: tuple[npt.NDArray[Any], Any] | None = None
@@ -117,8 +117,7 @@ class Watching:
         """Begin another episode; what the response was does not depend on the instrument."""
         self._policy.reset(instrument_id)
         self._last = None
-        if self._watch:
-            self._watch.begin()
+        self._watch.begin()
 
     def act(self, observation: npt.NDArray[Any]) -> Any:
         """Return what the policy does."""
@@ -129,7 +128,7 @@ class Watching:
 
     def ended(self, observation: npt.NDArray[Any]) -> None:
         """Take where the last action led."""
-        if self._watch and self._last:
+        if self._last:
             self._found = self._watch.take(*self._last, observation) or self._found
         self._last = None
 
@@ -148,6 +147,8 @@ def watched(
 ) -> Policy:
     """Return the policy with a watch over its response; the policy itself where none is possible.
 
+    None is where the transitions are too few to say what the response is.
+
     Args:
         policy: what acts.
         seen: transitions, in order, by which the response was normal.
@@ -157,7 +158,7 @@ def watched(
     if hints is None or not hints.residual or not isinstance(action_space, Box | Discrete):
         return policy
     response = fit_response(seen, hints, action_space)
-    return Watching(policy, None if response is None else Watch(response))
+    return policy if response is None else Watching(policy, Watch(response))
 
 
 def _evidence(moved: FloatArray, expected: FloatArray, variance: float) -> FloatArray:

@@ -34,7 +34,8 @@ def read_document(file: Path, kind: type[T], *, schema: int) -> T:
     """
     try:
         values = json.loads(_read(file))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    # Beside what is no JSON: numbers of too many digits, and what is nested too deeply.
+    except (ValueError, RecursionError) as error:
         msg = f"{file} is not JSON: {error}"
         raise RunDirError(msg) from error
     if not isinstance(values, dict):

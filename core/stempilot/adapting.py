@@ -24,7 +24,8 @@ def require_adaptable(plan: Plan, agent: Agent) -> None:
     if plan.adapt and not isinstance(agent.policy(), NoticesChange):
         problem = (
             f"agent {plan.parts.agent.name} does not notice a changed response on task "
-            f"{plan.parts.task.name}, so that it cannot adapt; leave --adapt out"
+            f"{plan.parts.task.name}, or has met too little of it, so that it cannot adapt; "
+            "leave --adapt out"
         )
         raise IncompatibleError([problem])
 
@@ -95,7 +96,12 @@ class Adapting:
             return None
         self._save(self._learner, env)
         self._tell(f"Relearnt for {taken} timesteps.")
-        return self._learner.policy()
+        policy = self._learner.policy()
+        if not isinstance(policy, NoticesChange):
+            self._tell(
+                "That was too little to notice another change by; more run.adapt_steps give more"
+            )
+        return policy
 
     def figures(self) -> dict[str, Any]:
         """Return what was found changed, and how many timesteps were spent on it."""

@@ -95,7 +95,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
             return not (stop_asked() or adapting.is_due)
 
         policy: Policy | None = agent.policy()
-        while policy is not None:
+        while policy is not None and not env.budget_spent:
             _, oracle = evaluate(
                 env,
                 policy,

@@ -10,7 +10,7 @@ from tests.agents.centring_plant import FULL_ACTION_PX, HALF_PX, Oracle, Plant, 
 
 from stempilot.agent import NoticesChange, Transitions
 from stempilot_agents.fitted_response import fit_response
-from stempilot_agents.watch import Watch, Watching, watched
+from stempilot_agents.watch import Watch, watched
 
 UNIT = Box(-1, 1, (2,), np.float32)
 BIN_PX = 1040 / 255
@@ -255,7 +255,8 @@ def test_moves_are_not_compared_across_episodes() -> None:
 
 def test_the_policy_itself_is_reset() -> None:
     inner = Still()
-    Watching(inner, None).reset("two")
+    seen = Walks(turned(30), 9).transitions(60)
+    watched(inner, seen, hints=hints(), action_space=UNIT).reset("two")
     assert inner.instruments == ["two"]
 
 
@@ -265,11 +266,19 @@ def test_there_is_no_watch_without_hints_or_numbers(task_hints: Any, space: Any)
     assert watched(policy, seen, hints=task_hints, action_space=space) is policy
 
 
-def test_before_there_are_transitions_nothing_is_found() -> None:
+def test_where_too_little_was_met_nobody_pretends_to_notice() -> None:
     seen = Walks(turned(30), 9).transitions(1)
-    policy = watched(Still(), seen, hints=hints(), action_space=UNIT)
-    assert isinstance(policy, NoticesChange)
-    assert not any(lead(policy, turned(120), 9))
+    assert not isinstance(watched(Still(), seen, hints=hints(), action_space=UNIT), NoticesChange)
+    seen = Walks(turned(30), 9).transitions(60)
+    assert isinstance(watched(Still(), seen, hints=hints(), action_space=UNIT), NoticesChange)
+
+
+def test_an_instrument_that_does_not_answer_has_no_response_to_watch() -> None:
+    seen = Walks(turned(30), 9).transitions(60)
+    still = evolve(
+        seen, next_observations=seen.observations, terminated=np.zeros_like(seen.terminated)
+    )
+    assert not isinstance(watched(Still(), still, hints=hints(), action_space=UNIT), NoticesChange)
 
 
 # --- numbered actions -------------------------------------------------------------------------

@@ -389,11 +389,30 @@ def test_relearning_can_be_interrupted(tmp_path: Path) -> None:
     assert record(tmp_path / "run")["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("notices", [True, False])
+def test_what_can_no_longer_notice_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notices: bool
+) -> None:
+    def policy(agent: NoticingAgent) -> Any:
+        known = ExactAgent.policy(agent)
+        after = (tmp_path / "run" / "progress.json").exists()
+        return known if after and not notices else Noticing(known, agent._response)
+
+    monkeypatch.setattr(NoticingAgent, "policy", policy)
+    said: list[str] = []
+    result = execute(plan(turning(60), tmp_path / "run", episodes=40), say=said.append)
+    assert result["relearnt_timesteps"] == STEPS
+    assert any("too little to notice another change" in each for each in said) is not notices
+
+
 def test_relearning_ends_with_the_budget_of_writes(tmp_path: Path) -> None:
     desk = turning(20)
     limits = desk_envelope(max_writes=45)
     result = execute(plan(desk, tmp_path / "run", episodes=40, limits=limits))
     assert 0 < result["relearnt_timesteps"] < STEPS
+    played = {event["e"] for event in events(tmp_path / "run") if not event.get("phase")}
+    assert result["episodes"] == len(played), "nothing is played that nothing can be done in"
+    assert all(event.get("phase") for event in events(tmp_path / "run")[-3:])
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
 
 
