@@ -119,7 +119,7 @@ class RunRecorder:
         self.length += len(line)
         with recording():
             self._events.write(line)
-        if snapshot is None or not snapshot.frames:
+        if self.phase or snapshot is None or not snapshot.frames:
             return
         pixels = next(iter(snapshot.frames.values())).pixels
         if step.ended:

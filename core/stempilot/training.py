@@ -59,8 +59,11 @@ class RecentEpisodes:
         self._ended: deque[tuple[float, bool]] = deque(maxlen=PAPER_WINDOW)
 
     def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
-        """Take one timestep."""
+        """Take one timestep; those of relearning in a run are recorded and not counted."""
         self._recorder.record(step, snapshot)
+        if self._recorder.phase:
+            self.pace.skip()
+            return
         self.pace.tick(step.step)
         self._reward = step.reward if step.step <= 1 else self._reward + step.reward
         if step.ended:

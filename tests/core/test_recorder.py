@@ -239,6 +239,14 @@ def test_where_nothing_was_sent_there_is_no_frame(tmp_path: Path) -> None:
     assert not (tmp_path / "finals.npy").exists()
 
 
+def test_what_a_run_relearns_by_leaves_no_final_frames(tmp_path: Path) -> None:
+    keeps = recorder(tmp_path)
+    keeps.phase = "relearn"
+    keeps.record(timestep(1, outcome=Outcome.SUCCESS), snapshot())
+    keeps.close()
+    assert not (tmp_path / "finals.json").exists()
+
+
 def test_the_last_final_frames_are_kept_small_with_their_marks(tmp_path: Path) -> None:
     keeps = recorder(tmp_path)
     for episode in range(FINALS + 3):

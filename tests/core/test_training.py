@@ -23,6 +23,8 @@ from stempilot.training import Companion, Progress, RecentEpisodes
 class Nowhere:
     """A recorder that keeps nothing."""
 
+    phase = ""
+
     def record(self, step: Timestep, snapshot: Any, /) -> None:
         """Drop it."""
 
@@ -36,6 +38,16 @@ def recent(*ends: tuple[list[float], Outcome]) -> RecentEpisodes:
             at = Timestep(episode=number, step=step, timestep=step, reward=reward, outcome=how)
             counted.record(at, None)
     return counted
+
+
+def test_what_a_run_relearns_by_is_not_what_it_does() -> None:
+    counted = recent(([1.0, 1.0], Outcome.SUCCESS))
+    before, figures = counted.progress(1, 2), counted.pace.figures()
+    counted._recorder.phase = "relearn"
+    for step in range(3):
+        how = Outcome.FAILURE if step == 2 else Outcome.RUNNING
+        counted.record(Timestep(episode=1, step=step, timestep=step, outcome=how), None)
+    assert (counted.progress(1, 2), counted.pace.figures()) == (before, figures)
 
 
 def test_progress_before_the_first_episode_has_ended() -> None:
