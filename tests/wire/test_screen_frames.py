@@ -96,7 +96,7 @@ def plan(url: str, out: Path) -> Plan:
         "url": url,
         "frames": "screen",
         "screen_corner": list(CORNER),
-        "screen_wait_s": 0.4,
+        "screen_wait_s": 1.0,
         "pixel_mrad": [[6, 0.565]],
     }
     return plan_run(
