@@ -93,7 +93,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         ConfigError: it cannot be read or parsed.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         msg = f"cannot read {file}: {error.strerror}"
         raise ConfigError(msg) from error

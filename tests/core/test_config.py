@@ -257,6 +257,12 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, said: str) ->
     assert said in str(caught.value)
 
 
+def test_a_byte_order_mark_as_windows_writes_it_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_bytes(b"\xef\xbb\xbf[task]\na = 1\n")
+    assert config.read_toml(file) == {"task": {"a": 1}}
+
+
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*no\.toml: No such file"):
         config.read_settings(tmp_path / "no.toml", ())

@@ -39,6 +39,12 @@ def test_links_between_pages_lead_somewhere(page):
         assert elsewhere or (page.parent / target).exists(), target
 
 
+def test_the_defaults_that_are_worked_out_are_shown():
+    text = (DOCS / "cli.md").read_text(encoding="utf-8")
+    assert "Timesteps to train in all. (default: 20000)" in text
+    assert "Run directory to make. (default: runs/...)" in text
+
+
 def test_the_readme_leads_to_every_page():
     targets = re.findall(r"\]\(docs/([^)#/]+\.md)\)", (ROOT / "README.md").read_text("utf-8"))
     assert {page.name for page in DOCS.glob("*.md")} == set(targets)

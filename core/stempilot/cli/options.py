@@ -14,7 +14,7 @@ Steps = Annotated[int, typer.Option("--steps", "-n", help="Timesteps to train.")
 Seed = Annotated[int, typer.Option("--seed", help="Seed; the same one reproduces the run.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Run directory to make. [default: runs/...]"),
+    typer.Option("--out", "-o", metavar="DIR", help="Run directory to make. (default: runs/...)"),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ Frames = Annotated[
     typer.Option(
         "--frames",
         metavar="none|ends|every-N|all",
-        help="Which frames to keep. [default: ends for a single run, else none]",
+        help="Which frames to keep. (default: ends for a single run, else none)",
     ),
 ]
 DryRun = Annotated[

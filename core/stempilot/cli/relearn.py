@@ -17,7 +17,7 @@ def relearn(
             "--backend",
             "-b",
             metavar="NAME",
-            help="Another backend, with options of its own. [default: that of RUN]",
+            help="Another backend, with options of its own. (default: that of RUN)",
         ),
     ] = None,
     steps: o.Steps = 2_000,

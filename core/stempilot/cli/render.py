@@ -35,6 +35,9 @@ def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
         as_json(content)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    # Paths are there to be copied, so they must be whole.
+    table.add_column(overflow="fold")
     for name, value in content.items():
         if not isinstance(value, dict):
             table.add_row(name.replace("_", " "), escape(_shown(value)))

@@ -23,7 +23,7 @@ def run(
             "--backend",
             "-b",
             metavar="NAME",
-            help="Name of the backend. [default: the policy's, else simulator]",
+            help="Name of the backend. (default: the policy's, else simulator)",
         ),
     ] = None,
     episodes: Annotated[
@@ -36,7 +36,7 @@ def run(
         bool | None,
         typer.Option(
             "--keep/--put-back",
-            help="Leave the knobs where they end. [default: keep a run, put back an evaluation]",
+            help="Leave the knobs where they end. (default: keep a run, put back an evaluation)",
         ),
     ] = None,
     adapt: Annotated[

@@ -21,7 +21,7 @@ def train(
     agent: Annotated[str, typer.Option("--agent", "-a", help="Name of the agent.")] = _AGENT,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", "-n", help="Timesteps to train in all. [default: 20000]"),
+        typer.Option("--steps", "-n", help="Timesteps to train in all. (default: 20000)"),
     ] = None,
     seed: o.Seed = 0,
     out: o.Out = None,

@@ -403,3 +403,12 @@ def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk)
 
 def test_report_says_where_it_is(stempilot: Stempilot) -> None:
     assert stempilot("report", "a", "--json").json == {"run_dir": "a", "report": "a/report.html"}
+
+
+def test_paths_in_a_result_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=shown, width=40))
+    path = "runs/" + "long-" * 20 + "name"
+    render.result({"run_dir": path}, json_wanted=False)
+    lines = [line.replace("run dir", "").strip() for line in shown.getvalue().splitlines()]
+    assert "".join(lines) == path
