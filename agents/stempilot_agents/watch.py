@@ -147,7 +147,7 @@ def watched(
 ) -> Policy:
     """Return the policy with a watch over its response; the policy itself where none is possible.
 
-    None is where the transitions are too few to say what the response is.
+    No watch is possible either where the transitions are too few to say what the response is.
 
     Args:
         policy: what acts.

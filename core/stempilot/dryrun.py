@@ -40,7 +40,8 @@ def describe(plan: Plan) -> dict[str, Any]:
         "dry_run": True,
         "task": plan.parts.task.name,
         "backend": name,
-        "agent": plan.parts.agent.name + (", not trained" if untrained(plan, agent) else ""),
+        "agent": plan.parts.agent.name,
+        "policy": "not trained" if untrained(plan, agent) else _policy(plan),
         "seed": plan.seed,
         "timesteps": plan.steps or None,
         "episodes": plan.episodes,
@@ -56,6 +57,11 @@ def describe(plan: Plan) -> dict[str, Any]:
         "afterwards": "knobs stay where they end" if plan.keeps else "knobs are put back",
         "run_dir": str(plan.out),
     }
+
+
+def _policy(plan: Plan) -> str | None:
+    """Return the run directory that the agent comes from; nothing where it comes from none."""
+    return None if plan.parent is None else str(plan.parent.path)
 
 
 def _when_changed(plan: Plan) -> str | None:

@@ -53,7 +53,8 @@ def test_it_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
 
 def test_a_learner_that_was_not_trained_is_named(tmp_path: Path) -> None:
     told = describe(plan(Desk(), tmp_path / "run", agent="learner"))
-    assert told["agent"] == "learner, not trained"
+    assert (told["agent"], told["policy"]) == ("learner", "not trained")
+    assert describe(plan(Desk(), tmp_path / "run"))["policy"] is None
 
 
 def test_it_tells_real_instruments_from_simulated_ones(tmp_path: Path) -> None:
