@@ -1,6 +1,7 @@
 """What soft actor-critic and its relatives share as learners."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import gymnasium
@@ -10,10 +11,10 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from stempilot.agent import Brief, Policy
-from stempilot.errors import IncompatibleError
+from stempilot.errors import IncompatibleError, RunDirError
 from stempilot_agents.model_arrays import linear_layers
 from stempilot_agents.network_policy import ContinuousPolicy, Layer, Network
-from stempilot_agents.off_policy import ACTIVATIONS, OffPolicyLearner
+from stempilot_agents.off_policy import ACTIVATIONS, AgentDocument, OffPolicyLearner
 from stempilot_agents.resumable import ActorCritic
 from stempilot_agents.sac_config import ActorCriticConfig
 from stempilot_agents.spaces import continuous_problems, observation_problems
@@ -83,6 +84,16 @@ class ActorCriticLearner(OffPolicyLearner[C, ActorCritic]):
     def _network_arguments(self) -> Mapping[str, Any]:
         """Return the same of its networks."""
         return {}
+
+    def _check(self, file: Path, document: AgentDocument) -> None:
+        super()._check(file, document)
+        saved, asked = document.config.get("entropy_coefficient"), self._config.entropy_coefficient
+        if (saved == "auto") != (asked == "auto"):
+            msg = (
+                f"{file}: config.entropy_coefficient = {saved!r}, asked for {asked!r}; one that is "
+                "learnt and one that is fixed cannot take each other's place"
+            )
+            raise RunDirError(msg)
 
     def _optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         model = self._model

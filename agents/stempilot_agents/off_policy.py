@@ -142,9 +142,11 @@ class OffPolicyLearner(Learner, Generic[C, M]):
     Attributes:
         kind: the name of its agent.
         bound_to_numbers: options that what was learnt with one value of does not fit another.
+        relearns_within: timesteps with updates that relearning takes as a rule.
     """
 
     kind: ClassVar[str]
+    relearns_within: ClassVar[int] = 500
     bound_to_numbers: ClassVar[tuple[str, ...]] = (
         "hidden_sizes",
         "activation",
@@ -341,6 +343,11 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             full=document.replay.full,
         )
         self._model.continue_from(document.progress)
+
+    @property
+    def relearn_steps(self) -> int:
+        """How many timesteps relearning takes as a rule."""
+        return self._config.relearn_learning_starts + self.relearns_within
 
     def relearn(self) -> tuple[str, ...]:
         """Forget the transitions of the old instrument; keep what was learnt from them."""

@@ -30,6 +30,12 @@ def require_adaptable(plan: Plan, agent: Agent) -> None:
         raise IncompatibleError([problem])
 
 
+def steps_to_relearn(plan: Plan, learner: Learner) -> int:
+    """Return how many timesteps a run relearns for when the response changed."""
+    asked = plan.parts.run.adapt_steps
+    return learner.relearn_steps if asked is None else asked
+
+
 class Adapting:
     """Takes down what a policy finds changed, and relearns where that is allowed.
 
@@ -64,14 +70,14 @@ class Adapting:
         return note
 
     def relearn(
-        self, env: TaskEnv, *, should_stop: Callable[[], bool], on_step: Callable[[str], None]
+        self, env: TaskEnv, *, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]
     ) -> Policy | None:
         """Let the learner relearn, and save it in the run directory.
 
         Args:
             env: where it relearns.
             should_stop: asked after each timestep; nothing is saved then.
-            on_step: shows how far it is.
+            on_step: shows how many timesteps are done, and of how many.
 
         Returns:
             The policy to go on with; ``None`` when it was stopped.
@@ -79,12 +85,12 @@ class Adapting:
         self.is_due = False
         if self._learner is None:
             return None
-        begun, steps = env.timestep, self._job.plan.parts.run.adapt_steps
+        begun, steps = env.timestep, steps_to_relearn(self._job.plan, self._learner)
         for sentence in self._learner.relearn():
             self._tell(sentence)
 
         def report(_: Mapping[str, float], /) -> bool:
-            on_step(f"relearning: {env.timestep - begun}/{steps} timesteps")
+            on_step(env.timestep - begun, steps)
             return not (should_stop() or env.budget_spent)
 
         self._recorder.phase = RELEARNING

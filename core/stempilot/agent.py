@@ -180,6 +180,14 @@ class Learner(Agent):
         Called between two lessons: after `load`, or after `learn` in the same process.
         """
 
+    @property
+    def relearn_steps(self) -> int:
+        """How many timesteps relearning takes as a rule, at least 1.
+
+        What a run with ``--adapt`` spends on a changed response unless it is told otherwise.
+        """
+        return 500
+
 
 @runtime_checkable
 class RelearnsFromRecord(Protocol):

@@ -27,13 +27,14 @@ class RunConfig:
         max_steps: budget of timesteps for an episode; exceeding it truncates, unpriced.
         checkpoint_every: timesteps after which the next episode's end is a checkpoint.
         evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
-        adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed.
+        adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed;
+            ``None`` for as many as the agent takes as a rule.
     """
 
     max_steps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
     checkpoint_every: int = field(default=500, validator=validators.ge(1))
     evaluate: bool = True
-    adapt_steps: int = field(default=50, validator=validators.ge(1))
+    adapt_steps: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 
 
 @frozen(kw_only=True)

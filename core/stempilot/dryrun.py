@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from stempilot.adapting import steps_to_relearn
+from stempilot.agent import Agent, Learner
 from stempilot.calibration import check_calibration
 from stempilot.envelope import effective_limits
 from stempilot.limits import read_back
@@ -53,7 +55,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             f"now at {list(baseline[knob])}"
             for knob, spec in limits.items()
         ),
-        "when_changed": _when_changed(plan),
+        "when_changed": _when_changed(plan, agent),
         "afterwards": "knobs stay where they end" if plan.keeps else "knobs are put back",
         "run_dir": str(plan.out),
     }
@@ -64,9 +66,12 @@ def _policy(plan: Plan) -> str | None:
     return None if plan.parent is None else str(plan.parent.path)
 
 
-def _when_changed(plan: Plan) -> str | None:
+def _when_changed(plan: Plan, agent: Agent) -> str | None:
     """Return what happens when the response is found changed; nothing where nobody looks."""
     if plan.command != "run":
         return None
-    steps = plan.parts.run.adapt_steps
-    return f"relearns for {steps} timesteps" if plan.adapt else "says so"
+    if not plan.adapt:
+        return "says so"
+    if not isinstance(agent, Learner):
+        return f"says so; {plan.parts.agent.name} does not relearn"
+    return f"relearns for {steps_to_relearn(plan, agent)} timesteps"

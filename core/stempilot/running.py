@@ -54,11 +54,10 @@ def _try_again(
         first_timestep=before.timestep,
     )
     job.files.callback(env.close)
-    steps = job.plan.parts.run.adapt_steps
     policy = adapting.relearn(
         env,
         should_stop=lambda: False,
-        on_step=lambda note: job.on_progress(recent.progress(env.timestep, steps, note)),
+        on_step=lambda done, of: job.on_progress(recent.progress(done, of, "relearning")),
     )
     adapting.may_relearn = False
     assert policy is not None  # noqa: S101 - for the type checker: nobody stopped it
@@ -89,6 +88,9 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
 
     with stop_requests() as stop_asked:
 
+        def show_relearning(done: int, of: int) -> None:
+            show(f"relearning: {done}/{of} timesteps")
+
         def count(episode: Episode) -> bool:
             played.append(episode)
             show()
@@ -108,7 +110,9 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
             best += oracle
             goes_on = adapting.is_due and len(played) < episodes and not env.budget_spent
             policy = (
-                adapting.relearn(env, should_stop=stop_asked, on_step=show) if goes_on else None
+                adapting.relearn(env, should_stop=stop_asked, on_step=show_relearning)
+                if goes_on
+                else None
             )
         interrupted = stop_asked()
         if interrupted and not job.plan.keeps:

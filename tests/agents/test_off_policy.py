@@ -401,3 +401,8 @@ def test_until_then_every_second_episode_is_played_as_learnt(
     shares = sorted([float(np.mean(played[::2])), float(np.mean(played[1::2]))])
     assert shares[1] == 1.0
     assert shares[0] < 0.6
+
+
+def test_says_for_how_long_it_relearns_as_a_rule(new_learner: Any, kind: Any) -> None:
+    within = {"sac-rapid": 46}.get(kind, 500)
+    assert new_learner(kind, relearn_learning_starts=7).relearn_steps == 7 + within

@@ -83,6 +83,14 @@ NOTICING: tuple[Kind, Plugin] = (
 )
 
 
+def classical() -> tuple[Kind, Plugin]:
+    """Return an agent that notices and does not learn."""
+    made = NoticingAgent(brief())
+    agent = type("Plain", (), {"policy": lambda _: made.policy()})()
+    assert not isinstance(agent, Learner)
+    return "agent", plugin("classical", NoOptions, lambda *_: agent)
+
+
 def turning(at_write: int) -> Desk:
     """Return a desk whose response turns by 120 degrees before a write."""
     desk, count = desk_away(), 0
@@ -260,7 +268,7 @@ def test_ctrl_c_while_a_run_relearns_puts_the_knobs_back(tmp_path: Path) -> None
     displaced = []
 
     def stop(now: Progress) -> None:
-        if now.note.startswith("relearning: 5/"):
+        if now.note == "relearning" and (now.done, now.total) == (5, STEPS):
             displaced.append(standing(desk) != pytest.approx(AWAY, abs=1e-12))
             signal.raise_signal(signal.SIGINT)
 
@@ -273,12 +281,8 @@ def test_ctrl_c_while_a_run_relearns_puts_the_knobs_back(tmp_path: Path) -> None
 
 
 def test_an_agent_that_does_not_learn_may_notice_and_goes_on(tmp_path: Path) -> None:
-    made = NoticingAgent(brief())
-    agent = type("Plain", (), {"policy": lambda _: made.policy()})()
-    assert not isinstance(agent, Learner)
-    classical: tuple[Kind, Plugin] = ("agent", plugin("classical", NoOptions, lambda *_: agent))
     desk = turning(1)
-    registry = toy_registry(desk_plugin(desk), classical)
+    registry = toy_registry(desk_plugin(desk), classical())
     more = extras(tmp_path / "run", envelope=desk_envelope(), adapt=True)
     result = execute(
         plan_run(registry, task="centring", agent="classical", backend="desk", extras=more)
@@ -431,3 +435,22 @@ def test_a_dry_run_says_that_it_would_relearn(tmp_path: Path) -> None:
         f"relearns for {STEPS} timesteps"
     )
     assert describe(plan(desk_away(), tmp_path / "run", adapt=False))["when_changed"] == "says so"
+
+
+def test_an_agent_relearns_for_as_long_as_it_takes_as_a_rule(tmp_path: Path) -> None:
+    settings = {"run": {"max_steps": 30}}
+    made = plan(turning(60), tmp_path / "run", episodes=40, settings=settings)
+    wanted = NoticingAgent(brief()).relearn_steps
+    assert describe(made)["when_changed"] == f"relearns for {wanted} timesteps"
+    assert wanted != STEPS
+    assert execute(made)["relearnt_timesteps"] == wanted
+
+
+def test_a_dry_run_says_that_an_agent_does_not_relearn(tmp_path: Path) -> None:
+    made = plan_run(
+        toy_registry(classical()),
+        task="centring",
+        agent="classical",
+        extras=extras(tmp_path / "run", adapt=True),
+    )
+    assert describe(made)["when_changed"] == "says so; classical does not relearn"

@@ -23,6 +23,9 @@ from stempilot_tasks.bf_disk_centering.reward import reward, verdict
 _FARTHEST: Final = 0.8
 """Share of the larger half field that starts about the goal reach to: 100 published bins."""
 
+_CLOSE: Final = 1e-5
+"""Units within which two positions, observed as float32, are the same."""
+
 
 def moved_elsewhere(
     batch: Transitions,
@@ -96,7 +99,11 @@ def _knows_shift(
     batch: Transitions, residual: FloatArray, shift: FloatArray, geometry: Geometry
 ) -> BoolArray:
     """Return (n,), whether the displacement was seen; ``residual`` is the one after it."""
-    lost = geometry.is_beyond_edge((residual + geometry.goal) * geometry.unit_px)
+    end = residual + geometry.goal
+    # A position at the frame's very edge was clipped to it, which tells only where it went out.
+    edge = geometry.residual(geometry.half_px) + geometry.goal
+    clipped = (np.abs(end) > edge - _CLOSE).any(axis=1)
+    lost = clipped | geometry.is_beyond_edge(end * geometry.unit_px)
     stopped = (batch.terminated | batch.truncated) & ~shift.any(axis=1)
     known: BoolArray = ~(lost | stopped)
     return known

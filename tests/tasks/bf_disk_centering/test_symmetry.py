@@ -157,6 +157,20 @@ def test_a_lost_disk_stays_where_it_was(make_task: MakeTask, moves: Any) -> None
     assert was_moved(rows(many(met), ~lost), rows(found, ~lost)).mean() > 0.8
 
 
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_disk_that_went_out_of_the_frame_stays_where_it_was(
+    make_task: MakeTask, moves: Any, preset: str
+) -> None:
+    task = make_task(preset=preset, edge_threshold_px=0.0)
+    inside, outside = task.geometry.half_px[0] - 5.0, task.geometry.half_px[0] + 60.0
+    met = moves(task, ((inside, 0.0), (outside, 0.0)), ((inside, 0.0), (inside - 40.0, 0.0)))
+    assert met.terminated.tolist() == [True, False]
+    found = task.relabel(many(met), np.random.default_rng(3))
+    gone = np.arange(len(found)) % 2 == 0
+    assert_same(rows(found, gone), rows(many(met), gone))
+    assert was_moved(rows(many(met), ~gone), rows(found, ~gone)).mean() > 0.8
+
+
 def test_a_refused_plan_stays_where_it_was(make_task: MakeTask, see: See) -> None:
     task = make_task()
     state = task.initial(see(100.0, 0.0))
