@@ -154,8 +154,15 @@ class FittedResponse:
 
 
 @frozen(kw_only=True, eq=False)
-class _Moves:
-    """Moves to fit to, m of them; see `Field.features`."""
+class Moves:
+    """Moves whose displacement was seen, m of them.
+
+    Attributes:
+        residuals: (m, n) before the moves.
+        commands: (m, k) actions as `Field.commands` returns them.
+        previous: (m, n) displacements one move earlier, 0 at the start of an episode.
+        displacements: (m, n).
+    """
 
     residuals: FloatArray
     commands: FloatArray
@@ -177,24 +184,32 @@ def fit_response(
         actions: space of the actions.
     """
     place = Field.of(hints, actions)
-    moves = _moves(seen, place, hints.tolerance)
+    moves = moves_seen(seen, place, hints.tolerance)
     if len(moves.commands) < _FEWEST or not moves.displacements.any():
         return None
     return _fit(moves, place, hints)
 
 
-def _moves(seen: Transitions, place: Field, tolerance: float) -> _Moves:
+def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Moves:
+    """Return the moves of transitions in order; of many, the last `MOST`.
+
+    Left out is what nobody saw: where a lost feature went, where a refused action would have led.
+
+    Args:
+        seen: transitions in order.
+        place: where residuals lie.
+        tolerance: largest length of a residual that an episode ends well with.
+    """
     before, after = place.residuals(seen.observations), place.residuals(seen.next_observations)
     displacements = after - before
     # A row goes on from the one before unless an episode ended, or ran out, in between.
     follows = ~(seen.terminated | seen.truncated)[:-1] & (after[:-1] == before[1:]).all(axis=1)
     previous = np.zeros_like(displacements)
     previous[1:][follows] = displacements[:-1][follows]
-    # Where a feature is when it is lost, or where a refused action led, nobody can say.
     known = ~seen.terminated | (np.linalg.norm(after, axis=1) <= tolerance)
     known &= np.isfinite(displacements).all(axis=1) & np.isfinite(previous).all(axis=1)
     rows = np.flatnonzero(known)[-MOST:]
-    return _Moves(
+    return Moves(
         residuals=before[rows],
         commands=place.commands(seen.actions)[rows],
         previous=previous[rows],
@@ -202,7 +217,7 @@ def _moves(seen: Transitions, place: Field, tolerance: float) -> _Moves:
     )
 
 
-def _fit(moves: _Moves, place: Field, hints: TaskHints) -> FittedResponse:
+def _fit(moves: Moves, place: Field, hints: TaskHints) -> FittedResponse:
     size, count = moves.displacements.shape[1], moves.commands.shape[1]
     regressors = place.features(moves.residuals, moves.commands, moves.previous)
     lengths = np.linalg.norm(moves.displacements, axis=1)

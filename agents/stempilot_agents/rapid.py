@@ -83,7 +83,7 @@ class RapidLearner(SacLearner):
         if hints is None or self._rapid.relabel is None:
             return {}
         met = recall(self._rapid.buffer, MOST, reward_scale=self._options.reward_scale)
-        found = dependence_on_place(met, hints)
+        found = dependence_on_place(met, hints, cast("Box", self._model.action_space))
         if found is None:
             return {}
         holds = found.p >= self._options.prior_p

@@ -10,13 +10,12 @@ Econ. Stat. 1 (1983) 292-298), which asks nothing of the noise but that its orde
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from attrs import frozen
+from gymnasium.spaces import Box
 
 from stempilot.model import Transitions
 from stempilot.task import TaskHints
-
-FloatArray = npt.NDArray[np.float64]
+from stempilot_agents.fitted_response import Field, FloatArray, Moves, moves_seen
 
 _DRAWS: Final = 999
 MOST: Final = 500
@@ -41,24 +40,24 @@ class Dependence:
     share: float
 
 
-def dependence_on_place(met: Transitions, hints: TaskHints) -> Dependence | None:
+def dependence_on_place(met: Transitions, hints: TaskHints, actions: Box) -> Dependence | None:
     """Return how displacements of the residual depend on where they began.
 
     Args:
-        met: transitions in order, with actions that are vectors of numbers.
+        met: transitions in order.
         hints: which entries are the residual, and where the feature is lost.
+        actions: space of the actions.
 
     Returns:
-        ``None`` where there are too few transitions to say, or none with a displacement.
+        ``None`` where there are too few transitions to say, none with a displacement, or no edges
+        that a place can be measured by.
     """
-    if len(met) < _SPARE:
+    place = Field.of(hints, actions)
+    if not len(met) or not len(place.reach):
         return None
-    entries = list(hints.residual)
-    was = met.observations[:, entries].astype(np.float64)
-    shift = met.next_observations[:, entries] - was
-    known = _knows_shift(met, was + shift, shift, hints)
-    plain, bent = _terms(met, was, shift, hints)
-    shift, plain, bent = (each[known] for each in (shift, plain, bent))
+    moves = moves_seen(met, place, hints.tolerance)
+    plain, bent = _terms(moves, place)
+    shift = moves.displacements
     if len(shift) < plain.shape[1] + bent.shape[1] + _SPARE or not shift.any():
         return None
     of_plain = _basis(plain)
@@ -76,34 +75,15 @@ def dependence_on_place(met: Transitions, hints: TaskHints) -> Dependence | None
     )
 
 
-def _knows_shift(
-    met: Transitions, residual: FloatArray, shift: FloatArray, hints: TaskHints
-) -> npt.NDArray[np.bool_]:
-    """Return (n,), whether the displacement was seen; ``residual`` is the one after it."""
-    inside = (residual > hints.edge_lower) & (residual < hints.edge_upper)
-    stopped = (met.terminated | met.truncated) & ~shift.any(axis=1)
-    known: npt.NDArray[np.bool_] = inside.all(axis=1) & ~stopped
-    return known
-
-
-def _terms(
-    met: Transitions, was: FloatArray, shift: FloatArray, hints: TaskHints
-) -> tuple[FloatArray, FloatArray]:
-    """Return the terms of the smaller model, (n, k), and what the larger one has beside them."""
-    count = len(was)
-    follows = np.zeros(count, dtype=bool)
-    follows[1:] = (met.observations[1:] == met.next_observations[:-1]).reshape(count - 1, -1).all(1)
-    follows[1:] &= ~(met.terminated | met.truncated)[:-1]
-    previous = np.zeros_like(shift)
-    previous[1:] = shift[:-1]
-    previous[~follows] = 0.0
-    half = (np.array(hints.edge_upper) - np.array(hints.edge_lower)) / 2
-    place = was / half
-    pairs = np.triu_indices(place.shape[1])
-    curved = np.concatenate([place, place[:, pairs[0]] * place[:, pairs[1]]], axis=1)
-    moves = np.concatenate([np.ones((count, 1)), met.actions.reshape(count, -1)], axis=1)
-    bent = (curved[:, :, np.newaxis] * moves[:, np.newaxis, :]).reshape(count, -1)
-    return np.concatenate([moves, previous], axis=1), bent
+def _terms(moves: Moves, place: Field) -> tuple[FloatArray, FloatArray]:
+    """Return the terms of the smaller model, (m, k), and what the larger one has beside them."""
+    count = len(moves.commands)
+    where = (moves.residuals - place.centre) / place.reach
+    one, other = np.triu_indices(where.shape[1])
+    curved = np.concatenate([where, where[:, one] * where[:, other]], axis=1)
+    plain = np.concatenate([np.ones((count, 1)), moves.commands], axis=1)
+    bent = (curved[:, :, np.newaxis] * plain[:, np.newaxis, :]).reshape(count, -1)
+    return np.concatenate([plain, moves.previous], axis=1), bent
 
 
 def _basis(terms: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from attrs import evolve
+from gymnasium.spaces import Box
 
 from stempilot.model import Transitions
 from stempilot.task import TaskHints
@@ -20,6 +21,7 @@ HINTS = TaskHints(
     edge_lower=(-1.0, -1.0),
     edge_upper=(1.0, 1.0),
 )
+ACTIONS = Box(-1, 1, (2,), np.float32)
 TURNED = 0.08 * np.array([[0.5, -0.9], [0.8, 0.6]])
 
 
@@ -69,7 +71,7 @@ def lived(
 
 
 def judged(met: Transitions) -> Dependence:
-    found = dependence_on_place(met, HINTS)
+    found = dependence_on_place(met, HINTS, ACTIONS)
     assert found is not None
     return found
 
@@ -102,9 +104,9 @@ def test_what_was_lost_says_nothing_of_displacements() -> None:
     beyond[lost, 1:] = 1.2
     still[lost] = met.observations[lost]
     plain = judged(met).share
-    assert judged(evolve(met, next_observations=beyond)).share < plain + 0.01
-    ended = evolve(met, next_observations=still, terminated=met.terminated | lost)
-    assert judged(ended).share < plain + 0.01
+    for unseen in (beyond, still):
+        ended = evolve(met, next_observations=unseen, terminated=met.terminated | lost)
+        assert judged(ended).share < plain + 0.01
     assert judged(evolve(met, next_observations=still)).share > plain + 0.1
 
 
@@ -122,13 +124,31 @@ def test_too_few_transitions_say_nothing(count: int) -> None:
     met = lived(5, count=max(count, 1))
     columns = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
     few = Transitions(**{name: getattr(met, name)[:count] for name in columns})
-    assert dependence_on_place(few, HINTS) is None
+    assert dependence_on_place(few, HINTS, ACTIONS) is None
 
 
 def test_an_instrument_that_does_not_move_says_nothing() -> None:
     met = lived(6)
-    assert dependence_on_place(evolve(met, next_observations=met.observations), HINTS) is None
+    assert (
+        dependence_on_place(evolve(met, next_observations=met.observations), HINTS, ACTIONS) is None
+    )
 
 
 def test_the_same_transitions_give_the_same_answer() -> None:
     assert judged(lived(7, noise=0.01)) == judged(lived(7, noise=0.01))
+
+
+def test_observations_of_any_shape_are_judged_alike() -> None:
+    met = lived(3, bent)
+    folded = evolve(
+        met,
+        observations=met.observations[:, np.newaxis],
+        next_observations=met.next_observations[:, np.newaxis],
+    )
+    assert judged(folded) == judged(met)
+
+
+@pytest.mark.parametrize("edge", [(), (np.inf, np.inf)])
+def test_without_edges_there_is_no_saying(edge: tuple[float, ...]) -> None:
+    hints = evolve(HINTS, edge_lower=tuple(-at for at in edge), edge_upper=edge)
+    assert dependence_on_place(lived(3), hints, ACTIONS) is None

@@ -169,7 +169,8 @@ def _view(frame: npt.NDArray[Any], blob: Blob, block: int, limit: float | None) 
 def _meets_frame_edge(frame: npt.NDArray[Any], blob: Blob, block: int) -> bool:
     rows, cols = frame.shape
     room = min(blob.x, blob.y, cols - 1 - blob.x, rows - 1 - blob.y)
-    return bool(room < blob.radius + block)
+    # Less than a block at the border is left out, and what reaches into the last one touches it.
+    return bool(room < blob.radius + 2 * block)
 
 
 def _whole(view: _View, x: float, y: float, radius: float) -> DiskLocation | None:

@@ -164,6 +164,15 @@ def test_a_disk_half_outside_has_no_centre(x, y, rng):
     assert np.isnan(found.y_px)
 
 
+@pytest.mark.parametrize("radius", [43.2, 45.0, 45.5, 60.0])
+@pytest.mark.parametrize("room", [1.0, 1.18, 1.19, 1.2, 1.21, 1.24])
+def test_a_whole_disk_beside_the_edge_is_found_however_the_blocks_lie(radius, room, rng):
+    x = 1039.5 - room * radius
+    found = locate_disk(exposed(disk(x, 519.5, radius) * 375, rng))
+    assert found.visible
+    assert missed(found, x, 519.5) < 0.3
+
+
 def test_a_large_dim_disk_near_the_edge_is_not_taken_for_a_small_one(rng):
     for x in (20, 35, 50, 62):
         found = locate_disk(exposed(disk(x, 500, 60) * 9.4, rng))
