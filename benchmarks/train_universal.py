@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=Imitation().rounds, help="of imitation")
     parser.add_argument("--iterations", type=int, default=Improvement().iterations, help="of PPO")
     options = parser.parse_args(arguments)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     began = time.monotonic()
 

@@ -6,6 +6,7 @@ It works from the task's hints, like ``adaptive``: on any task that drives a res
 to zero.
 """
 
+import logging
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +23,15 @@ from stempilot_agents.universal_features import features
 from stempilot_agents.universal_memory import Field, Floats, Memory, Vectors, complexes
 from stempilot_agents.universal_network import SHIPPED, UniversalNetwork
 
+_ALL = np.ones(1, np.bool_)
+_log = logging.getLogger(__name__)
+
 _AXES = 2
 _CONTRADICTED = 12.0
 """Contradiction from which the response is taken to be another one."""
+_WIDEST = 0.12
+"""Tolerance in half fields, five times the one trained with, beyond which it stops short or loses
+the feature more and more often."""
 
 
 @frozen(kw_only=True)
@@ -32,8 +39,9 @@ class UniversalConfig:
     """Options of ``universal``.
 
     Attributes:
-        memory: ``kept`` keeps the response found while the instrument is the same; ``fresh``
-            forgets it at the start of every episode, as in training.
+        memory: ``kept`` keeps the response found while the instrument is the same, and notices when
+            it is no longer what it was; ``fresh`` forgets it at the start of every episode, as in
+            training.
         weights: file of weights, as training writes it; empty for those that are shipped.
     """
 
@@ -55,7 +63,16 @@ def make_universal(config: UniversalConfig, brief: Brief) -> Agent:
     if problems or brief.hints is None or not isinstance(brief.action_space, Box):
         raise IncompatibleError(problems)
     file = Path(config.weights) if config.weights else SHIPPED
-    return _Universal(config, UniversalNetwork.read(file), brief)
+    field = Field.of(brief.hints)
+    if field.tolerance[0] > _WIDEST:
+        _log.warning(
+            "universal: the tolerance is %.2g half fields; it was trained with 0.024 and is made "
+            "for at most %.2g; adaptive suits wide tolerances",
+            field.tolerance[0],
+            _WIDEST,
+        )
+    network = UniversalNetwork.read(file)
+    return _Universal(_KeepingPolicy if config.memory == "kept" else _Policy, network, brief)
 
 
 def _problems(brief: Brief) -> list[str]:
@@ -81,40 +98,31 @@ def _problems(brief: Brief) -> list[str]:
 class _Universal(Agent):
     """Makes policies; all its learning was done before."""
 
-    def __init__(self, config: UniversalConfig, network: UniversalNetwork, brief: Brief) -> None:
-        self._parts = (config, network, brief)
+    def __init__(self, kind: "type[_Policy]", network: UniversalNetwork, brief: Brief) -> None:
+        self._kind = kind
+        self._parts = (network, brief)
 
-    def policy(self) -> "_UniversalPolicy":
+    def policy(self) -> "_Policy":
         """Return a policy that knows nothing of its instrument yet."""
-        return _UniversalPolicy(*self._parts)
+        return self._kind(*self._parts)
 
 
-class _UniversalPolicy:
-    """Keeps the statistics of an episode and does what the network makes of them.
+class _Policy:
+    """Keeps the statistics of an episode and does what the network makes of them."""
 
-    What contradicts them it says (`stempilot.agent.NoticesChange`), and begins to probe anew.
-    """
-
-    def __init__(self, config: UniversalConfig, network: UniversalNetwork, brief: Brief) -> None:
+    def __init__(self, network: UniversalNetwork, brief: Brief) -> None:
         hints = brief.hints
         if hints is None:
             raise IncompatibleError(["universal needs hints"])
-        self._keeps = config.memory == "kept"
         self._network = network
-        self._instrument: str | None = None
-        self._found = ""
         self._entries = list(hints.residual)
         self._dtype = brief.action_space.dtype
         self._memory = Memory(Field.of(hints))
 
     def reset(self, instrument_id: str) -> None:
-        """Prepare for a new episode; keep what is known of the response if that is wanted."""
-        everything = np.ones(1, np.bool_)
-        if self._keeps and instrument_id == self._instrument:
-            self._memory.begin_again(everything)
-        else:
-            self._memory.begin(everything)
-        self._instrument = instrument_id
+        """Prepare for a new episode; nothing is known of its response."""
+        del instrument_id
+        self._memory.begin(_ALL)
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the action for the observation, inside the action space."""
@@ -124,6 +132,28 @@ class _UniversalPolicy:
         taken = actions(self._network.forward(told), unit, memory.field)
         memory.act(taken)
         return np.array([taken[0].real, taken[0].imag], self._dtype)
+
+    def _see(self, observation: npt.NDArray[Any]) -> None:
+        residual = np.asarray(observation, np.float64)[self._entries]
+        self._memory.observe(complexes(residual[None] / self._memory.field.unit))
+
+
+class _KeepingPolicy(_Policy):
+    """Keeps what it found while the instrument is the same.
+
+    What contradicts that it says (`stempilot.agent.NoticesChange`), and begins to probe anew.
+    """
+
+    _instrument: str | None = None
+    _found = ""
+
+    def reset(self, instrument_id: str) -> None:
+        """Prepare for a new episode; on the same instrument, keep what is known of its response."""
+        if instrument_id == self._instrument:
+            self._memory.begin_again(_ALL)
+        else:
+            self._memory.begin(_ALL)
+        self._instrument = instrument_id
 
     def ended(self, observation: npt.NDArray[Any]) -> None:
         """Learn from where the last action of the episode led."""
@@ -135,17 +165,14 @@ class _UniversalPolicy:
         return found
 
     def _see(self, observation: npt.NDArray[Any]) -> None:
-        memory = self._memory
-        residual = np.asarray(observation, np.float64)[self._entries]
-        seen = complexes(residual[None] / memory.field.unit)
-        memory.observe(seen)
-        if self._keeps and memory.contradiction[0] > _CONTRADICTED:
+        super()._see(observation)
+        if self._memory.contradiction[0] > _CONTRADICTED:
             self._found = (
                 "the response is no longer what was found: the last moves led elsewhere; "
                 "probing anew"
             )
-            memory.begin(np.ones(1, np.bool_))
-            memory.observe(seen)
+            self._memory.begin(_ALL)
+            super()._see(observation)
 
 
 def actions(moves: Floats, unit: Floats, field: Field) -> Vectors:

@@ -32,6 +32,9 @@ SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
 }
 """What a file of weights holds, all in float32."""
 
+_LARGEST: Final = 1e6
+"""No weight is larger by far; sums of larger ones are no numbers any more."""
+
 FARTHEST: Final = 5.0
 """Inputs are cut off at so many standard deviations."""
 
@@ -59,6 +62,9 @@ class UniversalNetwork:
         arrays = read_arrays(file, expected)
         if not (arrays["scale"] > 0).all():
             msg = f"{file} is damaged: scale holds numbers that are not above 0"
+            raise RunDirError(msg)
+        if wrong := [name for name, array in arrays.items() if np.abs(array).max() > _LARGEST]:
+            msg = f"{file} is damaged: {', '.join(wrong)} holds numbers beyond {_LARGEST:g}"
             raise RunDirError(msg)
         return cls(arrays)
 

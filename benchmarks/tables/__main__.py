@@ -159,6 +159,7 @@ def write(folder: Path, cells: Sequence[Mapping[str, Any]], line: str) -> None:
         "seeds": sorted({cell["asked"]["seed"] for cell in cells}),
         "episodes": max(cell["asked"]["episodes"] for cell in cells),
         "software": cells[-1]["software"],
+        "revisions": sorted({str(cell["software"]["git_commit"]) for cell in cells}),
     }
     (folder / "tables.json").write_text(as_json(found, about), encoding="utf-8")
     (folder / "tables.csv").write_text(as_csv(found), encoding="utf-8")

@@ -35,7 +35,8 @@ class Row:
         trained_timesteps: timesteps of each training.
         converged_seeds: how many of the trainings converged.
         learnt_timesteps: median of ``converged_at`` over those.
-        learnt_s: median of the wall time up to there, evaluations left out.
+        learnt_s: median of the wall time of so many timesteps at the whole training's mean pace,
+            evaluations left out.
     """
 
     table: str

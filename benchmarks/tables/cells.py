@@ -6,11 +6,15 @@ the instrument keep it from episode to episode, and all are judged on the same s
 training never saw.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
 from attrs import asdict, frozen
+
+from stempilot_agents.universal_network import SHIPPED
 
 Table = Literal["unknown", "learnt"]
 Settings = dict[str, dict[str, Any]]
@@ -100,8 +104,15 @@ class Cell:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """All that decides its result, as plain values."""
-        return {**asdict(self), "settings": self.settings}
+        """All that decides its result but the code, as plain values."""
+        weights = {"weights": shipped_weights()} if self.agent == "universal" else {}
+        return {**asdict(self), "settings": self.settings, **weights}
+
+
+@cache
+def shipped_weights() -> str:
+    """Return the hash of the weights that ``universal`` is shipped with."""
+    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
 
 
 def all_cells(

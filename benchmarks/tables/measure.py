@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve
 
 import stempilot
+from benchmarks.kept import keep, kept
 from benchmarks.tables.cells import TASK, Cell
 
 Json = dict[str, Any]
@@ -16,11 +17,7 @@ Json = dict[str, Any]
 
 def measured(folder: Path, cell: Cell) -> Json | None:
     """Return what an earlier run measured; ``None`` where it did not, or asked something else."""
-    try:
-        found: Json = json.loads(_file(folder, cell).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return found if found.get("asked") == json.loads(json.dumps(cell.asked)) else None
+    return kept(_file(folder, cell), cell.asked)
 
 
 def measure(
@@ -73,7 +70,7 @@ def measure(
         "evaluation": evaluated,
         "software": _software(runs / "run"),
     }
-    _write(_file(folder, cell), found)
+    keep(_file(folder, cell), found)
     shutil.rmtree(runs)
     return found
 
@@ -86,11 +83,3 @@ def _software(run: Path) -> Json:
     """Return what a run recorded of the software that made it."""
     record = json.loads((run / "record.json").read_text(encoding="utf-8"))
     return {name: record[name] for name in ("python", "system", "versions", "git_commit")}
-
-
-def _write(file: Path, content: Json) -> None:
-    """Write a file so that it exists either complete or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    beside.replace(file)

@@ -34,10 +34,10 @@ NOTES = (
     "has no probe to make; its row is from the starts that the most successful agent solves "
     "too. Seconds are frames, the first one included, at 170 ms. The error is the true distance "
     "at the end, RMS, failures included. *Learnt at* is the median of `converged_at` over the "
-    "seeds that converged (their number in brackets), seconds to learn the wall time up to "
-    "there on this machine, evaluations left out. The published agent took 21.4 ± 10.4 steps in "
-    "its own simulator, with positions rounded to bins and another goal; that is a yardstick, "
-    "not a row."
+    "seeds that converged (their number in brackets), seconds to learn are those timesteps at "
+    "the whole training's mean pace on this machine, evaluations left out. The published agent "
+    "took 21.4 ± 10.4 steps in its own simulator, with positions rounded to bins and another "
+    "goal; that is a yardstick, not a row."
 )
 _HEAD = (
     "condition",
@@ -87,11 +87,10 @@ def _origin(about: Mapping[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in software["versions"].items() if version
     )
-    commit = software["git_commit"]
+    revisions = ", ".join(commit[:12] for commit in about["revisions"])
     return (
         f"Seeds {', '.join(map(str, about['seeds']))}, {about['episodes']} episodes each; "
-        f"{versions}, Python {software['python']}, {software['system']}"
-        + (f", revision {commit[:12]}." if commit else ".")
+        f"{versions}, Python {software['python']}, {software['system']}; revision {revisions}."
     )
 
 

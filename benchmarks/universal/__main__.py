@@ -9,9 +9,8 @@ What is finished is kept in the folder; the same command goes on where it was st
 
 import argparse
 import hashlib
-import json
-import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from attrs import frozen
 
 import stempilot
+from benchmarks.kept import keep, kept
 from benchmarks.universal.conditions import groups
 from benchmarks.universal.instruments import BACKEND, TASK, SimulatedInstruments
 from stempilot_agents.universal_features import HEDGED, WANTED
@@ -114,32 +114,30 @@ def measured(
 ) -> dict[str, Any]:
     """Return the evaluation of an agent under a condition; measured once."""
     name = f"{case.replace(', ', '-').replace(' ', '-')}-{agent}"
-    file, run = options.out / f"{name}.json", options.out / "run"
+    file = options.out / f"{name}.json"
     weights = hashlib.sha256(options.weights.read_bytes()).hexdigest()
     asked = {"episodes": options.episodes, "seed": options.seed, "weights": weights}
-    if file.exists():
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if found["asked"] == asked:
-            return found
-    shutil.rmtree(run, ignore_errors=True)
+    found = kept(file, asked)
+    if found is not None:
+        return found
     condition = CASES[case]
-    plan = stempilot.plan_run(
-        stempilot.discover(),
-        task=TASK,
-        backend=BACKEND,
-        agent="adaptive" if agent == "adaptive" else "universal",
-        episodes=options.episodes,
-        settings={
-            "task": dict(condition.task),
-            "backend": {**condition.backend, "redraw": "episode"},
-            "agent": dict(settings),
-        },
-        extras=stempilot.Extras(seed=options.seed, out=run),
-    )
-    found = {"asked": asked, **stempilot.execute(plan)}
-    shutil.rmtree(run)
+    with tempfile.TemporaryDirectory(dir=options.out) as folder:
+        plan = stempilot.plan_run(
+            stempilot.discover(),
+            task=TASK,
+            backend=BACKEND,
+            agent="adaptive" if agent == "adaptive" else "universal",
+            episodes=options.episodes,
+            settings={
+                "task": dict(condition.task),
+                "backend": {**condition.backend, "redraw": "episode"},
+                "agent": dict(settings),
+            },
+            extras=stempilot.Extras(seed=options.seed, out=Path(folder) / "run"),
+        )
+        found = {"asked": asked, **stempilot.execute(plan)}
     if not found["interrupted"]:
-        file.write_text(json.dumps(found, indent=1, default=str) + "\n", encoding="utf-8")
+        keep(file, found)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.tables import __main__ as command
+from benchmarks.tables import cells
 from benchmarks.tables import measure as measuring
 from benchmarks.tables.aggregate import Row
 from benchmarks.tables.cells import CONDITIONS, Cell, all_cells
@@ -26,8 +27,8 @@ ABOUT = {
         "python": "3.11",
         "system": "Linux",
         "versions": {"stempilot": "0.1", "none": None},
-        "git_commit": "0123456789abcdef",
     },
+    "revisions": ["0123456789abcdef", "fedcba9876543210"],
 }
 
 
@@ -88,6 +89,13 @@ def test_what_is_kept_from_episode_to_episode_differs_between_the_tables() -> No
     assert cell(agent="dqn").settings["task"] == {"actions": "discrete"}
 
 
+def test_other_weights_are_measured_anew(monkeypatch: Any) -> None:
+    before = [cell(agent=name).asked for name in ("universal", "adaptive")]
+    monkeypatch.setattr(cells, "shipped_weights", lambda: "others")
+    after = [cell(agent=name).asked for name in ("universal", "adaptive")]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True]
+
+
 def test_options_have_the_documented_defaults() -> None:
     full = command.parse(["--out", "x"])
     assert (full.conditions, full.seeds) == (list(CONDITIONS), [7001, 7002, 7003, 7004, 7005])
@@ -127,7 +135,7 @@ def test_markdown_shows_numbers_as_people_read_them() -> None:
     learnt = "| random | sac | 95.0 % | 90.0 % | 12.25 | 1.225 | 13.25 | 2.25 | 6.0 |"
     assert f"{learnt} 1,500 | 1,100 (1/2) | 31.6 |\n" in text
     assert "| random | sac | 95.0 % | 90.0 % | 12.25 | - | 13.25 | 2.25 | 6.0 |\n" in text
-    assert "stempilot 0.1, Python 3.11, Linux, revision 0123456789ab." in text
+    assert "stempilot 0.1, Python 3.11, Linux; revision 0123456789ab, fedcba987654." in text
     assert "none" not in text.split("Python 3.11")[0]
     assert text.index("## One instrument") < text.index("## Unknown instrument")
 
@@ -169,6 +177,8 @@ def test_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: Any) -> None:
     assert (tmp_path / "tables.csv").read_text() == before
     assert measuring.measured(tmp_path, cell()) is not None
     assert measuring.measured(tmp_path, cell(episodes=3)) is None
+    [revision] = json.loads((tmp_path / "tables.json").read_text())["revisions"]
+    assert revision[:12] in (tmp_path / "tables.md").read_text()
 
 
 def test_an_interrupted_cell_does_not_count(tmp_path: Path, monkeypatch: Any) -> None:

@@ -36,8 +36,16 @@ def test_a_figure_is_measured_once(
         return {"success_rate": 0.5, "interrupted": False}
 
     monkeypatch.setattr(stempilot, "execute", execute)
+    mine = tmp_path / "run" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("kept")
     words = ["--out", str(tmp_path), "--cases", "random", "--agents", "adaptive", "both-hands"]
     for episodes in ("7", "7", "8"):
         assert main([*words, "--episodes", episodes]) == 0
     assert [plan.episodes for plan in played] == [7, 7, 8, 8]
     assert capsys.readouterr().out.count("| random | both-hands | 50.00 % | - |") == 3
+    assert mine.read_text() == "kept"
+    half = tmp_path / "random-adaptive.json"
+    half.write_text(half.read_text()[:-9])
+    assert main([*words, "--episodes", "8"]) == 0
+    assert len(played) == 5
