@@ -59,6 +59,28 @@ class Job:
         self.files.push(close)
         return recorder
 
+    def budget_spent(self, env: TaskEnv, *, done: str, remedy: str) -> str:
+        """Return the sentence that the run budget ended the run, having said and logged it.
+
+        Args:
+            env: where the run acted.
+            done: how far the run came.
+            remedy: what to do about it beside raising the limit.
+
+        Returns:
+            The sentence; empty where the budget is not spent.
+        """
+        if not env.budget_spent:
+            return ""
+        sentence = (
+            f"the run budget is spent: the envelope allows max_writes = "
+            f"{self.session.envelope.max_writes} in a run. {done}. Raise max_writes in the "
+            f"envelope file{remedy}"
+        )
+        self.say(sentence)
+        self.log(sentence)
+        return sentence
+
     @property
     def max_steps(self) -> int:
         """Budget of timesteps for an episode."""

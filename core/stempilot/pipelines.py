@@ -285,6 +285,11 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
         if steps > 0:
             numbers = learner.learn(env, steps=steps, report=companion).numbers
         interrupted = stop_asked()
+        spent = job.budget_spent(
+            env,
+            done=f"The training ended after {env.timestep} of {plan.steps} timesteps",
+            remedy=f" for another run, or go on with: stempilot train --resume {run.path}",
+        )
         try:
             if interrupted:
                 # Whoever presses Ctrl-C waits for the knobs, not for files.
@@ -295,6 +300,7 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
+        "budget_spent": spent or None,
         "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
         **recent.pace.figures(),
@@ -309,6 +315,8 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the paper's own measure of convergence from the events of the timesteps."""
     ends, rewards, total = [], [], 0.0
     for step in steps:
+        if step.get("budget_spent"):
+            continue
         total = step["reward"] if step["k"] == 1 else total + step["reward"]
         if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
             ends.append(step["t"])
