@@ -104,8 +104,9 @@ def compose(
 
     Raises:
         PluginError: a name is unknown or its plug-in is broken.
-        ConfigError: an option is unknown or out of range.
+        ConfigError: a section or an option is unknown, or an option out of range.
     """
+    config.require_sections(settings)
     names: dict[Kind, str] = {"task": task, "backend": backend, "agent": agent}
     parts = {kind: part(registry, kind, n, settings.get(kind, {})) for kind, n in names.items()}
     entries = {kind: registry.entry(kind, name) for kind, name in names.items()}

@@ -294,6 +294,7 @@ def _compose_from(
     backend: str | None = None,
 ) -> Composition:
     """Compose what a run was made of, with some settings changed."""
+    config.require_sections(settings)
     inherited = record["settings"]
     sections = {
         name: {**inherited.get(name, {}), **settings.get(name, {})} for name in config.SECTIONS

@@ -78,6 +78,7 @@ def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
         ({}, {"task": "centering"}, "no task is called 'centering'; did you mean centring?"),
         ({}, {"backend": "simulater"}, "did you mean simulator?"),
         ({}, {"agent": "lerner"}, "did you mean learner or walker?"),
+        ({"taks": {"tolerance": 1}}, {}, "unknown section: taks; did you mean task?"),
         ({"task": {"tolerence": 1}}, {}, "task.tolerence; did you mean task.tolerance?"),
         ({"backend": {"serial": 0.5}}, {}, "backend.serial: 0.5 is not a whole number"),
         ({"agent": {"gamma": 1}}, {}, "unknown option in section agent: agent.gamma"),
