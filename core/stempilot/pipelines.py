@@ -44,6 +44,9 @@ def execute(
 ) -> dict[str, Any]:
     """Carry out a plan and return its result as plain JSON values.
 
+    Asks no question before a real instrument moves, and writes no report
+    (`stempilot.report.write_report`): that is the command line's.
+
     Args:
         plan: what to do.
         on_progress: told of the progress.

@@ -31,6 +31,14 @@ from stempilot.report.loading import gather
 from stempilot.rundir import read_json
 
 
+def test_a_script_is_asked_nothing_and_gets_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: pytest.fail("asked"))
+    assert execute(run(desk_away(), tmp_path / "run"))["success"] is True
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
 def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
     desk = desk_away()
     result = execute(run(desk, tmp_path / "run"))

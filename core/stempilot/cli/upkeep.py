@@ -21,7 +21,10 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 
 
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
-    """Put the instrument back to where it stood before a run, for example after a power cut."""
+    """Put the instrument back to where it stood before a run, for example after a power cut.
+
+    It begins at once, without a question; --dry-run only reads where the knobs stand.
+    """
     from stempilot.registry import discover
     from stempilot.restoring import restore as put_back
 
