@@ -60,3 +60,9 @@ def test_each_hook_has_a_heading_with_its_signature():
     text = (DOCS / "plugins.md").read_text(encoding="utf-8")
     for kind in ("backends", "tasks", "agents", "emulators"):
         assert f"## `stempilot_{kind}() -> Iterable[Plugin]`" in text
+
+
+def test_each_optional_protocol_is_a_public_name():
+    rows = re.findall(r"^\| \w+ \| `(\w+)` \|", (DOCS / "plugins.md").read_text("utf-8"), re.M)
+    assert len(rows) > 10
+    assert set(rows) <= set(stempilot.__all__)

@@ -43,6 +43,7 @@ def envelope_init(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
     config: o.ConfigFile = None,
     settings: o.Settings = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Write a commented envelope file for a backend, to be narrowed by the site."""
     from stempilot.backend import Opening, SuggestsEnvelope
@@ -58,3 +59,5 @@ def envelope_init(
     guesses = out.read_text(encoding="utf-8").count("GUESS: ")
     marked = f"; {guesses} of its entries are guesses, marked so" if guesses else ""
     render.remark(f"wrote {out}{marked}; read it, narrow it, and pass it with --envelope {out}")
+    if as_json:
+        render.as_json({"backend": backend, "envelope": str(out), "guesses": guesses})

@@ -423,6 +423,15 @@ def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk)
     assert {name: row.spec for name, row in found.knobs.items()} == dict(offered)
 
 
+def test_envelope_init_as_json_says_where_it_is_and_how_much_is_guessed(
+    stempilot: Stempilot, desk: Desk
+) -> None:
+    del desk
+    ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml", "--json")
+    assert ended.json == {"backend": "desk", "envelope": "mine.toml", "guesses": 7}
+    assert read_envelope(Path("mine.toml")).backend == "desk"
+
+
 def test_report_says_where_it_is(stempilot: Stempilot) -> None:
     assert stempilot("report", "a", "--json").json == {"run_dir": "a", "report": "a/report.html"}
 
