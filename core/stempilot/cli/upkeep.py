@@ -53,7 +53,7 @@ def envelope_init(
 
     sections = settings_of(config, settings)
     made = part(discover(), "backend", backend, sections["backend"])
-    loaded = made.plugin.load(made.config, Opening())
+    loaded = made.load(Opening())
     suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
     write_envelope(out, backend, loaded.capabilities(), suggestion)
     guesses = out.read_text(encoding="utf-8").count("GUESS: ")
