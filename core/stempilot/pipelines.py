@@ -288,11 +288,6 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
         if steps > 0:
             numbers = learner.learn(env, steps=steps, report=companion).numbers
         interrupted = stop_asked()
-        spent = job.budget_spent(
-            env,
-            done=f"The training ended after {env.timestep} of {plan.steps} timesteps",
-            remedy=f" for another run, or go on with: stempilot train --resume {run.path}",
-        )
         try:
             if interrupted:
                 # Whoever presses Ctrl-C waits for the knobs, not for files.
@@ -303,7 +298,7 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
-        "budget_spent": spent or None,
+        "budget_spent": job.budget_spent(env),
         "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
         **recent.pace.figures(),

@@ -27,7 +27,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
     episode = run_episode(env, agent.policy(), on_change=adapting.noting(env))
     if adapting.is_due and not episode.success:
         env, episode = _try_again(job, env, adapting, recent)
-    spent = job.budget_spent(env, done="The run ended before the task did", remedy="")
+    spent = job.budget_spent(env)
     if not episode.success:
         # A task that fails must not leave the knobs where its attempts brought them.
         job.session.put_back()
@@ -38,7 +38,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         "success": episode.success,
         "outcome": _verdict(env.last),
         "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
-        "budget_spent": spent or None,
+        "budget_spent": spent,
         **adapting.figures(),
     }
 
@@ -117,18 +117,12 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
         interrupted = stop_asked()
         if interrupted and not job.plan.keeps:
             job.session.put_back()
-    spent = job.budget_spent(
-        env,
-        done=f"The evaluation ended after {len(played)} of {episodes} episodes; an episode "
-        "that was cut off does not count",
-        remedy=", or ask for fewer --episodes",
-    )
     recorder.close()
     figures = {
         **score(played, best),
         **recent.pace.figures(),
         **adapting.figures(),
-        "budget_spent": spent or None,
+        "budget_spent": job.budget_spent(env, episodes=len(played)),
         "interrupted": interrupted,
     }
     write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
