@@ -7,6 +7,8 @@ import pytest
 from attrs import evolve
 from tests.core.fakes import (
     blank,
+    desk_plugin,
+    toy_registry,
 )
 from tests.core.jobs import (
     AWAY,
@@ -26,7 +28,7 @@ from stempilot.errors import (
     StartError,
 )
 from stempilot.pipelines import execute
-from stempilot.plans import plan_run
+from stempilot.plans import plan_resume, plan_run
 from stempilot.report.loading import gather
 from stempilot.rundir import read_json
 
@@ -168,7 +170,8 @@ def test_an_evaluation_says_that_its_budget_is_spent_and_counts_whole_episodes_a
 
 def test_a_training_says_that_its_budget_is_spent_and_how_to_go_on(tmp_path: Path) -> None:
     said: list[str] = []
-    plan = on_desk(desk_away(), tmp_path / "run", limits=desk_envelope(max_writes=23))
+    desk = desk_away()
+    plan = on_desk(desk, tmp_path / "run", limits=desk_envelope(max_writes=23))
     result = execute(plan, say=said.append)
     *before, last = [event for event in events(tmp_path / "run") if event["k"]]
     assert last["budget_spent"]
@@ -178,6 +181,8 @@ def test_a_training_says_that_its_budget_is_spent_and_how_to_go_on(tmp_path: Pat
         assert told in sentence
     assert said[-1] == sentence
     assert sentence in (tmp_path / "run" / "log.txt").read_text()
+    again = execute(plan_resume(toy_registry(desk_plugin(desk)), tmp_path / "run"))
+    assert (again["timesteps"], again["budget_spent"]) == (40, None)
 
 
 def test_a_run_with_writes_left_says_nothing_of_them(tmp_path: Path) -> None:
