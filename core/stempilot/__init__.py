@@ -13,7 +13,9 @@ if TYPE_CHECKING:
         Brief,
         Learner,
         LearnReport,
+        NoticesChange,
         Policy,
+        RelearnsFromRecord,
         Report,
     )
     from stempilot.backend import (
@@ -124,7 +126,9 @@ _DOOR = {
         "Brief",
         "LearnReport",
         "Learner",
+        "NoticesChange",
         "Policy",
+        "RelearnsFromRecord",
         "Report",
     ),
     "backend": (
@@ -256,6 +260,7 @@ __all__ = (
     "Lockable",
     "MeasuresDirectly",
     "Needs",
+    "NoticesChange",
     "Opening",
     "Outcome",
     "Parkable",
@@ -266,6 +271,7 @@ __all__ = (
     "Reading",
     "RecordError",
     "Registry",
+    "RelearnsFromRecord",
     "Report",
     "Reseedable",
     "RestoreError",

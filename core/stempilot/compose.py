@@ -1,7 +1,7 @@
 """From names and settings to a task, a backend and an agent that fit together."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -9,6 +9,7 @@ from attrs import field, frozen, validators
 from stempilot import config
 from stempilot.agent import Agent, Brief
 from stempilot.backend import Backend, Opening
+from stempilot.emulator import Emulator
 from stempilot.env import DEFAULT_MAX_STEPS
 from stempilot.errors import PluginError
 from stempilot.hookspecs import Plugin
@@ -17,6 +18,12 @@ from stempilot.task import Task
 
 Sections = Mapping[str, Mapping[str, Any]]
 DEFAULT_BACKEND = "simulator"
+_CONTRACTS: dict[Kind, Any] = {
+    "backend": Backend,
+    "task": Task,
+    "agent": Agent,
+    "emulator": Emulator,
+}
 
 
 @frozen(kw_only=True)
@@ -39,11 +46,40 @@ class RunConfig:
 
 @frozen(kw_only=True)
 class Part:
-    """One plug-in with its validated configuration."""
+    """One plug-in with its validated configuration.
 
+    Attributes:
+        kind: what it is.
+        name: what it is called.
+        source: distribution and version of its package.
+        plugin: its record.
+        config: its configuration.
+    """
+
+    kind: Kind
     name: str
+    source: str
     plugin: Plugin = field(repr=False)
     config: Any
+
+    def load(self, *more: Any) -> Any:
+        """Return what the plug-in makes of its configuration.
+
+        Args:
+            more: what is handed to its kind beside: opening, brief or seed.
+
+        Raises:
+            PluginError: a package is not installed, or what is made lacks a part of its contract.
+        """
+        with _explained(self.kind, self.name, self.source):
+            made = self.plugin.load(self.config, *more)
+        contract = _CONTRACTS[self.kind]
+        needed = () if isinstance(made, contract) else sorted(contract.__abstractmethods__)
+        missing = [name for name in needed if not hasattr(made, name)]
+        if missing:
+            msg = f"{type(made).__name__} has no {', '.join(missing)}"
+            raise PluginError(_incomplete(self.kind, self.name, self.source, msg))
+        return made
 
 
 @frozen(kw_only=True)
@@ -77,14 +113,12 @@ class Composition:
 
     def make_task(self) -> Task[Any, Any]:
         """Load the task."""
-        with _explained("task", self.task):
-            made: Task[Any, Any] = self.task.plugin.load(self.task.config)
+        made: Task[Any, Any] = self.task.load()
         return made
 
     def make_backend(self, opening: Opening) -> Backend:
         """Load the backend; it is not opened."""
-        with _explained("backend", self.backend):
-            made: Backend = self.backend.plugin.load(self.backend.config, opening)
+        made: Backend = self.backend.load(opening)
         return made
 
     def make_agent(self, task: Task[Any, Any], seed: int) -> Agent:
@@ -93,8 +127,7 @@ class Composition:
         Raises:
             IncompatibleError: the agent cannot work with the task's spaces.
         """
-        with _explained("agent", self.agent):
-            made: Agent = self.agent.plugin.load(self.agent.config, Brief.of(task, seed))
+        made: Agent = self.agent.load(Brief.of(task, seed))
         return made
 
 
@@ -105,32 +138,46 @@ def compose(
 
     Raises:
         PluginError: a name is unknown or its plug-in is broken.
-        ConfigError: an option is unknown or out of range.
+        ConfigError: a section or an option is unknown, or an option out of range.
     """
+    config.require_sections(settings)
     names: dict[Kind, str] = {"task": task, "backend": backend, "agent": agent}
     parts = {kind: part(registry, kind, n, settings.get(kind, {})) for kind, n in names.items()}
-    entries = {kind: registry.entry(kind, name) for kind, name in names.items()}
     return Composition(
         **parts,
         run=config.build(RunConfig, settings.get("run", {}), section="run"),
         settings={section: dict(values) for section, values in settings.items()},
-        sources={kind: f"{e.distribution} {e.version}" for kind, e in entries.items()},
+        sources={kind: one.source for kind, one in parts.items()},
     )
 
 
 def part(registry: Registry, kind: Kind, name: str, values: Mapping[str, Any]) -> Part:
     """Return one plug-in with its validated configuration; raises as `compose` does."""
-    plugin = registry.get(kind, name)
-    with _explained(kind, plugin):
+    plugin, entry = registry.get(kind, name), registry.entry(kind, name)
+    source = f"{entry.distribution} {entry.version}"
+    with _explained(kind, name, source):
         options = plugin.config()
-    return Part(name=name, plugin=plugin, config=config.build(options, values, section=kind))
+    built = config.build(options, values, section=kind)
+    return Part(kind=kind, name=name, source=source, plugin=plugin, config=built)
 
 
 @contextlib.contextmanager
-def _explained(kind: str, what: Plugin | Part) -> Any:
-    """Turn a missing package into an error that says whose it is."""
+def _explained(kind: Kind, name: str, source: str) -> Iterator[None]:
+    """Turn a missing package or method into an error that says whose it is."""
     try:
         yield
     except ImportError as error:
-        msg = f"{kind} {what.name!r} needs a package that is not installed: {error}; install it"
+        msg = f"{kind} {name!r} needs a package that is not installed: {error}; install it"
         raise PluginError(msg) from error
+    except TypeError as error:
+        # Python has no exception of its own for this.
+        if "instantiate abstract class" not in str(error):
+            raise
+        raise PluginError(_incomplete(kind, name, source, str(error))) from error
+
+
+def _incomplete(kind: Kind, name: str, source: str, what: str) -> str:
+    return (
+        f"{kind} {name!r} of {source} lacks a part of the contract "
+        f"(stempilot.{_CONTRACTS[kind].__name__}): {what}; update or repair that package"
+    )

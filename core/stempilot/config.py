@@ -7,6 +7,7 @@ the class's defaults and what the user set.
 
 import difflib
 import math
+import re
 import tomllib
 import types
 import typing
@@ -28,6 +29,12 @@ SECTIONS = ("task", "backend", "agent", "run")
 Values = dict[str, Any]
 C = TypeVar("C")
 
+_ESCAPED = frozenset("\b\t\n\f\r")
+_BACKSLASHES = (
+    "in double quotes a backslash begins an escape such as \\n; write a path in single quotes, "
+    "'C:\\new', or with forward slashes, C:/new"
+)
+
 
 def parse_setting(text: str, sections: Sequence[str] = SECTIONS) -> tuple[str, str, Any]:
     """Return section, key and value of ``section.key=value``.
@@ -39,7 +46,8 @@ def parse_setting(text: str, sections: Sequence[str] = SECTIONS) -> tuple[str, s
         sections: the sections there are.
 
     Raises:
-        ConfigError: no ``=`` or no ``.`` in its left side, or an unknown section.
+        ConfigError: no ``=`` or no ``.`` in its left side, an unknown section, or backslashes that
+            are no escapes.
     """
     name, equals, value = text.partition("=")
     section, dot, key = name.strip().partition(".")
@@ -54,9 +62,25 @@ def _parse_value(text: str) -> Any:
     if text.lower() in {"none", "null"}:
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        # Plain text with both is no path: those have no double quotes on Windows.
+        if '"' in text and "\\" in text:
+            msg = f"--set: {text} is not TOML: {error}; {_BACKSLASHES}"
+            raise ConfigError(msg) from error
         return text
+    _require_no_escapes(value, text, "--set")
+    return value
+
+
+def _require_no_escapes(value: Any, text: str, where: object) -> None:
+    r"""Refuse text such as that of ``"C:\new"``, whose backslash was an escape."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_no_escapes(item, text, where)
+    elif isinstance(value, str) and "\\" in text and set(value) & _ESCAPED:
+        msg = f"{where}: {value!r} holds control characters; {_BACKSLASHES}"
+        raise ConfigError(msg)
 
 
 def read_settings(
@@ -92,14 +116,25 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read or parsed.
     """
+    text = ""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        content = tomllib.loads(text)
     except OSError as error:
         msg = f"cannot read {file}: {error.strerror}"
         raise ConfigError(msg) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{file} is not valid TOML: {error}"
+        msg = f"{file} is not valid TOML: {error}{_escape_hint(text, str(error))}"
         raise ConfigError(msg) from error
+    _require_no_escapes(content, text, file)
+    return content
+
+
+def _escape_hint(text: str, error: str) -> str:
+    """Return what to do where the line at fault holds a backslash; else nothing."""
+    found = re.search(r"at line (\d+)", error)
+    line = text.split("\n")[int(found[1]) - 1] if found else ""
+    return f"; {_BACKSLASHES}" if "\\" in line else ""
 
 
 def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
@@ -151,6 +186,16 @@ def plain(config: Any) -> Values:
 def defaults(kind: type[Any]) -> Values:
     """Return the plain default values of a configuration class that has them all."""
     return plain(kind())
+
+
+def require_sections(settings: Mapping[str, Any]) -> None:
+    """Check that all settings are in sections that there are.
+
+    Raises:
+        ConfigError: a section is unknown; with the nearest names.
+    """
+    for name in settings:
+        _known(name, SECTIONS, "section")
 
 
 def _known(name: str, known: Iterable[str], what: str) -> None:

@@ -41,6 +41,7 @@ class Timestep:
         reward: 0 at a reset.
         outcome: the task's verdict, or BLOCKED.
         truncated: the framework's budget ended the episode.
+        budget_spent: the run budget refused the action and cut the episode off.
         state: the task's state.
         observation: what the agent gets to see.
         writes: all writes since the previous record.
@@ -55,6 +56,7 @@ class Timestep:
     reward: float = 0.0
     outcome: Outcome = Outcome.RUNNING
     truncated: bool = False
+    budget_spent: bool = False
     state: Any = None
     observation: npt.NDArray[Any] | None = None
     writes: tuple[Write, ...] = field(factory=tuple)
@@ -308,6 +310,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             reward=reward,
             outcome=outcome,
             truncated=late and outcome is Outcome.RUNNING,
+            budget_spent=self.budget_spent,
             state=after,
             snapshot=snapshot,
         )

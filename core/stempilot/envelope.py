@@ -257,7 +257,10 @@ class GuardedBackend:
             standing[point.knob] = point.value
         if self._budget is not None:
             if len(plan) > self._budget:
-                msg = f"the run budget leaves {self._budget} writes; the plan has {len(plan)}"
+                msg = (
+                    f"the run budget leaves {self._budget} writes; the plan has {len(plan)}; "
+                    "raise max_writes in the envelope file"
+                )
                 raise BudgetSpentError(msg)
             self._budget -= len(plan)
         for point, stood in zip(plan, before, strict=True):

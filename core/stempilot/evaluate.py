@@ -121,7 +121,7 @@ def evaluate(
         give_up_after_failures: stop at this many failures.
         on_episode: told of each episode; returns whether to go on.
         should_stop: asked before each timestep; an episode that is not played to its end does not
-            count.
+            count, nor does one that the run budget cut off.
         on_change: told what the policy found changed; an episode that it is not to go on with
             counts as no success.
     """
@@ -130,14 +130,14 @@ def evaluate(
     failures = 0
     for _ in range(episodes):
         episode = run_episode(env, policy, should_stop=should_stop, on_change=on_change)
-        if should_stop() and not env.last.ended:
+        if env.budget_spent or (should_stop() and not env.last.ended):
             break
         played.append(episode)
         oracle = None if oracle_env is None else run_oracle(oracle_env)
         if oracle is not None:
             best.append(oracle)
         failures += not episode.success
-        if failures == give_up_after_failures or not on_episode(episode) or env.budget_spent:
+        if failures == give_up_after_failures or not on_episode(episode):
             break
     return played, best
 

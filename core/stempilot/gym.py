@@ -49,12 +49,10 @@ def make_env(
     task_part = part(registry, "task", _TASK, task or {})
     backend_part = part(registry, "backend", _BACKEND, backend or {})
     opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
-    operation = task_part.plugin.load(task_part.config)
+    operation = task_part.load()
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(
-            open_session(
-                backend_part.plugin.load(backend_part.config, opening), [operation], name=_BACKEND
-            )
+            open_session(backend_part.load(opening), [operation], name=_BACKEND)
         )
         env = session.env(operation, seed=seed, max_steps=max_steps or DEFAULT_MAX_STEPS)
         env.closing = stack.pop_all()

@@ -59,6 +59,37 @@ class Job:
         self.files.push(close)
         return recorder
 
+    def budget_spent(self, env: TaskEnv, *, episodes: int = 0) -> str | None:
+        """Return the sentence that the run budget ended the run, having said and logged it.
+
+        Args:
+            env: where the run acted.
+            episodes: how many were played to their end.
+
+        Returns:
+            The sentence; ``None`` where the budget is not spent.
+        """
+        if not env.budget_spent:
+            return None
+        plan, more = self.plan, ""
+        if plan.command != "run":
+            done = f"The training ended after {env.timestep} of {plan.steps} timesteps"
+            more = f" for another run, or go on with: stempilot train --resume {self.run.path}"
+        elif plan.episodes is None:
+            done = "The run ended before the task did"
+        else:
+            done = f"The evaluation ended after {episodes} of {plan.episodes} episodes; "
+            done += "an episode that was cut off does not count"
+            more = ", or ask for fewer --episodes"
+        sentence = (
+            "the run budget is spent: the envelope allows max_writes = "
+            f"{self.session.envelope.max_writes} in a run. {done}. Raise max_writes in the "
+            f"envelope file{more}"
+        )
+        self.say(sentence)
+        self.log(sentence)
+        return sentence
+
     @property
     def max_steps(self) -> int:
         """Budget of timesteps for an episode."""

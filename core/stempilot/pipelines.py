@@ -44,6 +44,9 @@ def execute(
 ) -> dict[str, Any]:
     """Carry out a plan and return its result as plain JSON values.
 
+    Asks no question before a real instrument moves, and writes no report
+    (`stempilot.report.write_report`): that is the command line's.
+
     Args:
         plan: what to do.
         on_progress: told of the progress.
@@ -295,6 +298,7 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
+        "budget_spent": job.budget_spent(env),
         "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
         **recent.pace.figures(),
@@ -309,6 +313,8 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the paper's own measure of convergence from the events of the timesteps."""
     ends, rewards, total = [], [], 0.0
     for step in steps:
+        if step.get("budget_spent"):
+            continue
         total = step["reward"] if step["k"] == 1 else total + step["reward"]
         if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
             ends.append(step["t"])

@@ -273,7 +273,7 @@ def _log(registry: Registry, parts: Composition, path: Path) -> RunDir:
         problem = f"{path} was recorded with {record['task']}, not with {parts.task.name}"
         raise IncompatibleError([problem])
     recorded = part(registry, "task", record["task"], record["settings"].get("task", {}))
-    then, now = recorded.plugin.load(recorded.config), parts.make_task()
+    then, now = recorded.load(), parts.make_task()
     problems = [
         f"{path} was recorded with the {name} space {was}; this task has {space}"
         for name, was, space in (
@@ -294,6 +294,7 @@ def _compose_from(
     backend: str | None = None,
 ) -> Composition:
     """Compose what a run was made of, with some settings changed."""
+    config.require_sections(settings)
     inherited = record["settings"]
     sections = {
         name: {**inherited.get(name, {}), **settings.get(name, {})} for name in config.SECTIONS

@@ -2,6 +2,7 @@
 
 ``events.jsonl`` has one JSON object per reset and timestep: ``e`` episode, ``k`` timestep within it
 (0 is the reset), ``t`` timestep of the run, ``action``, ``reward``, ``outcome``, ``truncated``,
+``budget_spent`` (true, where the run budget refused the action and cut the episode off),
 ``summary`` of the task, ``observation`` (numbers; what is not finite as text), ``truth`` where the
 backend offers one, ``writes`` as [knob, value sent, value read before, seconds], at resets
 ``instrument``, and ``phase`` while a run relearns. Where the frames of a timestep are kept,
@@ -193,6 +194,8 @@ def event(step: Timestep, task: Task[Any, Any]) -> dict[str, Any]:
         line["reward"] = step.reward
     line["outcome"] = step.outcome.value
     line["truncated"] = step.truncated
+    if step.budget_spent:
+        line["budget_spent"] = True
     line["summary"] = task.summary(step.state)
     if step.observation is not None:
         line["observation"] = plain_numbers(step.observation)

@@ -8,7 +8,7 @@ import difflib
 import functools
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -108,16 +108,32 @@ def discover(points: Iterable[EntryPoint] | None = None, only: str | None = None
         only: comma-separated entry points to load beside the built-in ones, to bisect trouble;
             the environment variable ``STEMPILOT_PLUGINS`` when ``None``. Empty means built-ins
             only.
+
+    Raises:
+        PluginError: a name to load is no entry point's.
     """
     walked = list(entry_points(group=PROJECT) if points is None else points)
     only = os.environ.get(ONLY_VARIABLE) if only is None else only
     if only is not None:
-        wanted = {name.strip() for name in only.split(",")}
+        wanted = {name.strip() for name in only.split(",")} - {""}
+        _require_known(wanted, sorted({point.name for point in walked}))
         walked = [point for point in walked if point.name in wanted or _is_built_in(point)]
     entries: list[Entry] = []
     for point in sorted(walked, key=lambda p: (not _is_built_in(p), p.name)):
         entries.extend(_load(point))
     return Registry(tuple(_refuse_duplicates(entries)))
+
+
+def _require_known(wanted: Iterable[str], known: Sequence[str]) -> None:
+    for name in sorted(wanted):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+            msg = (
+                f"{ONLY_VARIABLE} names {name!r}, which is no entry point of an installed package "
+                f"(empty, it loads the built-in ones alone); {hint}"
+            )
+            raise PluginError(msg)
 
 
 def _is_built_in(point: EntryPoint) -> bool:

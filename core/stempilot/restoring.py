@@ -47,7 +47,7 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         raise RunDirError(msg)
     baseline = {knob: as_reading(value) for knob, value in saved["knobs"].items()}
     made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
-    backend = made.plugin.load(made.config, Opening(purpose="restore", seed=record["seed"]))
+    backend = made.load(Opening(purpose="restore", seed=record["seed"]))
     offers = backend.capabilities()
     envelope = recorded_envelope(record) or open_envelope(made.name, offers)
     limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)

@@ -27,6 +27,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
     episode = run_episode(env, agent.policy(), on_change=adapting.noting(env))
     if adapting.is_due and not episode.success:
         env, episode = _try_again(job, env, adapting, recent)
+    spent = job.budget_spent(env)
     if not episode.success:
         # A task that fails must not leave the knobs where its attempts brought them.
         job.session.put_back()
@@ -36,7 +37,8 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         **recent.pace.figures(),
         "success": episode.success,
         "outcome": _verdict(env.last),
-        "reason": "" if episode.success else job.task.explain(env.last.state),
+        "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
+        "budget_spent": spent,
         **adapting.figures(),
     }
 
@@ -65,6 +67,8 @@ def _try_again(
 
 
 def _verdict(last: Timestep) -> str:
+    if last.budget_spent:
+        return "out of writes"
     return "out of steps" if last.truncated else last.outcome.value
 
 
@@ -122,6 +126,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
         **score(played, best),
         **recent.pace.figures(),
         **adapting.figures(),
+        "budget_spent": job.budget_spent(env, episodes=len(played)),
         "interrupted": interrupted,
     }
     write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})

@@ -66,7 +66,7 @@ class RecentEpisodes:
             return
         self.pace.tick(step.step)
         self._reward = step.reward if step.step <= 1 else self._reward + step.reward
-        if step.ended:
+        if step.ended and not step.budget_spent:
             self._ended.append((self._reward, step.outcome is Outcome.SUCCESS))
 
     def progress(self, done: int, total: int, note: str = "") -> Progress:

@@ -33,7 +33,7 @@ def test_without_the_package_it_is_offered_and_the_extra_is_named(
     assert kind in discover(only="").names("agent")
     plugin = next(plugin for plugin in hooks.stempilot_agents() if plugin.name == kind)
     assert plugin.config() is CONFIGS[kind]
-    with pytest.raises(PluginError, match=r"pip install stempilot\[contrib\]"):
+    with pytest.raises(PluginError, match=r"pip install \"stempilot\[contrib\]\""):
         plugin.load(made._config, None)
 
 

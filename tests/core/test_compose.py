@@ -6,10 +6,12 @@ import pytest
 from attrs import frozen
 from tests.core.fakes import NoOptions, plugin, toy_registry
 
-from stempilot.backend import Opening
+from stempilot.backend import Backend, Opening
 from stempilot.compose import RunConfig, compose, part
 from stempilot.env import DEFAULT_MAX_STEPS
 from stempilot.errors import ConfigError, IncompatibleError, PluginError
+from stempilot.model import Reading
+from stempilot.registry import Kind
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -60,7 +62,12 @@ def test_parts_are_made_with_their_configurations() -> None:
 
 def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
     briefs: list[Any] = []
-    asks = plugin("asks", NoOptions, lambda _, brief: briefs.append(brief))
+
+    def load(_: NoOptions, brief: Any) -> ToyLearner:
+        briefs.append(brief)
+        return ToyLearner(brief)
+
+    asks = plugin("asks", NoOptions, load)
     names = {"task": "centring", "backend": "simulator", "agent": "asks"}
     parts = compose(toy_registry(("agent", asks)), **names, settings={})
     task = parts.make_task()
@@ -78,6 +85,7 @@ def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
         ({}, {"task": "centering"}, "no task is called 'centering'; did you mean centring?"),
         ({}, {"backend": "simulater"}, "did you mean simulator?"),
         ({}, {"agent": "lerner"}, "did you mean learner or walker?"),
+        ({"taks": {"tolerance": 1}}, {}, "unknown section: taks; did you mean task?"),
         ({"task": {"tolerence": 1}}, {}, "task.tolerence; did you mean task.tolerance?"),
         ({"backend": {"serial": 0.5}}, {}, "backend.serial: 0.5 is not a whole number"),
         ({"agent": {"gamma": 1}}, {}, "unknown option in section agent: agent.gamma"),
@@ -112,6 +120,43 @@ def test_a_package_that_is_not_installed_is_named() -> None:
         parts.make_backend(Opening())
     with pytest.raises(PluginError, match=f"agent {said}"):
         parts.make_agent(ToyCentring(), seed=0)
+
+
+class Deaf(Backend):
+    """Forgot most of its contract."""
+
+    def read(self, knob: str) -> Reading:
+        raise NotImplementedError
+
+
+class Duck:
+    """Looks like a backend, from afar."""
+
+    def open(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "missing"),
+    [
+        ("backend", Deaf, "capabilities"),
+        ("backend", Duck, "Duck has no acquire, capabilities, close, identity, read, state, write"),
+        ("task", Duck, "advance"),
+        ("agent", Duck, "policy"),
+        ("emulator", Duck, "start"),
+    ],
+)
+def test_what_lacks_a_part_of_its_contract_is_named(kind: Kind, made: Any, missing: str) -> None:
+    registry = toy_registry((kind, plugin("half", NoOptions, lambda *_: made())))
+    with pytest.raises(PluginError, match=rf"{kind} 'half' of toys 1\.0 lacks .*{missing}") as said:
+        part(registry, kind, "half", {}).load(None)
+    assert said.value.exit_code == 2
+
+
+def test_other_mistakes_of_a_plugin_keep_their_traceback() -> None:
+    wrong = plugin("wrong", NoOptions, lambda *_: len(3))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="has no len"):
+        part(toy_registry(("backend", wrong)), "backend", "wrong", {}).load(Opening())
 
 
 def test_options_that_need_a_package_that_is_not_installed() -> None:

@@ -228,6 +228,61 @@ def test_settings_that_cannot_be_understood(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+HINT = "write a path in single quotes, 'C:\\new', or with forward slashes, C:/new"
+
+
+@pytest.mark.parametrize(
+    "value", ['"C:\\weights\\x"', '["C:\\weights\\x"]', '{path="D:\\data"}', '"C:\\Users\\me"']
+)
+def test_backslashes_that_are_no_escapes_say_how_to_write_a_path(
+    tmp_path: Path, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse_setting(f"task.label={value}")
+    assert HINT in str(caught.value)
+    assert value in str(caught.value)
+    file = tmp_path / "run.toml"
+    file.write_text(f"[task]\nsize = 3\nlabel = {value}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.read_settings(file, ())
+    assert HINT in str(caught.value)
+
+
+def test_backslashes_elsewhere_are_not_blamed(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    for content in ("[task]\nlabel = 'C:\\x'\nsize = \n", "label = 'C:\\x'\n[task"):
+        file.write_text(content)
+        with pytest.raises(ConfigError) as caught:
+            config.read_settings(file, ())
+        assert "forward slashes" not in str(caught.value)
+
+
+@pytest.mark.parametrize("typed", ["task.label=C:\\new\\x", "task.label='C:\\new\\x'"])
+def test_paths_with_backslashes_that_are_understood(typed: str) -> None:
+    assert config.parse_setting(typed)[2] == "C:\\new\\x"
+
+
+@pytest.mark.parametrize("value", ['"C:\\new"', '"D:\\run"', '["runs\\frames"]', '{a="b\\temp"}'])
+def test_a_path_whose_backslashes_were_taken_for_escapes_is_refused(
+    tmp_path: Path, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse_setting(f"task.label={value}")
+    assert HINT in str(caught.value)
+    file = tmp_path / "run.toml"
+    file.write_text(f"[task]\nlabel = {value}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.read_settings(file, ())
+    assert HINT in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_lines_that_are_written_as_lines_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[task]\nlabel = """one\ntwo"""\n')
+    assert config.read_settings(file, ())["task"] == {"label": "one\ntwo"}
+
+
 def test_settings_override_the_file_and_later_ones_earlier_ones(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text("[task]\nsize = 1\nratio = 0.1\n[run]\nmax_steps = 9\n")

@@ -123,9 +123,9 @@ def test_an_evaluation_can_be_stopped(envs: tuple[TaskEnv, TaskEnv]) -> None:
 def test_an_evaluation_ends_with_the_budget_of_writes(envs: tuple[TaskEnv, TaskEnv]) -> None:
     env, _ = envs
     env._guard._budget = 2
-    played, _ = evaluate(env, Noted(), 9)
-    assert len(played) == 1
-    assert played[0].steps == 3
+    assert evaluate(env, Noted(), 9) == ([], []), "cut off is no verdict of the task"
+    assert env.last.budget_spent
+    assert env.last.step == 3
 
 
 def test_no_episodes_give_no_figures() -> None:

@@ -7,6 +7,8 @@ import pytest
 from attrs import evolve
 from tests.core.fakes import (
     blank,
+    desk_plugin,
+    toy_registry,
 )
 from tests.core.jobs import (
     AWAY,
@@ -15,6 +17,7 @@ from tests.core.jobs import (
     desk_envelope,
     events,
     extras,
+    on_desk,
     record,
     run,
     standing,
@@ -25,8 +28,17 @@ from stempilot.errors import (
     StartError,
 )
 from stempilot.pipelines import execute
-from stempilot.plans import plan_run
+from stempilot.plans import plan_resume, plan_run
+from stempilot.report.loading import gather
 from stempilot.rundir import read_json
+
+
+def test_a_script_is_asked_nothing_and_gets_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: pytest.fail("asked"))
+    assert execute(run(desk_away(), tmp_path / "run"))["success"] is True
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
@@ -91,7 +103,9 @@ def test_a_run_without_writes_left_ends_cleanly(tmp_path: Path) -> None:
     settings = {"task": {"tolerance": 1e-6}}
     plan = run(desk, tmp_path / "run", limits=desk_envelope(max_writes=1), settings=settings)
     result = execute(plan)
-    assert (result["success"], result["outcome"]) == (False, "out of steps")
+    assert (result["success"], result["outcome"]) == (False, "out of writes")
+    assert "allows max_writes = 1 in a run" in result["reason"]
+    assert result["budget_spent"] == result["reason"]
     assert len(desk.log) == 2, "one by the agent, one back"
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
 
@@ -132,6 +146,49 @@ def test_an_evaluation_says_so_before_it_starts_and_ends_at_home(tmp_path: Path)
     figures = read_json(tmp_path / "run" / "evaluation.json")
     assert (figures["seed"], figures["episodes"]) == (3, 5)
     assert figures["success_rate"] == result["success_rate"]
+
+
+def test_an_evaluation_says_that_its_budget_is_spent_and_counts_whole_episodes_alone(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    plan = run(desk_away(), tmp_path / "run", limits=desk_envelope(max_writes=9), episodes=20)
+    result = execute(plan, say=said.append)
+    last = events(tmp_path / "run")[-1]
+    assert (last["truncated"], last["budget_spent"], last["writes"]) == (True, True, [])
+    assert result["episodes"] == last["e"] > 0
+    assert result["success_rate"] == 1.0
+    sentence = result["budget_spent"]
+    for told in ("max_writes = 9", f"after {last['e']} of 20 episodes", "Raise max_writes"):
+        assert told in sentence
+    assert said[-1] == sentence
+    assert sentence in (tmp_path / "run" / "log.txt").read_text()
+    assert read_json(tmp_path / "run" / "evaluation.json")["budget_spent"] == sentence
+    shown = gather(tmp_path / "run").series
+    assert len(shown.complete) == result["episodes"]
+
+
+def test_a_training_says_that_its_budget_is_spent_and_how_to_go_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    desk = desk_away()
+    plan = on_desk(desk, tmp_path / "run", limits=desk_envelope(max_writes=23))
+    result = execute(plan, say=said.append)
+    *before, last = [event for event in events(tmp_path / "run") if event["k"]]
+    assert last["budget_spent"]
+    assert result["episodes"] == sum(e["outcome"] != "running" or e["truncated"] for e in before)
+    sentence = result["budget_spent"]
+    for told in ("max_writes = 23", "after 24 of 40 timesteps", f"--resume {tmp_path / 'run'}"):
+        assert told in sentence
+    assert said[-1] == sentence
+    assert sentence in (tmp_path / "run" / "log.txt").read_text()
+    again = execute(plan_resume(toy_registry(desk_plugin(desk)), tmp_path / "run"))
+    assert (again["timesteps"], again["budget_spent"]) == (40, None)
+
+
+def test_a_run_with_writes_left_says_nothing_of_them(tmp_path: Path) -> None:
+    plan = run(desk_away(), tmp_path / "run", limits=desk_envelope(max_writes=500), episodes=2)
+    assert execute(plan)["budget_spent"] is None
+    assert not (tmp_path / "run" / "log.txt").exists()
 
 
 def test_an_evaluation_may_be_kept(tmp_path: Path) -> None:

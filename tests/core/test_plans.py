@@ -156,6 +156,14 @@ def test_a_policy_on_another_backend_leaves_the_settings_of_the_old_one(tmp_path
     assert not plan.opening.trained_here
 
 
+def test_a_misspelt_section_is_refused_beside_a_policy_too(tmp_path: Path) -> None:
+    parent = trained(tmp_path / "a")
+    with pytest.raises(ConfigError, match="unknown section: agnet; did you mean agent"):
+        run(agent=None, policy=parent, settings={"agnet": {}})
+    with pytest.raises(ConfigError, match="unknown section: bakend; did you mean backend"):
+        plan_relearn(REGISTRY, parent, steps=3, settings={"bakend": {"serial": 3}})
+
+
 def test_a_policy_of_another_task_is_refused(tmp_path: Path) -> None:
     policy = trained(tmp_path / "run", task="focusing")
     with pytest.raises(IncompatibleError, match="was trained for focusing, not for centring"):

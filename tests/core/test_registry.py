@@ -153,7 +153,8 @@ def test_unknown_names_come_with_the_nearest_ones(site: Install) -> None:
         ("", {"own"}),
         ("x-first", {"own", "first"}),
         (" x-second , x-first,", {"own", "first", "second"}),
-        ("no-such", {"own"}),
+        ("stempilot-tasks", {"own"}),
+        (" ,", {"own"}),
     ],
 )
 def test_the_variable_chooses_what_is_loaded_beside_the_built_in_ones(
@@ -169,6 +170,17 @@ def test_the_variable_chooses_what_is_loaded_beside_the_built_in_ones(
         monkeypatch.setenv("STEMPILOT_PLUGINS", only)
     assert set(discover(points).names("task")) == found
     assert set(discover(points, only=only).names("task")) == found
+
+
+def test_a_misspelt_name_in_the_variable_is_refused(
+    site: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [site("x-first", offering("plugin('first')"))]
+    monkeypatch.setenv("STEMPILOT_PLUGINS", "x-frist")
+    with pytest.raises(PluginError, match="STEMPILOT_PLUGINS names 'x-frist'.*mean x-first?"):
+        discover(points)
+    with pytest.raises(PluginError, match=r"names 'qq'.*built-in ones alone\); known: x-first"):
+        discover(points, only="qq")
 
 
 def test_an_argument_goes_before_the_variable(

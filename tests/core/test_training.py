@@ -141,6 +141,7 @@ def test_a_spent_budget_of_writes_ends_learning(made: Any) -> None:
     bench.learn(30)
     assert bench.env.budget_spent
     assert bench.env.timestep == 4
+    assert bench.seen[-1].success_rate == 1.0, "of the one that was not cut off"
 
 
 class Resting(ToyLearner):

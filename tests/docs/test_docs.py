@@ -60,3 +60,24 @@ def test_each_hook_has_a_heading_with_its_signature():
     text = (DOCS / "plugins.md").read_text(encoding="utf-8")
     for kind in ("backends", "tasks", "agents", "emulators"):
         assert f"## `stempilot_{kind}() -> Iterable[Plugin]`" in text
+
+
+def test_each_optional_protocol_is_a_public_name():
+    rows = re.findall(r"^\| \w+ \| `(\w+)` \|", (DOCS / "plugins.md").read_text("utf-8"), re.M)
+    assert len(rows) > 10
+    assert set(rows) <= set(stempilot.__all__)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "examples/stempilot-example/README.md", *sorted(DOCS.glob("*.md"))],
+    ids=lambda page: f"{page.parent.name}/{page.name}",
+)
+def test_commands_can_be_typed_into_any_shell(page):
+    text = page.read_text("utf-8")
+    lines = re.findall(r"^(?:\$ )?((?:stempilot|python|py|pip) .*)$", text, re.M)
+    assert [line for line in lines if "'" in line or line.endswith("\\")] == [], (
+        "sh alone takes that"
+    )
+    bare = re.findall(r"--set [^\s\"'`]*[\[{(].*", text)
+    assert bare == [], "some shells read brackets themselves"

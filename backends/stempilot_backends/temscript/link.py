@@ -16,7 +16,7 @@ def connect(address: tuple[str, int], timeout_s: float) -> Any:
     try:
         from temscript import RemoteMicroscope  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
-        msg = "temscript is not installed; `pip install stempilot[temscript]` brings it"
+        msg = 'temscript is not installed; `pip install "stempilot[temscript]"` brings it'
         raise PluginError(msg) from error
     return RemoteMicroscope(address, transport="JSON", timeout=timeout_s)
 

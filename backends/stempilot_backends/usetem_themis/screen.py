@@ -32,7 +32,7 @@ def open_screen() -> Any:
     try:
         import mss
     except ImportError as error:
-        msg = "capturing the screen needs mss; `pip install stempilot[screen]` brings it"
+        msg = 'capturing the screen needs mss; `pip install "stempilot[screen]"` brings it'
         raise PluginError(msg) from error
     try:
         return mss.MSS()

@@ -66,7 +66,7 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if result.get("success") is False:
         raise typer.Exit(1)
     if result.get("interrupted"):
-        _say_how_to_go_on(plan)
+        _say_interrupted(plan)
 
 
 def _confirm(plan: Any) -> None:
@@ -100,6 +100,22 @@ def _write_report(run: Path) -> str | None:
         return None
 
 
-def _say_how_to_go_on(plan: Any) -> None:
+def _say_interrupted(plan: Any) -> None:
+    render.remark(f"interrupted; {'the knobs stay where they are' if plan.keeps else _back(plan)}")
     if plan.command in {"train", "relearn"}:
-        render.remark(f"interrupted and saved; go on with: stempilot train --resume {plan.out}")
+        render.remark(f"saved; go on with: stempilot train --resume {plan.out}")
+
+
+def _back(plan: Any) -> str:
+    """Return the sentence that names where each knob was put back to."""
+    from stempilot.offers import recorded_offers
+    from stempilot.rundir import RunDir
+
+    run = RunDir(plan.out)
+    baseline = run.baseline() or {"knobs": {}}
+    offered = recorded_offers(run).knobs
+    places = [
+        f"{knob} to ({', '.join(f'{part:.4g}' for part in value)}) {offered[knob].unit}"
+        for knob, value in baseline["knobs"].items()
+    ]
+    return f"put back: {', '.join(places)}"

@@ -42,7 +42,7 @@ def emulate(
 
     values = read_settings(config, settings or (), sections=("emulator",))["emulator"]
     made = part(discover(), "emulator", name, values)
-    emulator: Emulator = made.plugin.load(made.config, seed)
+    emulator: Emulator = made.load(seed)
     with stop_requests() as stop_asked, emulator:
         url = emulator.start(host, port)
         told = {"url": url, "pid": os.getpid(), **emulator.endpoints()}

@@ -1,12 +1,12 @@
 """``stempilot plugins`` and ``stempilot check``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stempilot.cli import options as o
 from stempilot.cli import render
-from stempilot.cli.common import settings_of
 from stempilot.errors import ConfigError, PluginError
 
 
@@ -19,11 +19,25 @@ def plugins(as_json: o.AsJson = False) -> None:
 
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a plug-in.")],
-    config: o.ConfigFile = None,
-    settings: o.Settings = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="TOML file with that section; --set overrides it."
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="An option of the task, backend, agent or emulator; may be repeated.",
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Check a backend, task, agent or emulator against its contract."""
+    from stempilot.compose import part
+    from stempilot.config import SECTIONS, read_settings
     from stempilot.registry import KINDS, discover
     from stempilot.testing import CheckResult, check_plugin
 
@@ -32,14 +46,17 @@ def check(
     if not kinds:
         msg = f"no plug-in is called {name!r}; see `stempilot plugins`"
         raise PluginError(msg)
-    sections = settings_of(config, settings)
+    sections = read_settings(config, settings or (), sections=(*SECTIONS, "emulator"))
     unused = [section for section, values in sections.items() if values and section not in kinds]
     if unused:
         msg = f"{name} is a {' and a '.join(kinds)}; it takes no options of section {unused[0]}"
         raise ConfigError(msg)
+    for kind in kinds:
+        # Before any check: those of a real instrument that is not there take long.
+        part(registry, kind, name, sections[kind])
     found: dict[str, list[CheckResult]] = {}
     for kind in kinds:
-        found[kind] = check_plugin(registry, kind, name, sections.get(kind))
+        found[kind] = check_plugin(registry, kind, name, sections[kind])
     render.checks(name, found, json_wanted=as_json)
     if not all(one.passed for results in found.values() for one in results):
         raise typer.Exit(1)

@@ -21,7 +21,10 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 
 
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
-    """Put the instrument back to where it stood before a run, for example after a power cut."""
+    """Put the instrument back to where it stood before a run, for example after a power cut.
+
+    It begins at once, without a question; --dry-run only reads where the knobs stand.
+    """
     from stempilot.registry import discover
     from stempilot.restoring import restore as put_back
 
@@ -40,6 +43,7 @@ def envelope_init(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
     config: o.ConfigFile = None,
     settings: o.Settings = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Write a commented envelope file for a backend, to be narrowed by the site."""
     from stempilot.backend import Opening, SuggestsEnvelope
@@ -49,9 +53,11 @@ def envelope_init(
 
     sections = settings_of(config, settings)
     made = part(discover(), "backend", backend, sections["backend"])
-    loaded = made.plugin.load(made.config, Opening())
+    loaded = made.load(Opening())
     suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
     write_envelope(out, backend, loaded.capabilities(), suggestion)
     guesses = out.read_text(encoding="utf-8").count("GUESS: ")
     marked = f"; {guesses} of its entries are guesses, marked so" if guesses else ""
     render.remark(f"wrote {out}{marked}; read it, narrow it, and pass it with --envelope {out}")
+    if as_json:
+        render.as_json({"backend": backend, "envelope": str(out), "guesses": guesses})

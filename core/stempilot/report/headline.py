@@ -118,7 +118,7 @@ def _evaluation(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 def _plain(evidence: Evidence) -> list[tuple[str, str, str]]:
     series = evidence.series
-    steps = plain(series.steps()[-1]) if series.complete else UNKNOWN
+    steps = plain(int(series.k[-1])) if len(series.k) else UNKNOWN
     outcome = str(evidence.result.get("outcome", UNKNOWN))
     return [("outcome", outcome, ""), ("steps", steps, ""), *_errors(evidence)]
 

@@ -38,8 +38,11 @@ def gather(run: Path) -> Evidence:
 
 
 def _acting(run: Path) -> Iterator[Json]:
-    """Yield the events of what a run was for: not of relearning in the middle of it."""
-    return (event for event in read_events(run) if "phase" not in event)
+    """Yield the events of what a run was for.
+
+    Not of relearning in the middle of it, nor the end of an episode that the run budget cut off.
+    """
+    return (e for e in read_events(run) if "phase" not in e and not e.get("budget_spent"))
 
 
 def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:

@@ -277,10 +277,32 @@ def test_ctrl_c_in_a_training_says_how_to_go_on(stempilot: Stempilot, desk: Desk
     ended = stempilot(*words, "--yes", "--out", "a", "--json")
     assert ended.code == 0
     assert ended.json["interrupted"] is True
-    assert "interrupted and saved; go on with: stempilot train --resume a" in ended.err
+    assert "interrupted; put back: beam_shift to (0, 0) m\n" in ended.err
+    assert "saved; go on with: stempilot train --resume a" in ended.err
     desk.before = lambda what, name: None
     ended = stempilot("train", "--resume", "a", "--yes", "--json")
     assert (ended.code, ended.json["timesteps"]) == (0, 60)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_ctrl_c_in_an_evaluation_says_what_was_put_back_where(
+    stempilot: Stempilot, desk: Desk, keep: bool
+) -> None:
+    desk.toy.open()
+    desk.toy.write(BEAM_SHIFT, (2e-7, -1e-7))
+
+    def interrupt(what: str, _: str) -> None:
+        if what == "write" and len(desk.log) == 12:
+            signal.raise_signal(signal.SIGINT)
+
+    desk.before = interrupt
+    words = [*RUN, "--yes", "--out", "a", "--episodes", "50"]
+    ended = stempilot(*words, *(["--keep"] if keep else []))
+    assert ended.code == 0
+    back = "interrupted; put back: beam_shift to (2e-07, -1e-07) m\n"
+    assert (back in ended.err) is not keep
+    assert ("interrupted; the knobs stay where they are" in ended.err) is keep
+    assert (standing(desk) == pytest.approx((2e-7, -1e-7), abs=1e-12)) is not keep
 
 
 def test_a_real_instrument_asks_before_it_moves(
@@ -399,6 +421,15 @@ def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk)
     offered = desk.capabilities().knobs
     found = read_envelope(Path("mine.toml"))
     assert {name: row.spec for name, row in found.knobs.items()} == dict(offered)
+
+
+def test_envelope_init_as_json_says_where_it_is_and_how_much_is_guessed(
+    stempilot: Stempilot, desk: Desk
+) -> None:
+    del desk
+    ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml", "--json")
+    assert ended.json == {"backend": "desk", "envelope": "mine.toml", "guesses": 7}
+    assert read_envelope(Path("mine.toml")).backend == "desk"
 
 
 def test_report_says_where_it_is(stempilot: Stempilot) -> None:

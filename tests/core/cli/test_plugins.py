@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from attrs import evolve
 from tests.core.cli.conftest import Stempilot
-from tests.core.fakes import Desk, desk_plugin, toy_plugins, toy_registry
+from tests.core.fakes import BackendOptions, Desk, desk_plugin, plugin, toy_plugins, toy_registry
 
+from stempilot.emulator import Emulator
 from stempilot.registry import Entry, Registry
 
 Use = Callable[[Registry], None]
@@ -85,8 +87,8 @@ def test_check_ends_with_1_where_a_contract_is_broken(stempilot: Stempilot, use:
             super().__init__(simulated=True)
             self.develop = lambda frame: evolve(frame, pixels=frame.pixels[1:])
 
-    kind, plugin = desk_plugin(Sloppy())
-    use(toy_registry((kind, evolve(plugin, name="sloppy", load=lambda *_: Sloppy()))))
+    kind, sloppy = desk_plugin(Sloppy())
+    use(toy_registry((kind, evolve(sloppy, name="sloppy", load=lambda *_: Sloppy()))))
     ended = stempilot("check", "sloppy", "--json")
     assert ended.code == 1
     assert [row["check"] for row in ended.json["results"] if not row["passed"]]
@@ -106,3 +108,49 @@ def test_a_name_of_two_kinds_is_checked_in_both_and_json_is_still_one_object(
     ended = stempilot("check", "both", "--json")
     assert {row["kind"] for row in ended.json["results"]} == {"task", "agent"}
     json.dumps(ended.json)
+
+
+class Deaf(Emulator):
+    """Does not listen."""
+
+    def start(self, host: str, port: int) -> str:
+        return f"http://{host}:{port}"
+
+    def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def themis(use: Use) -> list[int]:
+    """Offer a backend and an emulator of one name; return the serials of emulators made."""
+    made: list[int] = []
+
+    def load(config: BackendOptions, seed: int) -> Deaf:
+        del seed
+        made.append(config.serial)
+        return Deaf()
+
+    backend = toy_plugins()["backend"][0]
+    emulator = plugin("themis", BackendOptions, load)
+    use(toy_registry(("backend", evolve(backend, name="themis")), ("emulator", emulator)))
+    return made
+
+
+def test_an_emulator_is_checked_with_its_options(stempilot: Stempilot, themis: list[int]) -> None:
+    words = ("check", "themis", "--set", "emulator.serial=3", "--set", "backend.serial=4")
+    ended = stempilot(*words, "--json")
+    assert {row["kind"] for row in ended.json["results"]} == {"backend", "emulator"}
+    assert set(themis) == {3}
+
+
+def test_all_options_are_checked_before_any_check(
+    stempilot: Stempilot, themis: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stempilot.testing.check_plugin", lambda *_: pytest.fail("checked"))
+    ended = stempilot("check", "themis", "--set", "emulator.seriel=3")
+    assert ended.code == 2
+    assert "did you mean emulator.serial?" in ended.err
+    ended = stempilot("check", "simulator", "--set", "emulator.serial=3")
+    assert ended.code == 2
+    assert "simulator is a backend; it takes no options of section emulator" in ended.err
+    assert themis == []
