@@ -64,6 +64,12 @@ def execute(
     if untrained(plan, agent):
         say(f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was")
 
+    if _starts_as_trained(plan):
+        say(
+            f"the training had seed {plan.seed} too, so that these episodes begin where its "
+            "episodes began; another --seed gives starts that the policy has not met"
+        )
+
     def keep_baseline(baseline: Mapping[str, Any]) -> None:
         # On resume too: the operator may have left the instrument elsewhere since.
         write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
@@ -162,6 +168,13 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
 def untrained(plan: Plan, agent: Agent) -> bool:
     """Return whether a learner is to be run as it is made."""
     return plan.command == "run" and plan.parent is None and isinstance(agent, Learner)
+
+
+def _starts_as_trained(plan: Plan) -> bool:
+    """Return whether an evaluation begins where the episodes of the policy's training began."""
+    if plan.command != "run" or plan.episodes is None or plan.parent is None:
+        return False
+    return bool(plan.parent.record()["seed"] == plan.seed)
 
 
 def _load_agent(

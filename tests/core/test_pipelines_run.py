@@ -64,6 +64,23 @@ def test_a_learner_that_was_not_trained_is_named(tmp_path: Path, episodes: int |
     assert not any("trained" in sentence for sentence in said)
 
 
+@pytest.mark.parametrize(("seed", "met"), [(3, True), (4, False)])
+def test_starts_that_the_policy_was_trained_on_are_named(
+    tmp_path: Path, seed: int, met: bool
+) -> None:
+    desk = desk_away()
+    execute(on_desk(desk, tmp_path / "train"))
+    policy = {"agent": None, "policy": tmp_path / "train", "extras": {"seed": seed}}
+    said: list[str] = []
+    execute(run(desk, tmp_path / "run", episodes=2, **policy), say=said.append)
+    away = [events(tmp_path / name)[0]["summary"]["distance_px"] for name in ("train", "run")]
+    assert (away[1] == pytest.approx(away[0], abs=0.05)) is met
+    assert any("these episodes begin where its episodes began" in each for each in said) is met
+    said.clear()
+    execute(run(desk, tmp_path / "once", **policy), say=said.append)
+    assert not said
+
+
 def test_a_run_starts_from_where_the_instrument_stands(tmp_path: Path) -> None:
     desk = desk_away()
     execute(run(desk, tmp_path / "run"))
