@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from stempilot.adapting import require_adaptable
@@ -59,28 +60,8 @@ def execute(
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
-    for sentence in kept:
+    for sentence in (*kept, *_warnings(plan, agent)):
         say(sentence)
-    if untrained(plan, agent):
-        say(f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was")
-
-    if _starts_as_trained(plan):
-        say(
-            f"the training had seed {plan.seed} too, so that these episodes begin where its "
-            "episodes began; another --seed gives starts that the policy has not met"
-        )
-
-    def keep_baseline(baseline: Mapping[str, Any]) -> None:
-        # On resume too: the operator may have left the instrument elsewhere since.
-        write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
-        run.update_record(
-            status="running",
-            reason=None,
-            identity=dict(backend.identity()),
-            simulated=backend.capabilities().simulated,
-            capabilities=plain_offers(backend.capabilities()),
-        )
-
     with (
         run_log(run.path) as log,
         _status(run),
@@ -90,7 +71,7 @@ def execute(
             name=plan.parts.backend.name,
             envelope=plan.envelope,
             keep=plan.keeps,
-            on_baseline=keep_baseline,
+            on_baseline=partial(_keep_baseline, run, backend),
             names=[plan.parts.task.name],
             run_dir=run.path,
         ) as session,
@@ -112,6 +93,18 @@ def execute(
         write_json(run.path / RESULT, result)
     run.update_record(status="interrupted" if result.get("interrupted") else "done")
     return result
+
+
+def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -> None:
+    # On resume too: the operator may have left the instrument elsewhere since.
+    write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+    run.update_record(
+        status="running",
+        reason=None,
+        identity=dict(backend.identity()),
+        simulated=backend.capabilities().simulated,
+        capabilities=plain_offers(backend.capabilities()),
+    )
 
 
 def _carry_out(job: Job, agent: Agent) -> dict[str, Any]:
@@ -170,11 +163,16 @@ def untrained(plan: Plan, agent: Agent) -> bool:
     return plan.command == "run" and plan.parent is None and isinstance(agent, Learner)
 
 
-def _starts_as_trained(plan: Plan) -> bool:
-    """Return whether an evaluation begins where the episodes of the policy's training began."""
-    if plan.command != "run" or plan.episodes is None or plan.parent is None:
-        return False
-    return bool(plan.parent.record()["seed"] == plan.seed)
+def _warnings(plan: Plan, agent: Agent) -> Iterator[str]:
+    """Yield what makes the result of a plan worth less than it may seem."""
+    if untrained(plan, agent):
+        yield f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was"
+    evaluated = plan.parent if plan.command == "run" and plan.episodes is not None else None
+    if evaluated is not None and evaluated.record()["seed"] == plan.seed:
+        yield (
+            f"the training had seed {plan.seed} too, so that these episodes begin where its "
+            "episodes began; another --seed gives starts that the policy has not met"
+        )
 
 
 def _load_agent(
