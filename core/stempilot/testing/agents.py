@@ -179,6 +179,12 @@ class AgentContract(PolicyContract):
                 "relearn() says what is kept and dropped",
                 repr(told),
             )
+            steps = learner.relearn_steps
+            expect(
+                steps > 0,
+                "relearn_steps is at least 1",
+                steps,
+            )
             lesson = self._lesson(learner)
             taken = lesson.steps
             expect(taken == self.steps, f"it then learns for {self.steps} timesteps", taken)

@@ -190,6 +190,10 @@ class Silent(ToyLearner):
         return cast("tuple[str, ...]", [])
 
 
+class InNoTime(ToyLearner):
+    relearn_steps = 0
+
+
 class CountsAnew(ToyLearner):
     def relearn(self) -> tuple[str, ...]:
         self._timesteps = 0
@@ -252,9 +256,7 @@ def test_check_fails_on_an_agent_that_breaks_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("agent", "check", "found"),
     [
-        (ReportsTwice, "learning_takes_exactly_its_steps", "80 reports of 40 timesteps"),
-        (LosesCount, "continues_as_if_never_saved", "it counts 40 timesteps in its life"),
-        (Crashes, "damaged_folders_are_refused", "FileNotFoundError"),
+        (InNoTime, "relearning_goes_on", "relearn_steps is at least 1; found: 0"),
         (SavesPickle, "saved_files_hold_no_pickle", "notes.npy is not a valid .npy file"),
     ],
 )
