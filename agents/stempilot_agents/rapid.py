@@ -36,7 +36,7 @@ class RapidLearner(SacLearner):
     """Soft actor-critic with updates of its own on transitions that the task relabels."""
 
     kind = "sac-rapid"
-    relearns_within = 46
+    relearns_within = 42
     algorithm: ClassVar[type[ActorCritic]] = RapidSac
     networks: ClassVar[str | type[BasePolicy]] = RapidPolicy
     extractor: ClassVar[type[FlattenExtractor]] = Scaled

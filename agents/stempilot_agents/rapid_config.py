@@ -34,7 +34,7 @@ class RapidConfig(SacConfig):
     tau: float = field(default=0.005, validator=[validators.gt(0), validators.le(1)])
     learning_starts: int = field(default=20, validator=validators.ge(0))
     gradient_steps: int = field(default=40, validator=validators.ge(0))
-    relearn_learning_starts: int = field(default=4, validator=validators.ge(0))
+    relearn_learning_starts: int = field(default=8, validator=validators.ge(0))
     relabel: bool = True
     relearn_gradient_steps: int = field(default=80, validator=validators.ge(0))
     relearn_entropy_coefficient: float = field(default=0.02, validator=validators.ge(0))

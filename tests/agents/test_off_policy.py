@@ -404,5 +404,5 @@ def test_until_then_every_second_episode_is_played_as_learnt(
 
 
 def test_says_for_how_long_it_relearns_as_a_rule(new_learner: Any, kind: Any) -> None:
-    within = {"sac-rapid": 46}.get(kind, 500)
+    within = {"sac-rapid": 42}.get(kind, 500)
     assert new_learner(kind, relearn_learning_starts=7).relearn_steps == 7 + within
