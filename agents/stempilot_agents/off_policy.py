@@ -368,7 +368,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             sentences.append(self._warm_up(recorded))
         wait = max(0, self._config.relearn_learning_starts - model.buffer.size())
         model.learning_starts = model.num_timesteps + wait
-        model.relearning = True
+        model.begin_to_relearn()
         if wait:
             sentences.append(
                 f"Updates go on after {wait} timesteps, every second episode at random."

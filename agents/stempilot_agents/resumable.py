@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
@@ -25,6 +25,7 @@ class Progress:
         episodes: episodes that it finished.
         updates_from: up to this many timesteps there are no updates, and actions are random.
         relearning: up to there only every second episode's actions are random.
+        relearning_from: episodes that it had finished when relearning began.
         target_calls: timesteps as the target network's interval counts them (``dqn``).
         exploration_from: timesteps at which exploration began to fall (``dqn``).
         exploration_start: share of random actions that it fell from (``dqn``).
@@ -35,6 +36,7 @@ class Progress:
     episodes: int = field(default=0, validator=validators.ge(0))
     updates_from: int = field(default=0, validator=validators.ge(0))
     relearning: bool = False
+    relearning_from: int = field(default=0, validator=validators.ge(0))
     target_calls: int = field(default=0, validator=validators.ge(0))
     exploration_from: int = field(default=0, validator=validators.ge(0))
     exploration_start: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
@@ -45,10 +47,18 @@ class Resumable(OffPolicyAlgorithm):
 
     Attributes:
         relearning: before updates begin, every second episode is played as learnt before: random
-            actions seldom reach the goal, and updates on them alone would unlearn its worth.
+            actions seldom reach the goal, and updates on them alone would unlearn its worth. The
+            first one is random: actions that are all alike tell nothing of the other directions.
+        relearning_from: episodes that were finished when it began.
     """
 
     relearning = False
+    relearning_from = 0
+
+    def begin_to_relearn(self) -> None:
+        """Take the next episode for the first one of relearning."""
+        self.relearning = True
+        self.relearning_from = self._episode_num
 
     @property
     def buffer(self) -> ReplayBuffer:
@@ -65,6 +75,7 @@ class Resumable(OffPolicyAlgorithm):
             episodes=self._episode_num,
             updates_from=self.learning_starts,
             relearning=self.relearning,
+            relearning_from=self.relearning_from,
         )
 
     def continue_from(self, progress: Progress) -> None:
@@ -74,6 +85,7 @@ class Resumable(OffPolicyAlgorithm):
         self._episode_num = progress.episodes
         self.learning_starts = progress.updates_from
         self.relearning = progress.relearning
+        self.relearning_from = progress.relearning_from
 
     @property
     def has_begun_to_update(self) -> bool:
@@ -91,7 +103,7 @@ class Resumable(OffPolicyAlgorithm):
         n_envs: int = 1,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return an action as it is meant and as it is remembered."""
-        as_learnt = self.relearning and self._episode_num % 2 == 0
+        as_learnt = self.relearning and (self._episode_num - self.relearning_from) % 2 == 1
         return super()._sample_action(0 if as_learnt else learning_starts, action_noise, n_envs)
 
     def begin_episode(self) -> None:
@@ -172,12 +184,8 @@ class ResumableDqn(Resumable, DQN):
     @property
     def progress(self) -> Progress:
         """All counters."""
-        return Progress(
-            timesteps=self.num_timesteps,
-            updates=self._n_updates,
-            episodes=self._episode_num,
-            updates_from=self.learning_starts,
-            relearning=self.relearning,
+        return evolve(
+            super().progress,
             target_calls=self._n_calls,
             exploration_from=self.exploration_from,
             exploration_start=self.exploration_start,
