@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from stempilot.agent import Brief
 from stempilot.config import build, plain
-from stempilot.errors import ConfigError, IncompatibleError, RunDirError
+from stempilot.errors import ConfigError, IncompatibleError
 from stempilot_agents.sac import SacConfig, make_sac
 
 
@@ -136,16 +136,6 @@ def test_a_fixed_entropy_coefficient_stays(new_learner: Any, point_env: Any, tmp
     np.testing.assert_array_equal(
         loaded.policy().act(np.zeros(2)), learner.policy().act(np.zeros(2))
     )
-
-
-@pytest.mark.parametrize("saved", [0.125, "auto"])
-def test_a_learnt_entropy_coefficient_and_a_fixed_one_are_told_apart(
-    new_learner: Any, tmp_path: Any, saved: Any
-) -> None:
-    new_learner("sac", entropy_coefficient=saved).save(tmp_path)
-    other = 0.125 if saved == "auto" else "auto"
-    with pytest.raises(RunDirError, match=rf"entropy_coefficient = '?{saved}'?, asked for"):
-        new_learner("sac", entropy_coefficient=other).load(tmp_path)
 
 
 def test_target_entropy_is_honoured(new_learner: Any, point_env: Any) -> None:

@@ -123,17 +123,18 @@ def test_options_that_fit_may_change(saved: Any, kind: Any, new_learner: Any) ->
     assert learner._model.gamma == 0.1
 
 
-def test_a_fixed_entropy_coefficient_does_not_fit_a_learnt_one(
-    new_learner: Any, tmp_path: Any
+@pytest.mark.parametrize(("saved_with", "asked"), [("auto", 0.1), (0.1, "auto")])
+def test_a_fixed_entropy_coefficient_and_a_learnt_one_do_not_fit_each_other(
+    new_learner: Any, tmp_path: Any, saved_with: Any, asked: Any
 ) -> None:
-    new_learner("sac").save(tmp_path)
+    new_learner("sac", entropy_coefficient=saved_with).save(tmp_path)
     refused(
         new_learner,
         "sac",
         tmp_path,
         RunDirError,
-        "log_entropy_coefficient does not belong there",
-        entropy_coefficient=0.1,
+        rf"entropy_coefficient = '?{saved_with}'?, asked for '?{asked}'?; .* each other's place",
+        entropy_coefficient=asked,
     )
 
 
