@@ -68,6 +68,7 @@ def test_with_steps_across_the_screen_constant_answers_lose_more(tmp_path: Any) 
     success = [
         played(
             make_universal(UniversalConfig(weights=weights), wide_brief).policy(),
+            count=60,
             wide=wide,
             action_noise=0.05,
             vibration_px=2.0,
