@@ -63,12 +63,12 @@ def make_universal(config: UniversalConfig, brief: Brief) -> Agent:
     if problems or brief.hints is None or not isinstance(brief.action_space, Box):
         raise IncompatibleError(problems)
     file = Path(config.weights) if config.weights else SHIPPED
-    field = Field.of(brief.hints)
-    if field.tolerance[0] > _WIDEST:
+    tolerance = float(Field.of(brief.hints).tolerance[0])
+    if tolerance > _WIDEST:
         _log.warning(
             "universal: the tolerance is %.2g half fields; it was trained with 0.024 and is made "
             "for at most %.2g; adaptive suits wide tolerances",
-            field.tolerance[0],
+            tolerance,
             _WIDEST,
         )
     network = UniversalNetwork.read(file)
