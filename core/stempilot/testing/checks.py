@@ -14,7 +14,7 @@ from stempilot.agent import Agent, Brief
 from stempilot.backend import Backend, Opening, StartsEpisodes
 from stempilot.compose import DEFAULT_BACKEND, Part, part
 from stempilot.emulator import Emulator
-from stempilot.errors import IncompatibleError, StempilotError
+from stempilot.errors import BackendError, IncompatibleError, StempilotError
 from stempilot.negotiate import negotiate
 from stempilot.registry import Kind, Registry
 from stempilot.task import Task
@@ -105,6 +105,7 @@ def check_plugin(
         PluginError: the name is unknown or the plug-in broken.
         ConfigError: an option is unknown, out of range or missing.
         IncompatibleError: nothing is installed that a task or an agent could be checked with.
+        BackendError: the instrument of a backend cannot be reached.
     """
     checked = part(registry, kind, name, settings or {})
     try:
@@ -137,9 +138,21 @@ def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
             return _load_backend(checked)
 
     made = _load_backend(checked)
+    _reach(made)
     # What plays a record takes no other writes than the recorded ones.
     moves = made.capabilities().simulated and not isinstance(made, StartsEpisodes)
     return Moving if moves else Reading
+
+
+def _reach(backend: Backend) -> None:
+    """Open a backend once: where no instrument answers, each check would only say so again."""
+    try:
+        with backend:
+            pass
+    except BackendError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - the suite opens it too, and says what it broke
+        pass
 
 
 def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 
 from stempilot.agent import Agent, Brief
 from stempilot.backend import Opening
-from stempilot.errors import ConfigError, IncompatibleError, PluginError
+from stempilot.errors import BackendError, ConfigError, IncompatibleError, PluginError
 from stempilot.hookspecs import Plugin
 from stempilot.model import Capabilities, Needs, Reading
 from stempilot.registry import Entry, Kind, Registry
@@ -117,6 +117,28 @@ def test_real_instrument_is_only_read() -> None:
     results = check_plugin(registry(real), "backend", "real")
     assert len(results) == len(ReadOnlyBackendContract.checks())
     assert failures(results) == []
+
+
+def test_instrument_that_is_not_there_is_said_once() -> None:
+    class Away(Real):
+        def open(self) -> None:
+            msg = "cannot connect; is the tunnel up?"
+            raise BackendError(msg)
+
+    away = entry("backend", "away", lambda _options, _opening: Away())
+    with pytest.raises(BackendError, match="is the tunnel up"):
+        check_plugin(registry(away), "backend", "away")
+
+
+def test_backend_that_breaks_when_opened_fails_the_checks() -> None:
+    class Broken(Real):
+        def open(self) -> None:
+            msg = "not mine"
+            raise ValueError(msg)
+
+    broken = entry("backend", "broken", lambda _options, _opening: Broken())
+    results = check_plugin(registry(broken), "backend", "broken")
+    assert any("not mine" in found for found in failures(results))
 
 
 def test_task_is_checked_on_the_simulator_that_it_fits_or_on_the_toy() -> None:
