@@ -29,6 +29,7 @@ class Job:
         say: told what a person should know.
         log: keeps a line in ``log.txt``.
         files: what is closed at the end.
+        afterwards: what is done once the instrument is back.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class Job:
     say: Callable[[str], None]
     log: Callable[[str], None]
     files: ExitStack
+    afterwards: ExitStack
 
     def recorder(self, offset: int = 0) -> RunRecorder:
         """Return the recorder of the run; what it holds is written out however the run ends.

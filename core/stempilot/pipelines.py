@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,15 @@ from stempilot.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.backend import Backend
 from stempilot.convergence import Evaluation, converged_at, reward_converged_at
 from stempilot.envelope_file import plain_envelope
-from stempilot.errors import IncompatibleError, RestoreError, StempilotError
+from stempilot.errors import (
+    BackendError,
+    EnvelopeError,
+    IncompatibleError,
+    RecordError,
+    RestoreError,
+    StartError,
+    StempilotError,
+)
 from stempilot.job import Job
 from stempilot.model import Outcome
 from stempilot.offers import plain_offers
@@ -31,6 +39,9 @@ from stempilot.transitions import read_transitions
 
 LEARNING = ("train", "relearn")
 """Commands that need a learner."""
+
+INSTRUMENT_ERRORS = (BackendError, EnvelopeError, StartError)
+"""What is the instrument's doing, not the learner's."""
 
 EVALUATION_SPAWN = 0x5EED
 """Mixed into the seed of training for the fixed starts of its evaluations."""
@@ -65,6 +76,7 @@ def execute(
     with (
         run_log(run.path) as log,
         _status(run),
+        ExitStack() as afterwards,
         open_session(
             backend,
             [task],
@@ -86,6 +98,7 @@ def execute(
             say=say,
             log=log,
             files=files,
+            afterwards=afterwards,
         )
         result = _carry_out(job, agent)
         result |= {"command": plan.command, "seed": plan.seed, "run_dir": str(run.path)}
@@ -297,7 +310,12 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
         steps = plan.steps - before["timesteps"]
         numbers: Mapping[str, float] = {}
         if steps > 0:
-            numbers = learner.learn(env, steps=steps, report=companion).numbers
+            try:
+                numbers = learner.learn(env, steps=steps, report=companion).numbers
+            except INSTRUMENT_ERRORS:
+                # Whoever learns is between two timesteps then, and sound.
+                job.afterwards.callback(_keep_learnt, job, companion)
+                raise
         interrupted = stop_asked()
         try:
             if interrupted:
@@ -318,6 +336,18 @@ def _learn(job: Job, learner: Learner) -> dict[str, Any]:
         "learner": dict(numbers),
         **_reward_measure(event for event in read_events(run.path) if event["k"]),
     }
+
+
+def _keep_learnt(job: Job, companion: Companion) -> None:
+    """Save what was learnt before the instrument failed; that it failed matters more."""
+    if not companion.unsaved:
+        return
+    with suppress(RecordError):
+        companion.save()
+        job.say(
+            f"what was learnt in {companion.timestep} timesteps is saved; go on with "
+            f"`stempilot train --resume {job.run.path}`"
+        )
 
 
 def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -161,9 +161,10 @@ class RunRecorder:
         Raises:
             RecordError: the disk refused.
         """
-        with recording():
-            self._events.flush()
-            os.fsync(self._events.fileno())
+        if not self._events.closed:
+            with recording():
+                self._events.flush()
+                os.fsync(self._events.fileno())
 
     def close(self) -> None:
         """Write out what is pending and the last final frames.
@@ -171,6 +172,7 @@ class RunRecorder:
         Raises:
             RecordError: the disk refused.
         """
+        self.flush()
         with recording():
             self._events.close()
         if not self._finals:

@@ -143,6 +143,16 @@ class Companion:
         self._on_progress(self._recent.progress(timestep, self._total))
         return not (self._should_stop() or self._env.budget_spent)
 
+    @property
+    def timestep(self) -> int:
+        """Timesteps of the run so far."""
+        return self._env.timestep
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there were timesteps since the last checkpoint."""
+        return self.timestep != self._saved_at
+
     def _evaluate(self, timestep: int) -> None:
         twin = self._twin() if self._config.evaluate else None
         if twin is None:

@@ -84,6 +84,41 @@ def test_the_first_ctrl_c_ends_cleanly_and_the_run_goes_on_later(tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize("what", ["acquire", "write"])
+def test_what_was_learnt_before_the_instrument_failed_is_kept(tmp_path: Path, what: str) -> None:
+    desk = desk_away()
+
+    def fail_for_good(kind: str, _: str) -> None:
+        if kind == what and len(desk.log) >= 20:
+            desk.before = lambda kind, name: None
+            msg = "the server is gone"
+            raise BackendError(msg)
+
+    desk.before = fail_for_good
+    said: list[str] = []
+    with pytest.raises(BackendError, match="the server is gone"):
+        execute(on_desk(desk, tmp_path / "run"), say=said.append)
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    assert record(tmp_path / "run")["status"] == "failed"
+    progress = RunDir.open(tmp_path / "run").progress()
+    assert progress is not None
+    done = progress["timesteps"]
+    assert done == max(e["t"] for e in events(tmp_path / "run")) > 0
+    assert any(f"what was learnt in {done} timesteps is saved" in line for line in said)
+    result = execute(plan_resume(toy_registry(desk_plugin(desk)), tmp_path / "run"))
+    assert (result["interrupted"], result["timesteps"]) == (False, 40)
+    assert [e["t"] for e in events(tmp_path / "run") if e["k"]] == list(range(1, 41))
+
+
+def test_what_a_learner_with_a_bug_is_left_with_is_not_kept(tmp_path: Path) -> None:
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        execute(train(tmp_path / "run", settings=NO_TWIN), on_progress=when(9, bug))
+    assert RunDir.open(tmp_path / "run").progress() is None
+
+
 def test_sigterm_ends_cleanly_too(tmp_path: Path) -> None:
     stop = when(5, lambda: signal.raise_signal(signal.SIGTERM))
     assert execute(train(tmp_path / "run"), on_progress=stop)["interrupted"]
