@@ -39,7 +39,7 @@ class RunConfig:
     """
 
     max_steps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
-    checkpoint_every: int = field(default=500, validator=validators.ge(1))
+    checkpoint_every: int = field(default=100, validator=validators.ge(1))
     evaluate: bool = True
     adapt_steps: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
 

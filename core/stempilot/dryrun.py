@@ -7,6 +7,7 @@ from stempilot.agent import Agent, Learner
 from stempilot.calibration import check_calibration
 from stempilot.envelope import effective_limits
 from stempilot.limits import read_back
+from stempilot.lock import instrument_lock
 from stempilot.negotiate import check_states, negotiate
 from stempilot.pipelines import prepare, untrained
 from stempilot.plans import Plan
@@ -33,7 +34,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     negotiate(needs, offers, task=plan.parts.task.name, backend=name)
     envelope = require_envelope(plan.envelope, backend, name)
     check_calibration(envelope, offers, name)
-    with backend:
+    with instrument_lock(backend, name), backend:
         check_states(needs, {state: backend.state(state) for state in needs.states})
         baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
     limits = effective_limits(envelope, offers, needs, baseline)

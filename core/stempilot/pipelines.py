@@ -71,7 +71,7 @@ def execute(
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
-    for sentence in (*kept, *_warnings(plan, agent)):
+    for sentence in (*kept, *_warnings(plan, agent, run)):
         say(sentence)
     with (
         run_log(run.path) as log,
@@ -176,8 +176,10 @@ def untrained(plan: Plan, agent: Agent) -> bool:
     return plan.command == "run" and plan.parent is None and isinstance(agent, Learner)
 
 
-def _warnings(plan: Plan, agent: Agent) -> Iterator[str]:
+def _warnings(plan: Plan, agent: Agent, run: RunDir) -> Iterator[str]:
     """Yield what makes the result of a plan worth less than it may seem."""
+    if plan.resumes and run.progress() is None:
+        yield f"nothing that was learnt in {run.path} had been saved; it begins anew"
     if untrained(plan, agent):
         yield f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was"
     evaluated = plan.parent if plan.command == "run" and plan.episodes is not None else None
@@ -240,6 +242,7 @@ def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
             f"`stempilot restore {run.path}`, then resume"
         )
         raise RestoreError(msg)
+    run.update_record(steps=plan.steps)
     # What a run said before it was resumed no longer holds.
     with recording():
         (run.path / RESULT).unlink(missing_ok=True)

@@ -143,12 +143,18 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         steps: timesteps in all; what the run was begun with when ``None``.
 
     Raises:
-        RunDirError: the directory holds no training.
+        RunDirError: the directory holds no training, or one that has all its timesteps.
     """
     directory = RunDir.open(run)
     record = directory.record()
     if record["command"] not in {"train", "relearn"}:
         msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
+        raise RunDirError(msg)
+    total = record["steps"] if steps is None else _positive("--steps", steps)
+    progress = directory.progress()
+    done = 0 if progress is None else progress["timesteps"]
+    if record["status"] == "done" and done >= total:
+        msg = f"{run} has its {done} timesteps; for more, pass --steps with more than {done}"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
     opening = Opening(
@@ -158,7 +164,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         trained_here=record["trained_here"],
     )
     # Only needed until the learner was saved for the first time, by when they may be gone.
-    saved = directory.progress() is not None
+    saved = progress is not None
     parent = None if saved or record["parent"] is None else RunDir.open(Path(record["parent"]))
     from_log = None if saved else record["from_log"]
     return Plan(
@@ -166,7 +172,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         parts=parts,
         seed=record["seed"],
         opening=opening,
-        steps=record["steps"] if steps is None else _positive("--steps", steps),
+        steps=total,
         parent=parent,
         log=None if from_log is None else _log(registry, parts, Path(from_log)),
         resumes=True,

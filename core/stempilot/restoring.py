@@ -31,7 +31,8 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         dry_run: only read where the knobs stand.
 
     Returns:
-        The run directory and, per knob, what it read ``before`` and what it reads ``now``.
+        The run directory and, per knob, what it read ``before``, what it reads ``now`` and the
+        ``baseline`` that it belongs to.
 
     Raises:
         RunDirError: the run never got as far as a baseline, or the directory is damaged.
@@ -66,7 +67,10 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         directory.update_record(status="restored")
     return {
         "run_dir": str(run),
-        "knobs": {k: {"before": list(before[k]), "now": list(now[k])} for k in baseline},
+        "knobs": {
+            knob: {"before": list(before[knob]), "now": list(now[knob]), "baseline": list(value)}
+            for knob, value in baseline.items()
+        },
     }
 
 

@@ -44,7 +44,7 @@ def test_all_configurations_are_resolved_with_their_defaults() -> None:
         "task": {"tolerance": 0.2, "actions": "box"},
         "backend": {"serial": 4},
         "agent": {},
-        "run": {"max_steps": 9, "checkpoint_every": 500, "evaluate": True, "adapt_steps": None},
+        "run": {"max_steps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
     }
     assert composed().run.max_steps == DEFAULT_MAX_STEPS
 

@@ -64,7 +64,9 @@ def test_a_run_that_was_killed_before_it_was_saved_begins_anew(tmp_path: Path) -
     execute(train(tmp_path / "whole", settings=NO_TWIN))
     with pytest.raises(Killed):
         execute(train(tmp_path / "run", settings=NO_TWIN), on_progress=when(7, kill))
-    execute(plan_resume(REGISTRY, tmp_path / "run"))
+    said: list[str] = []
+    execute(plan_resume(REGISTRY, tmp_path / "run"), say=said.append)
+    assert "had been saved; it begins anew" in said[0]
     assert agent_files(tmp_path / "run") == agent_files(tmp_path / "whole")
 
 
@@ -173,7 +175,22 @@ def test_more_steps_can_be_asked_for(tmp_path: Path) -> None:
     execute(train(tmp_path / "run", steps=10))
     result = execute(plan_resume(REGISTRY, tmp_path / "run", steps=25))
     assert result["timesteps"] == 25
-    assert execute(plan_resume(REGISTRY, tmp_path / "run", steps=5))["timesteps"] == 25
+    assert record(tmp_path / "run")["steps"] == 25
+
+
+@pytest.mark.parametrize("steps", [None, 5, 10])
+def test_a_training_that_is_complete_is_left_as_it_is(tmp_path: Path, steps: int | None) -> None:
+    execute(train(tmp_path / "run", steps=10))
+    with pytest.raises(RunDirError, match="has its 10 timesteps; for more, pass --steps"):
+        plan_resume(REGISTRY, tmp_path / "run", steps=steps)
+
+
+def test_a_training_that_was_killed_at_its_very_end_gets_its_result(tmp_path: Path) -> None:
+    execute(train(tmp_path / "run", steps=10))
+    RunDir(tmp_path / "run").update_record(status="running")
+    (tmp_path / "run" / "result.json").unlink()
+    assert execute(plan_resume(REGISTRY, tmp_path / "run"))["timesteps"] == 10
+    assert (tmp_path / "run" / "result.json").exists()
 
 
 def test_a_checkpoint_that_was_changed_is_not_resumed(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_knob_goes_back_in_reverse_order_in_steps_that_are_allowed(tmp_pat
     assert list(dict.fromkeys(knob for knob, _ in bench.written)) == ["tilt", "focus", "shift"]
     focus = [-9.0, *(value for knob, (value, *_) in bench.written if knob == "focus")]
     assert max(abs(b - a) for a, b in zip(focus, focus[1:], strict=False)) <= 2.0 + 1e-9
-    assert done["knobs"]["focus"] == {"before": [-9.0], "now": [3.0]}
+    assert done["knobs"]["focus"] == {"before": [-9.0], "now": [3.0], "baseline": [3.0]}
     assert RunDir.open(tmp_path / "run").record()["status"] == "restored"
     assert bench.log[-1] == "close"
 
@@ -87,7 +87,7 @@ def test_a_dry_run_reads_alone(tmp_path: Path) -> None:
     bench = left()
     done = restore(registry(bench), run(tmp_path / "run"), dry_run=True)
     assert bench.written == []
-    assert done["knobs"]["focus"] == {"before": [-9.0], "now": [-9.0]}
+    assert done["knobs"]["focus"] == {"before": [-9.0], "now": [-9.0], "baseline": [3.0]}
     assert RunDir.open(tmp_path / "run").record()["status"] == "running"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,53 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stempilot.errors import RecordError
+
 if TYPE_CHECKING:
     from stempilot.registry import Registry
 
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+
+class _Results(Console):
+    """Stdout, of which nothing may be lost without a word."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as `rich.console.Console.print`.
+
+        Raises:
+            RecordError: it cannot be written, for example because the disk is full.
+        """
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            _fall_silent(self)
+            msg = f"cannot write to the standard output: {error.strerror}"
+            raise RecordError(msg) from error
+
+
+class _Remarks(Console):
+    """Stderr; a run goes on where nobody listens any longer."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as `rich.console.Console.print`, as long as that can be done."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            _fall_silent(self)
+
+    def on_broken_pipe(self) -> None:
+        """Do not end the program, as rich would."""
+        _fall_silent(self)
+
+
+def _fall_silent(console: Console) -> None:
+    console.quiet = True
+    with contextlib.suppress(OSError, ValueError):
+        # What is left in the file's own buffer would fail again when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), console.file.fileno())
+
+
+out = _Results(highlight=False, emoji=False)
+err = _Remarks(stderr=True, highlight=False, emoji=False)
 
 _PLAIN_LINES = 20
 """How many progress lines a job prints where there is no terminal."""

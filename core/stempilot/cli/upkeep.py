@@ -23,7 +23,8 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
     """Put the instrument back to where it stood before a run, for example after a power cut.
 
-    It begins at once, without a question; --dry-run only reads where the knobs stand.
+    It begins at once, without a question; --dry-run only reads where the knobs stand, and says
+    where they would go.
     """
     from stempilot.registry import discover
     from stempilot.restoring import restore as put_back
@@ -33,7 +34,12 @@ def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False
     except KeyboardInterrupt:
         render.remark(f"interrupted; see where the knobs stand: stempilot restore {run} --dry-run")
         raise typer.Exit(INTERRUPTED) from None
-    knobs = {k: f"{v['before']} -> {v['now']}" for k, v in done["knobs"].items()}
+    knobs = {
+        knob: f"{at['now']}, would go to {at['baseline']}"
+        if dry_run
+        else f"{at['before']} -> {at['now']}"
+        for knob, at in done["knobs"].items()
+    }
     render.result(done if as_json else {**done, **knobs}, json_wanted=as_json)
 
 

@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from stempilot.backend import Backend, Opening, StartsEpisodes
 from stempilot.compose import DEFAULT_BACKEND, Part, part
 from stempilot.emulator import Emulator
 from stempilot.errors import BackendError, IncompatibleError, StempilotError
+from stempilot.lock import instrument_lock
 from stempilot.negotiate import negotiate
 from stempilot.registry import Kind, Registry
 from stempilot.task import Task
@@ -105,17 +107,21 @@ def check_plugin(
         PluginError: the name is unknown or the plug-in broken.
         ConfigError: an option is unknown, out of range or missing.
         IncompatibleError: nothing is installed that a task or an agent could be checked with.
-        BackendError: the instrument of a backend cannot be reached.
+        InstrumentBusyError: a run drives the instrument of a backend.
+        BackendError: it cannot be reached.
     """
     checked = part(registry, kind, name, settings or {})
-    try:
-        suite = _suite(registry, kind, checked)
-    except StempilotError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
-        message = _told(f"The {kind} can be made with its options", error)
-        return [CheckResult(check="can_be_made", passed=False, message=message)]
-    return run_contract(suite)
+    with ExitStack() as stack:
+        try:
+            if kind == "backend":
+                stack.enter_context(_reached(checked))
+            suite = _suite(registry, kind, checked)
+        except StempilotError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
+            message = _told(f"The {kind} can be made with its options", error)
+            return [CheckResult(check="can_be_made", passed=False, message=message)]
+        return run_contract(suite)
 
 
 def _suite(registry: Registry, kind: Kind, checked: Part) -> type[Contract]:
@@ -138,21 +144,28 @@ def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
             return _load_backend(checked)
 
     made = _load_backend(checked)
-    _reach(made)
     # What plays a record takes no other writes than the recorded ones.
     moves = made.capabilities().simulated and not isinstance(made, StartsEpisodes)
     return Moving if moves else Reading
 
 
-def _reach(backend: Backend) -> None:
-    """Open a backend once: where no instrument answers, each check would only say so again."""
-    try:
-        with backend:
+@contextmanager
+def _reached(checked: Part) -> Iterator[None]:
+    """Keep everybody else away from an instrument that answers.
+
+    A run that drives it meanwhile would move what is being checked; and where nothing answers,
+    each check would only say so again.
+    """
+    made = _load_backend(checked)
+    with instrument_lock(made, checked.name):
+        try:
+            with made:
+                pass
+        except BackendError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - the suite opens it too, and says what it broke
             pass
-    except BackendError:
-        raise
-    except Exception:  # noqa: BLE001, S110 - the suite opens it too, and says what it broke
-        pass
+        yield
 
 
 def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:

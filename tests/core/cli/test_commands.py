@@ -392,7 +392,13 @@ def test_restore_puts_back_what_a_run_left(stempilot: Stempilot, desk: Desk) -> 
     stempilot(*RUN, "--yes", "--out", "a")
     away = standing(desk)
     ended = stempilot("restore", "a", "--dry-run", "--json")
-    assert ended.json["knobs"][BEAM_SHIFT] == {"before": list(away), "now": list(away)}
+    assert ended.json["knobs"][BEAM_SHIFT] == {
+        "before": list(away),
+        "now": list(away),
+        "baseline": list(HOME),
+    }
+    shown = " ".join(stempilot("restore", "a", "--dry-run").out.split())
+    assert f"would go to {list(HOME)}" in shown
     assert standing(desk) == away
     ended = stempilot("restore", "a")
     assert ended.code == 0

@@ -162,6 +162,44 @@ def test_a_training_that_is_stopped_ends_cleanly_and_reports(
     assert record(tmp_path)["status"] == "interrupted"
 
 
+# --- nobody listens ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_run_goes_on_where_nobody_reads_its_progress(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    with start(tmp_path, environment, *TRAIN, "--steps", "60") as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        process.stderr.close()
+        out = process.stdout.read()
+        assert process.wait(timeout=40) == 0
+    assert json.loads(out)["timesteps"] == 60
+    assert record(tmp_path)["status"] == "done"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no such device")
+def test_a_result_that_cannot_be_written_is_an_error(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-c", MAIN, "plugins"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=50,
+        )
+    assert found.returncode == 1
+    assert found.stderr.splitlines() == [
+        "error: cannot write to the standard output: No space left on device"
+    ]
+
+
 # --- a full disk ---------------------------------------------------------------------------------
 
 FULL = """

@@ -9,8 +9,15 @@ from gymnasium.spaces import Box, Discrete
 
 from stempilot.agent import Agent, Brief
 from stempilot.backend import Opening
-from stempilot.errors import BackendError, ConfigError, IncompatibleError, PluginError
+from stempilot.errors import (
+    BackendError,
+    ConfigError,
+    IncompatibleError,
+    InstrumentBusyError,
+    PluginError,
+)
 from stempilot.hookspecs import Plugin
+from stempilot.lock import instrument_lock
 from stempilot.model import Capabilities, Needs, Reading
 from stempilot.registry import Entry, Kind, Registry
 from stempilot.testing import (
@@ -128,6 +135,12 @@ def test_instrument_that_is_not_there_is_said_once() -> None:
     away = entry("backend", "away", lambda _options, _opening: Away())
     with pytest.raises(BackendError, match="is the tunnel up"):
         check_plugin(registry(away), "backend", "away")
+
+
+def test_instrument_that_a_run_drives_is_not_checked() -> None:
+    real = entry("backend", "real", lambda _options, _opening: Real())
+    with instrument_lock(Real(), "real"), pytest.raises(InstrumentBusyError, match="in use"):
+        check_plugin(registry(real), "backend", "real")
 
 
 def test_backend_that_breaks_when_opened_fails_the_checks() -> None:
