@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 from attrs import field, frozen, validators
+from cattrs.errors import StructureHandlerNotFoundError
 
 from stempilot import config
 from stempilot.agent import Agent, Brief
@@ -71,7 +73,7 @@ class Part:
         Raises:
             PluginError: a package is not installed, or what is made lacks a part of its contract.
         """
-        with _explained(self.kind, self.name, self.source):
+        with _explained(self.kind, self.name, self.source, self.plugin):
             made = self.plugin.load(self.config, *more)
         contract = _CONTRACTS[self.kind]
         needed = () if isinstance(made, contract) else sorted(contract.__abstractmethods__)
@@ -155,18 +157,29 @@ def part(registry: Registry, kind: Kind, name: str, values: Mapping[str, Any]) -
     """Return one plug-in with its validated configuration; raises as `compose` does."""
     plugin, entry = registry.get(kind, name), registry.entry(kind, name)
     source = f"{entry.distribution} {entry.version}"
-    with _explained(kind, name, source):
-        options = plugin.config()
-    built = config.build(options, values, section=kind)
+    with _explained(kind, name, source, plugin):
+        options: Any = plugin.config()
+    whose, help_ = f"the options of {kind} {name!r} of {source}", "see how-to-write-a-plugin.md"
+    if not (isinstance(options, type) and attrs.has(options)):
+        msg = f"{whose} are {options!r}, not an attrs class (attrs.frozen); {help_}"
+        raise PluginError(msg)
+    try:
+        built = config.build(options, values, section=kind)
+    except StructureHandlerNotFoundError as error:
+        msg = f"{whose} have a type that no value can be read into: {error.type_!r}; {help_}"
+        raise PluginError(msg) from error
     return Part(kind=kind, name=name, source=source, plugin=plugin, config=built)
 
 
 @contextlib.contextmanager
-def _explained(kind: Kind, name: str, source: str) -> Iterator[None]:
+def _explained(kind: Kind, name: str, source: str, plugin: Plugin) -> Iterator[None]:
     """Turn a missing package or method into an error that says whose it is."""
     try:
         yield
     except ImportError as error:
+        if error.name and _package(error.name) in map(_package, _modules(plugin)):
+            msg = f"{kind} {name!r} of {source} lacks a module of its own: {error}; repair it"
+            raise PluginError(msg) from error
         msg = f"{kind} {name!r} needs a package that is not installed: {error}; install it"
         raise PluginError(msg) from error
     except TypeError as error:
@@ -174,6 +187,15 @@ def _explained(kind: Kind, name: str, source: str) -> Iterator[None]:
         if "instantiate abstract class" not in str(error):
             raise
         raise PluginError(_incomplete(kind, name, source, str(error))) from error
+
+
+def _modules(plugin: Plugin) -> list[str]:
+    """Return where the functions of a plug-in are defined."""
+    return [getattr(made, "__module__", "") for made in (plugin.config, plugin.load)]
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _incomplete(kind: Kind, name: str, source: str, what: str) -> str:

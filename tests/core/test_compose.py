@@ -1,5 +1,6 @@
 """Names and settings become parts that fit, or an error that says which does not."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -169,6 +170,50 @@ def test_options_that_need_a_package_that_is_not_installed() -> None:
     lazy = evolve(plugin("lazy", NoOptions, dict), config=needy)
     with pytest.raises(PluginError, match="task 'lazy' needs a package that is not installed"):
         part(toy_registry(("task", lazy)), "task", "lazy", {})
+
+
+def test_a_module_that_a_package_forgot_is_its_own_fault() -> None:
+    def forgot(*_: Any) -> Any:
+        import tests.no_such_module  # type: ignore[import-not-found]
+
+        return tests.no_such_module
+
+    lazy = plugin("lazy", NoOptions, forgot)
+    with pytest.raises(PluginError, match=r"lacks a module of its own: .*tests\.no_such_module"):
+        part(toy_registry(("task", lazy)), "task", "lazy", {}).load()
+
+
+@dataclass
+class NotAttrs:
+    """Options of another library."""
+
+    size: float = 1.0
+
+
+@frozen(kw_only=True)
+class Anything:
+    """Options that may be whatever they like."""
+
+    size: object = 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "said"),
+    [
+        (NotAttrs, {}, "NotAttrs'>, not an attrs class"),
+        (None, {}, "are None, not an attrs class"),
+        (Anything, {}, "no value can be read into: <class 'object'>"),
+    ],
+)
+def test_options_of_another_kind_are_the_packages_fault(
+    options: Any, values: dict[str, Any], said: str
+) -> None:
+    from attrs import evolve
+
+    odd = evolve(plugin("odd", NoOptions, dict), config=lambda: options)
+    with pytest.raises(PluginError, match=r"options of task 'odd' of toys 1\.0") as caught:
+        part(toy_registry(("task", odd)), "task", "odd", values)
+    assert said in str(caught.value)
 
 
 def test_an_agent_that_does_not_fit_says_so() -> None:

@@ -1,6 +1,5 @@
 """Options of the simulator and the conditions that instruments are judged on."""
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -54,6 +53,9 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+_FAR_PX = 10_000.0
+"""Nothing that happens in a frame is farther than that."""
+
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
 
@@ -62,13 +64,12 @@ def ends(span: Span) -> tuple[float, float]:
     return span if isinstance(span, tuple) else (span, span)
 
 
-def _span(lower: float, upper: float = math.inf) -> Check:
+def _span(lower: float, upper: float) -> Check:
     def check(_: object, attribute: "Attribute[Any]", value: Span) -> None:
         low, high = ends(value)
         if not lower <= low <= high <= upper:
-            msg = (
-                f"{attribute.name} = {value} must lie in [{lower:g}, {upper:g}], "
-                "the smaller end of a range first"
+            msg = f"{attribute.name} = {value} must lie in [{lower:.7g}, {upper:.7g}]" + (
+                ", the smaller end of a range first" if isinstance(value, tuple) else ""
             )
             raise ValueError(msg)
 
@@ -89,8 +90,10 @@ class Change:
 
     at_timestep: int = field(validator=validators.ge(0))
     camera_length_index: int | None = None
-    rotation_deg: float | None = None
-    scale: float | None = field(default=None, validator=validators.optional(validators.gt(0)))
+    rotation_deg: float | None = field(
+        default=None, validator=validators.optional(_span(-360.0, 360.0))
+    )
+    scale: float | None = field(default=None, validator=validators.optional(_span(1e-3, 1e3)))
     mirrored: bool | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -168,26 +171,28 @@ class SimulatorConfig:
     start_range: float = field(
         default=1.0, validator=validators.and_(validators.ge(0), validators.le(1))
     )
-    rotation_deg: Span = field(default=30.0, validator=_span(-math.inf))
+    rotation_deg: Span = field(default=30.0, validator=_span(-360.0, 360.0))
     mirrored: bool | Literal["either"] = False
-    scale: Span = field(default=1.0, validator=_span(1e-3))
+    scale: Span = field(default=1.0, validator=_span(1e-3, 1e3))
     axis_ratio: Span = field(default=1.0, validator=_span(0.1, 10.0))
     shear_deg: Span = field(default=0.0, validator=_span(-80.0, 80.0))
-    action_noise: Span = field(default=0.001, validator=_span(0.0))
-    vibration_px: Span = field(default=0.0, validator=_span(0.0))
-    backlash_rad: float = field(default=0.0, validator=validators.ge(0))
+    action_noise: Span = field(default=0.001, validator=_span(0.0, 10.0))
+    vibration_px: Span = field(default=0.0, validator=_span(0.0, _FAR_PX))
+    backlash_rad: float = field(default=0.0, validator=_span(0.0, 10.0))
     lag: float = field(default=0.0, validator=validators.and_(validators.ge(0), validators.lt(1)))
-    drift_px_per_cycle: float = field(default=0.0, validator=validators.ge(0))
-    drift_walk_px: float = field(default=0.0, validator=validators.ge(0))
-    distortion_gain: float = field(default=0.0, validator=validators.ge(-0.19))
-    distortion_swirl_rad: float = 0.0
-    semi_angle_rad: Span = field(default=_RADIUS_PX * PUBLISHED_PIXEL_RAD, validator=_span(1e-5))
-    probe_current_a: Span = field(default=10e-12, validator=_span(1e-18))
-    exposure_s: float = field(default=0.170, validator=validators.gt(0))
-    gain_dn_per_electron: float = field(default=1.0, validator=validators.gt(0))
-    read_noise_e: float = field(default=6.0, validator=validators.ge(0))
-    background_e_per_px: float = field(default=1.0, validator=validators.ge(0))
-    hot_pixels: int = field(default=0, validator=validators.ge(0))
+    drift_px_per_cycle: float = field(default=0.0, validator=_span(0.0, _FAR_PX))
+    drift_walk_px: float = field(default=0.0, validator=_span(0.0, _FAR_PX))
+    distortion_gain: float = field(default=0.0, validator=_span(-0.07, 10.0))
+    distortion_swirl_rad: float = field(default=0.0, validator=_span(-10.0, 10.0))
+    semi_angle_rad: Span = field(
+        default=_RADIUS_PX * PUBLISHED_PIXEL_RAD, validator=_span(1e-5, 1.0)
+    )
+    probe_current_a: Span = field(default=10e-12, validator=_span(1e-18, 1e-6))
+    exposure_s: float = field(default=0.170, validator=_span(1e-6, 3600.0))
+    gain_dn_per_electron: float = field(default=1.0, validator=_span(1e-6, 1e6))
+    read_noise_e: float = field(default=6.0, validator=_span(0.0, 1000.0))
+    background_e_per_px: float = field(default=1.0, validator=_span(0.0, 1e6))
+    hot_pixels: int = field(default=0, validator=_span(0, 1040**2))
     vignetting: float = field(
         default=0.0, validator=validators.and_(validators.ge(0), validators.le(1))
     )
@@ -197,4 +202,4 @@ class SimulatorConfig:
     )
     screen: Literal["down", "up"] = "down"
     beam_blanker: Literal["open", "blanked"] = "open"
-    shift_limit_rad: float = field(default=4.0, validator=validators.gt(0))
+    shift_limit_rad: float = field(default=4.0, validator=_span(1e-6, 1000.0))

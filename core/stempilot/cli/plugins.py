@@ -44,6 +44,9 @@ def check(
     registry = discover()
     kinds = [kind for kind in KINDS if any(e.name == name for e in registry.of_kind(kind))]
     if not kinds:
+        if any(entry.kind is None and entry.name == name for entry in registry.entries):
+            # Its package failed before it said what it offers; this raises with the cause.
+            registry.get("backend", name)
         msg = f"no plug-in is called {name!r}; see `stempilot plugins`"
         raise PluginError(msg)
     sections = read_settings(config, settings or (), sections=(*SECTIONS, "emulator"))

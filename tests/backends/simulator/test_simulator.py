@@ -316,6 +316,13 @@ def test_unknown_names_are_refused_with_the_known_ones(call):
         ({"changes": [{"at_timestep": 1, "scale": 2.0, "mirrored": True}]}, "exactly one"),
         ({"changes": [{"at_timestep": 1, "camera_length_index": 99}]}, "0..20"),
         ({"lag": 1.0}, "lag"),
+        ({"hot_pixels": 10_000_000}, r"hot_pixels = 10000000 must lie in \[0, 1081600\]"),
+        ({"read_noise_e": 1e5}, "read_noise_e"),
+        ({"scale": 1e300}, "scale"),
+        ({"drift_px_per_cycle": 1e308}, "drift_px_per_cycle"),
+        ({"action_noise": 1e308}, "action_noise"),
+        ({"distortion_gain": 1e308}, "distortion_gain"),
+        ({"distortion_gain": -0.19}, "distortion_gain"),
         ({"redraw": "never"}, "episode, run"),
     ],
 )

@@ -79,6 +79,16 @@ def test_check_tells_what_a_contract_finds(stempilot: Stempilot) -> None:
     assert "check" in stempilot("check", "centring").out
 
 
+def test_check_says_why_a_package_of_that_name_could_not_be_loaded(
+    stempilot: Stempilot, use: Use
+) -> None:
+    use(with_broken())
+    broken = next(entry for entry in with_broken().entries if entry.kind is None)
+    ended = stempilot("check", broken.name)
+    assert ended.code == 2
+    assert broken.problem in ended.err
+
+
 def test_check_ends_with_1_where_a_contract_is_broken(stempilot: Stempilot, use: Use) -> None:
     class Sloppy(Desk):
         """Delivers something else than it promises."""
