@@ -12,6 +12,7 @@ from stempilot.rundir import Json
 
 UNKNOWN = "\N{EN DASH}"
 _MINUTE_S = 60
+_RELEARNT = "relearnt_timesteps"
 _NAMES = {
     "name": "",
     "success_rate": "success",
@@ -151,6 +152,20 @@ def _cell(name: str, value: object) -> str:
     return percent(value) if name.endswith("success_rate") else plain(value)
 
 
+def changes(evidence: Evidence) -> Html:
+    """Return what the policy found changed, and what was done about it; empty without any."""
+    found = evidence.result.get("changes")
+    if not isinstance(found, list) or not found:
+        return Html()
+    rows = [
+        tuple(plain(change.get(name)) for name in ("timestep", "episode", "sentence", _RELEARNT))
+        for change in found
+        if isinstance(change, dict)
+    ]
+    head = ("timestep", "episode", "what was noticed", "relearnt for (timesteps)")
+    return tag("section", tag("h2", "Changes of the response"), table(head, rows))
+
+
 def plain(value: object) -> str:
     """Return a number to three or more digits with commas, text as it is."""
     if isinstance(value, str):
@@ -187,10 +202,12 @@ def duration(seconds: object) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def badge(record: Json) -> Html:
+def badge(record: Json, result: Json) -> Html:
     """Return the status of a run, coloured by whether all went well."""
     status = str(record.get("status", "unknown"))
     colour = {"done": "good", "failed": "bad"}.get(status, "unsure")
+    if result.get("success") is False:
+        colour = "unsure"
     parts = [tag("span", status, class_=f"badge {colour}")]
     if record.get("reason"):
         parts.append(tag("span", str(record["reason"]), class_="reason"))

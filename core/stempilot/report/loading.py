@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stempilot.convergence import Evaluation
 from stempilot.errors import RunDirError
+from stempilot.model import Outcome
 from stempilot.recorder import read_events
 from stempilot.report.evidence import Evidence, Final
 from stempilot.report.series import as_number, series
@@ -41,8 +42,22 @@ def _acting(run: Path) -> Iterator[Json]:
     """Yield the events of what a run was for.
 
     Not of relearning in the middle of it, nor the end of an episode that the run budget cut off.
+    An episode that relearning cut off ended there, without success, as in the run's own figures.
     """
-    return (e for e in read_events(run) if "phase" not in e and not e.get("budget_spent"))
+    held: Json | None = None
+    for event in read_events(run):
+        if event.get("budget_spent"):
+            continue
+        if "phase" not in event:
+            if held is not None:
+                yield held
+            held = event
+        elif held is not None:
+            running = held["outcome"] == Outcome.RUNNING.value
+            yield {**held, "truncated": True} if running else held
+            held = None
+    if held is not None:
+        yield held
 
 
 def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ def origin(evidence: Evidence) -> Html:
         tag("h2", "Where this comes from"),
         tag("p", "The command to do it again:"),
         tag("pre", command(record)),
-        tag("p", "Give it another --out if the old directory is to stay."),
+        tag("p", "Give it another --out: a directory that exists is not written over."),
         _lineage(record),
         _facts(record),
         _configuration(record),

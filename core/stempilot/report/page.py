@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from stempilot.report.evidence import Evidence
-from stempilot.report.headline import badge, cards, comparison
+from stempilot.report.headline import badge, cards, changes, comparison
 from stempilot.report.markup import Html, html, tag
 from stempilot.report.origin import origin, text
 from stempilot.report.style import Picture
@@ -37,6 +37,7 @@ def whole_page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequen
         "main",
         _header(evidence, names),
         cards(evidence),
+        changes(evidence),
         comparison(evidence),
         *(_figure(picture) for picture in pictures),
         _left_out(left_out),
@@ -65,7 +66,7 @@ def _header(evidence: Evidence, names: Sequence[str]) -> Html:
         tag("div", f"stempilot {command}", class_="eyebrow"),
         tag("h1", task),
         tag("p", f"{described}, seed {text(evidence.record.get('seed'))}", class_="lead"),
-        tag("p", badge(evidence.record)),
+        tag("p", badge(evidence.record, evidence.result)),
     )
 
 

@@ -18,6 +18,7 @@ _MAP = LinearSegmentedColormap.from_list("night", ["#0a1120", "#142b4f", "#3a6fa
 _CONTRAST = 30.0
 """How far the logarithm lifts faint pixels: with it a tenth of the maximum looks 40 % bright."""
 _SIDE = 520
+_FAILED = "#b3261e"
 
 
 def tones(pixels: npt.NDArray[Any], low: float, high: float) -> FloatArray:
@@ -119,14 +120,16 @@ def finals_picture(evidence: Evidence) -> Picture | str:
     for ax, final in zip(axes, finals, strict=False):
         ax.imshow(np.asarray(marked(final.pixels, final.marks, final.block)))
         title = f"episode {final.episode}: {verdict(final.outcome)}"
-        ax.set_title(title, loc="left", fontsize=9.5, color=INK)
+        colour = INK if final.outcome == Outcome.SUCCESS.value else _FAILED
+        ax.set_title(title, loc="left", fontsize=9.5, color=colour)
     for ax in axes:
         ax.set_axis_off()
     caption = (
         "The last frame of "
         + ("the episode" if len(finals) == 1 else f"each of the last {len(finals)} episodes")
-        + ", with the goal (green ring) and the measured position (red cross; where nothing "
-        "is found, where it was last seen), as in the paper's Fig. 1. Brightness is logarithmic."
+        + ", with the goal (the middle of the green ring, whose size says nothing of the "
+        "tolerance) and the measured position (red cross; where nothing is found, where it was "
+        "last seen), as in the paper's Fig. 1. Brightness is logarithmic."
     )
     if not any(final.marks for final in finals):
         caption = (

@@ -4,7 +4,17 @@ import pytest
 from attrs import evolve
 from tests.core.report.toy import event, simulate, write_run
 
-from stempilot.report.headline import UNKNOWN, cards, comparison, duration, figures, percent, plain
+from stempilot.report.headline import (
+    UNKNOWN,
+    badge,
+    cards,
+    changes,
+    comparison,
+    duration,
+    figures,
+    percent,
+    plain,
+)
 from stempilot.report.loading import gather
 
 
@@ -103,3 +113,19 @@ def test_rows_to_compare_with_are_shown_with_all_their_columns(trained: Path) ->
 
 def test_nothing_to_compare_with_shows_nothing(trained: Path) -> None:
     assert comparison(gather(trained)) == ""
+
+
+def test_what_was_found_changed_is_told_with_what_was_done_about_it(trained: Path) -> None:
+    found = gather(trained)
+    assert changes(found) == ""
+    change = {"timestep": 102, "episode": 8, "sentence": "turned <b>", "relearnt_timesteps": 50}
+    shown = changes(evolve(found, result={"changes": [change, {"timestep": 300}, "damaged"]}))
+    assert "turned &lt;b&gt;" in shown
+    assert ">50<" in shown
+    assert ">300<" in shown
+    assert changes(evolve(found, result={"changes": 3})) == ""
+
+
+def test_a_run_that_ended_without_success_is_not_shown_as_good() -> None:
+    assert "badge good" in badge({"status": "done"}, {"success": True})
+    assert "badge unsure" in badge({"status": "done"}, {"success": False})

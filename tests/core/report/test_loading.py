@@ -125,3 +125,16 @@ def test_what_a_run_relearnt_in_between_is_none_of_its_figures(evaluated: Path) 
     left = gather(evaluated).series
     assert len(left.complete) == len(whole.complete) - 2
     assert not {3, 4} & set(left.number)
+
+
+def test_an_episode_that_relearning_cut_off_failed(evaluated: Path) -> None:
+    whole = gather(evaluated).series
+    lines = [json.loads(line) for line in (evaluated / "events.jsonl").read_text().splitlines()]
+    third = [n for n, line in enumerate(lines) if line["e"] == 3]
+    for number in third[1:]:
+        lines[number]["phase"] = "relearn"
+    (evaluated / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    cut = gather(evaluated).series
+    assert len(cut.complete) == len(whole.complete)
+    (ended,) = (episode for episode in cut.complete if cut.number[episode.last] == 3)
+    assert not ended.success
