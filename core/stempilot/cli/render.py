@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,19 @@ def _fall_silent(console: Console) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), console.file.fileno())
 
 
-out = _Results(highlight=False, emoji=False)
+def _columns() -> int | None:
+    """Return the width of what goes to a file or pipe, where paths must stay whole."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return None if terminal or "COLUMNS" in os.environ else _FILE_COLUMNS
+
+
+_FILE_COLUMNS = 200
+
+out = _Results(highlight=False, emoji=False, width=_columns())
 err = _Remarks(stderr=True, highlight=False, emoji=False)
+
+_WIDE_COLUMNS = 120
+"""From so many on there is room for rates and the remaining time beside the bar."""
 
 _PLAIN_LINES = 20
 """How many progress lines a job prints where there is no terminal."""
@@ -157,14 +169,17 @@ def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
         yield _plain_progress(what, unit)
         return
     from rich import progress as rich_progress
+    from rich.table import Column
 
+    wide = err.width >= _WIDE_COLUMNS
     bar = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
+        rich_progress.BarColumn(40 if wide else 8),
+        # What is cut off first must not be the count.
+        rich_progress.MofNCompleteColumn(table_column=Column(min_width=11)),
         rich_progress.TextColumn("{task.fields[figures]}"),
         rich_progress.TimeElapsedColumn(),
-        rich_progress.TimeRemainingColumn(),
+        *((rich_progress.TimeRemainingColumn(),) if wide else ()),
         console=err,
         refresh_per_second=5,
     )
@@ -173,7 +188,7 @@ def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
 
         def show(now: Any) -> None:
             speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            rate = f" {speed:.0f} {unit}/s" if speed else ""
+            rate = f" {speed:.0f} {unit}/s" if speed and wide else ""
             bar.update(job, completed=now.done, total=now.total, figures=_figures(now) + rate)
 
         yield show
