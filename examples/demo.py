@@ -38,11 +38,17 @@ def main() -> int:
     folder = options.out or free_folder(Path("runs"))
 
     console.print(f"[bold]1.[/bold] train on frames of the simulator: {options.steps} timesteps")
-    console.print(f"   stempilot train {TASK} --agent sac --steps {options.steps}")
+    console.print(
+        f"   stempilot train {TASK} --agent sac --steps {options.steps} --seed {options.seed}"
+    )
     trained = train(registry, folder / "train", steps=options.steps, seed=options.seed)
 
     console.print(f"[bold]2.[/bold] centre the disk from {options.episodes} unseen starts")
-    console.print(f"   stempilot run {TASK} --policy {folder / 'train'} --episodes 20")
+    console.print(
+        f"   stempilot run {TASK} --policy {folder / 'train'} --episodes {options.episodes} "
+        f"--seed {UNSEEN_SEED}",
+        soft_wrap=True,
+    )
     learnt = evaluate(registry, folder / "sac", options.episodes, policy=folder / "train")
     classical = evaluate(registry, folder / "adaptive", options.episodes, agent="adaptive")
 
@@ -65,10 +71,13 @@ def train(registry: stempilot.Registry, out: Path, *, steps: int, seed: int) -> 
     plan = stempilot.plan_train(registry, task=TASK, agent="sac", steps=steps, extras=extras)
     with progress("train", "timesteps") as show_progress:
         result = stempilot.execute(plan, on_progress=show_progress)
+    learnt = result["converged_at"]
     console.print(
-        f"   from timestep {result['converged_at']} on it succeeds in at least 96 % of episodes; "
-        f"{result['timesteps']} timesteps took {result['wall_s']:.0f} s"
+        "   it has not learnt to succeed in 96 % of episodes yet"
+        if learnt is None
+        else f"   from timestep {learnt} on it succeeds in at least 96 % of episodes"
     )
+    console.print(f"   {result['timesteps']} timesteps took {result['wall_s']:.0f} s")
     return result
 
 
@@ -91,7 +100,7 @@ def comparison(
             "steps_mean": learnt["steps_mean"],
             "steps_std": learnt["steps_std"],
             "error_px_rms": learnt["error_px_rms"],
-            "timesteps": trained["converged_at"],
+            "timesteps": trained["converged_at"] or "more",
         },
         {
             "name": "adaptive (classical)",
@@ -137,4 +146,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except stempilot.StempilotError as error:
+        sys.exit(f"error: {error}")

@@ -46,7 +46,7 @@ class StageFailedError(Exception):
 def load_task(registry: Registry, values: Mapping[str, Any]) -> Task[Any, Any]:
     """Return the centring task with some options changed."""
     chosen = part(registry, "task", TASK, values)
-    task: Task[Any, Any] = chosen.plugin.load(chosen.config)
+    task: Task[Any, Any] = chosen.load()
     return task
 
 
@@ -54,20 +54,14 @@ def load_backend(registry: Registry, seed: int) -> Backend:
     """Return the simulator, not opened."""
     chosen = part(registry, "backend", BACKEND, {})
     opening = Opening(purpose="run", seed=seed, instrument_seed=seed)
-    backend: Backend = chosen.plugin.load(chosen.config, opening)
+    backend: Backend = chosen.load(opening)
     return backend
 
 
 def load_agent(registry: Registry, task: Task[Any, Any], seed: int) -> Agent:
     """Return the adaptive agent for a task."""
     chosen = part(registry, "agent", AGENT, {})
-    brief = Brief(
-        observation_space=task.observation_space,
-        action_space=task.action_space,
-        hints=task.hints,
-        seed=seed,
-    )
-    agent: Agent = chosen.plugin.load(chosen.config, brief)
+    agent: Agent = chosen.load(Brief.of(task, seed=seed))
     return agent
 
 
@@ -120,13 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="which instrument, and how it stands")
     parser.add_argument("--fine-steps", type=int, help="step limit of the second stage")
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed {options.seed}: must be at least 0")
     registry = discover()
-    stages = {
-        "coarse": load_task(registry, COARSE),
-        "fine": load_task(registry, {**FINE, "step_limit": options.fine_steps}),
-    }
-    backend = load_backend(registry, options.seed)
     try:
+        stages = {
+            "coarse": load_task(registry, COARSE),
+            "fine": load_task(registry, {**FINE, "step_limit": options.fine_steps}),
+        }
+        backend = load_backend(registry, options.seed)
         with open_session(backend, list(stages.values()), name=BACKEND) as session:
             print(f"session opened at {show(session.baseline)}")
             code = run_stages(session, stages, lambda t: load_agent(registry, t, options.seed))
