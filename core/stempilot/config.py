@@ -24,6 +24,7 @@ from cattrs.errors import (
 )
 
 from stempilot.errors import ConfigError
+from stempilot.nearest import meant
 
 SECTIONS = ("task", "backend", "agent", "run")
 Values = dict[str, Any]
@@ -206,12 +207,7 @@ def _known(name: str, known: Iterable[str], what: str) -> None:
 
 def _unknown(name: str, known: Sequence[str], what: str, prefix: str = "") -> str:
     """Return the sentence for a name that is none of those known, with the nearest of them."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        hint = f"did you mean {' or '.join(prefix + item for item in near)}?"
-    else:
-        hint = f"known: {', '.join(known)}"
-    return f"unknown {what}: {prefix}{name}; {hint}"
+    return f"unknown {what}: {prefix}{name}; {meant(name, known, prefix)}"
 
 
 def _problems(error: BaseException, path: str) -> list[str]:

@@ -150,12 +150,21 @@ class Needs:
         sources: cameras it looks at.
         states: modes that must hold, name to the required value.
         reads: further knobs recorded in each snapshot where the backend offers them.
+        shapes: (rows, cols) that the frames of a source must have, where it matters.
     """
 
     knobs: Mapping[str, KnobNeed] = field(converter=read_only, factory=dict)
     sources: tuple[str, ...] = ()
     states: Mapping[str, str] = field(converter=read_only, factory=dict)
     reads: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, int]] = field(converter=read_only, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Check that no other frames have a shape than those that are looked at."""
+        others = sorted(self.shapes.keys() - set(self.sources))
+        if others:
+            msg = f"shapes names {', '.join(others)}; sources are {', '.join(self.sources)}"
+            raise ValueError(msg)
 
 
 @frozen

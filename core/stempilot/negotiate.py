@@ -25,6 +25,7 @@ def mismatches(needs: Needs, offers: Capabilities, *, task: str, backend: str) -
         *_missing("source", needs.sources, offers.sources, task, backend),
         *_missing("state", needs.states, offers.states, task, backend),
         *_knob_problems(needs, offers, task, backend),
+        *_shape_problems(needs, offers, task, backend),
     ]
     for name, value in needs.states.items():
         spec = offers.states.get(name)
@@ -58,6 +59,16 @@ def _knob_problems(needs: Needs, offers: Capabilities, task: str, backend: str) 
             yield f"{name}: {task} plans {need.size} components, {backend} takes {spec.size}"
         else:
             yield from largest_step_problems(name, need, spec, task)
+
+
+def _shape_problems(needs: Needs, offers: Capabilities, task: str, backend: str) -> Iterator[str]:
+    for name, shape in needs.shapes.items():
+        spec = offers.sources.get(name)
+        if spec is not None and spec.shape != shape:
+            yield (
+                f"{name}: {task} takes frames of {shape} (rows, cols), {backend} delivers "
+                f"{spec.shape}; choose options with which both agree"
+            )
 
 
 def largest_step_problems(name: str, need: KnobNeed, spec: KnobSpec, task: str) -> Iterator[str]:

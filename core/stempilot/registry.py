@@ -4,7 +4,6 @@ The entry points are walked here and not by pluggy's own loader, which stops at 
 fails and silently skips a repeated name.
 """
 
-import difflib
 import functools
 import os
 import traceback
@@ -18,6 +17,7 @@ from attrs import field, frozen
 from stempilot import hookspecs
 from stempilot.errors import PluginError
 from stempilot.hookspecs import API, PROJECT, Plugin
+from stempilot.nearest import meant
 
 Kind = Literal["backend", "task", "agent", "emulator"]
 KINDS: tuple[Kind, ...] = ("backend", "task", "agent", "emulator")
@@ -92,11 +92,9 @@ class Registry:
         if found:
             return found[0]
         known = self.names(kind)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         broken = [entry.name for entry in self.entries if entry.kind is None]
         more = f" (entry points that failed to load: {', '.join(broken)})" if broken else ""
-        msg = f"no {kind} is called {name!r}; {hint}{more}; see `stempilot plugins`"
+        msg = f"no {kind} is called {name!r}; {meant(name, known)}{more}; see `stempilot plugins`"
         raise PluginError(msg)
 
 
@@ -127,11 +125,9 @@ def discover(points: Iterable[EntryPoint] | None = None, only: str | None = None
 def _require_known(wanted: Iterable[str], known: Sequence[str]) -> None:
     for name in sorted(wanted):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
             msg = (
                 f"{ONLY_VARIABLE} names {name!r}, which is no entry point of an installed package "
-                f"(empty, it loads the built-in ones alone); {hint}"
+                f"(empty, it loads the built-in ones alone); {meant(name, known)}"
             )
             raise PluginError(msg)
 

@@ -27,6 +27,7 @@ from attrs import field, frozen, validators
 from stempilot import config
 from stempilot.convergence import Evaluation
 from stempilot.errors import ConfigError, RecordError, RunDirError
+from stempilot.runlog import LOG
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -252,16 +253,18 @@ class RunDir:
 
     @classmethod
     def create(cls, path: Path) -> "RunDir":
-        """Return a new run directory.
+        """Return a new run directory, in place of a run there that failed before it began.
 
         Raises:
-            RunDirError: the path exists and is not an empty folder.
+            RunDirError: the path exists and is neither an empty folder nor such a run.
             RecordError: it cannot be made.
         """
         require_free(path)
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
         with recording():
             path.mkdir(parents=True, exist_ok=True)
+            for file in path.iterdir():
+                file.unlink()
             for folder in made:
                 _synchronise_names(folder.parent)
         return cls(path)
@@ -355,11 +358,25 @@ def require_free(path: Path) -> None:
     """Check that a run directory can be made there.
 
     Raises:
-        RunDirError: the path exists and is not an empty folder.
+        RunDirError: the path exists and is neither an empty folder nor a run that failed before it
+            began.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or _never_began(path))):
         msg = f"{path} exists already; choose another --out"
         raise RunDirError(msg)
+
+
+def _never_began(path: Path) -> bool:
+    """Return whether a run failed before it kept a baseline, so that nothing was moved or learnt.
+
+    A folder that holds anything else beside its record and its log is somebody's.
+    """
+    if any(file.name not in {RECORD, LOG} for file in path.iterdir()):
+        return False
+    try:
+        return bool(RunDir(path).record()["status"] == "failed")
+    except RunDirError:
+        return False
 
 
 def file_hash(path: Path) -> str:

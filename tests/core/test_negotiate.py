@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from tests.core.fakes import FOCUS, SHIFT
 
 from stempilot.errors import BackendError, IncompatibleError
@@ -52,6 +53,20 @@ def test_all_mismatches_are_named_with_the_nearest_name() -> None:
 def test_sizes_must_agree() -> None:
     found = problems(Needs(knobs={"shift": need(size=3, largest_step=(0.1,) * 3)}))
     assert found == ("shift: centring plans 3 components, desktop takes 2",)
+
+
+def test_frames_must_have_the_shape_that_a_task_takes() -> None:
+    needs = Needs(sources=("flucam",), shapes={"flucam": (4, 8)})
+    assert problems(needs) == (
+        "flucam: centring takes frames of (4, 8) (rows, cols), desktop delivers (8, 8); choose "
+        "options with which both agree",
+    )
+    negotiate(evolve(needs, shapes={"flucam": (8, 8)}), OFFERS, task="centring", backend="desktop")
+
+
+def test_only_frames_that_are_looked_at_have_a_shape() -> None:
+    with pytest.raises(ValueError, match="shapes names haadf; sources are flucam"):
+        Needs(sources=("flucam",), shapes={"haadf": (8, 8)})
 
 
 def test_a_full_action_must_not_exceed_the_largest_step() -> None:

@@ -102,6 +102,8 @@ def test_incompatible_parts_are_refused_before_the_instrument_is_touched(tmp_pat
         execute(train(tmp_path / "run", registry, backend="desk"))
     assert opened == []
     assert record(tmp_path / "run")["status"] == "failed"
+    execute(on_desk(desk, tmp_path / "run"))
+    assert record(tmp_path / "run")["status"] == "done", "its folder is not used up"
 
 
 class FullDisk(ToyLearner):

@@ -173,6 +173,40 @@ def test_what_exists_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+def test_a_run_that_failed_before_it_began_makes_way(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    run.write_record({**RECORD, "status": "failed"})
+    (run.path / "log.txt").write_text("the camera is in use")
+    assert list(RunDir.create(run.path).path.iterdir()) == []
+
+
+@pytest.mark.parametrize("status", ["starting", "running", "done"])
+def test_a_run_that_may_be_somebodys_does_not_make_way(tmp_path: Path, status: str) -> None:
+    run = RunDir.create(tmp_path / "run")
+    run.write_record({**RECORD, "status": status})
+    with pytest.raises(RunDirError, match="exists already"):
+        RunDir.create(run.path)
+    assert run.record()["status"] == status
+
+
+@pytest.mark.parametrize("name", ["baseline.json", "notes.txt"])
+def test_a_failed_run_with_more_than_its_record_does_not_make_way(
+    tmp_path: Path, name: str
+) -> None:
+    run = RunDir.create(tmp_path / "run")
+    run.write_record({**RECORD, "status": "failed"})
+    (run.path / name).write_text("{}")
+    with pytest.raises(RunDirError, match="exists already"):
+        RunDir.create(run.path)
+    assert run.record()["status"] == "failed"
+
+
+def test_a_folder_with_a_damaged_record_does_not_make_way(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(RunDirError, match="exists already"):
+        RunDir.create(tmp_path)
+
+
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match="choose another --out"):

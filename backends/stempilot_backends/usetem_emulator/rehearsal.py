@@ -15,6 +15,7 @@ from attrs import asdict
 from stempilot.config import build, plain
 from stempilot.emulator import EmulatorError
 from stempilot.errors import ConfigError
+from stempilot.nearest import meant
 from stempilot.testing.fault_table import FAULTS
 from stempilot.testing.faults import Fault
 from stempilot_backends.usetem_emulator.bench import Bench
@@ -96,10 +97,12 @@ class RehearsalServer:
     def _inject(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Inject a fault of the table, by its name and what is to be different, or a new one."""
         known = {fault.name: plain(fault) for fault in FAULTS}
-        beside = {"name": "unnamed", "summary": ""}
-        fault = build(
-            Fault, {**beside, **known.get(str(values.get("name")), {}), **values}, section="fault"
-        )
+        name = str(values.get("name", "unnamed"))
+        if name not in known and "effect" not in values:
+            msg = f"no fault is called {name!r}; {meant(name, known)} (a new one needs an effect)"
+            raise ConfigError(msg)
+        beside = {"name": name, "summary": ""}
+        fault = build(Fault, {**beside, **known.get(name, {}), **values}, section="fault")
         self._desk.inject(fault)
         return {"injected": plain(fault)}
 

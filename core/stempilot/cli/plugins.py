@@ -1,5 +1,8 @@
 """``stempilot plugins`` and ``stempilot check``."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +61,30 @@ def check(
         # Before any check: those of a real instrument that is not there take long.
         part(registry, kind, name, sections[kind])
     found: dict[str, list[CheckResult]] = {}
-    for kind in kinds:
-        found[kind] = check_plugin(registry, kind, name, sections[kind])
+    with _warnings_once():
+        for kind in kinds:
+            found[kind] = check_plugin(registry, kind, name, sections[kind])
     render.checks(name, found, json_wanted=as_json)
     if not all(one.passed for results in found.values() for one in results):
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _warnings_once() -> Iterator[None]:
+    """Show what a plug-in warns of once, however many checks it is made anew for."""
+    handler, told = logging.lastResort, set[str]()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        sentence = record.getMessage()
+        new = sentence not in told
+        told.add(sentence)
+        return new
+
+    if handler is None:
+        yield
+        return
+    handler.addFilter(is_new)
+    try:
+        yield
+    finally:
+        handler.removeFilter(is_new)

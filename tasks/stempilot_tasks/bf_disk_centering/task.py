@@ -66,6 +66,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             sources=(FLUCAM,),
             states={SCREEN: "down", BEAM_BLANKER: "open"},
             reads=(CAMERA_LENGTH_INDEX,),
+            shapes={FLUCAM: self.config.camera_shape},
         )
 
     @property

@@ -34,6 +34,13 @@ def test_a_fault_of_ones_own(themis: Themis) -> None:
     assert themis.proxy().projection.diffractionShift() == [0.5, 0.25]
 
 
+def test_a_fault_that_nobody_knows_is_refused_with_the_nearest(themis: Themis) -> None:
+    code, said = themis.ask("POST", f"{DOOR}/faults", {"name": "stuck-nob"})
+    assert code == 400
+    assert "no fault is called 'stuck-nob'; did you mean stuck-knob" in said["error"]
+    assert themis.ask("GET", f"{DOOR}/faults")[1]["waiting"] == []
+
+
 def test_faults_are_cleared(themis: Themis) -> None:
     themis.ask("POST", f"{DOOR}/faults", {"name": "stuck-knob", "after": 0})
     themis.ask("POST", f"{DOOR}/instrument", {"screen": "up"})
@@ -99,7 +106,7 @@ def test_the_truth_is_told_here_and_nowhere_else(themis: Themis) -> None:
         ("GET", "/", None, 404, "see GET /rehearsal"),
         ("POST", f"{DOOR}/log", {}, 404, "see GET /rehearsal"),
         ("POST", f"{DOOR}/faults", {"effect": "stuck-knop"}, 400, "did you mean stuck-knob"),
-        ("POST", f"{DOOR}/faults", {"name": "no such"}, 400, "effect is missing"),
+        ("POST", f"{DOOR}/faults", {"name": "no such"}, 400, "known: latency-spike"),
         ("POST", f"{DOOR}/faults", {"name": "operator", "x": 1}, 400, "unknown option"),
         ("POST", f"{DOOR}/faults", [1], 400, "not a JSON object"),
         ("POST", f"{DOOR}/instrument", {"screen": "left"}, 400, "is unknown"),

@@ -1,15 +1,26 @@
 """What is installed is listed and checked."""
 
 import json
+import logging
 from collections.abc import Callable
 
 import pytest
 from attrs import evolve
 from tests.core.cli.conftest import Stempilot
-from tests.core.fakes import BackendOptions, Desk, desk_plugin, plugin, toy_plugins, toy_registry
+from tests.core.fakes import (
+    BackendOptions,
+    Desk,
+    NoOptions,
+    desk_plugin,
+    plugin,
+    toy_plugins,
+    toy_registry,
+)
 
+from stempilot.agent import Brief
 from stempilot.emulator import Emulator
 from stempilot.registry import Entry, Registry
+from stempilot.testing.toys import ToyLearner
 
 Use = Callable[[Registry], None]
 
@@ -77,6 +88,24 @@ def test_check_tells_what_a_contract_finds(stempilot: Stempilot) -> None:
     assert len(ended.json["results"]) > 5
     assert all(row["passed"] and row["kind"] == "task" for row in ended.json["results"])
     assert "check" in stempilot("check", "centring").out
+
+
+def test_check_tells_once_what_a_plug_in_warns_of(
+    stempilot: Stempilot, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    made: list[Brief] = []
+
+    def load(_: object, brief: Brief) -> ToyLearner:
+        made.append(brief)
+        logging.getLogger("doubtful").warning("the prior may not hold")
+        return ToyLearner(brief)
+
+    use(toy_registry(("agent", plugin("doubtful", NoOptions, load))))
+    ended = stempilot("check", "doubtful")
+    assert ended.code == 0
+    assert len(made) > 1
+    assert ended.err.count("the prior may not hold") == 1
 
 
 def test_check_says_why_a_package_of_that_name_could_not_be_loaded(

@@ -36,6 +36,7 @@ def test_needs_the_shift_the_flucam_and_the_beam_on_the_screen(make_task: MakeTa
     assert needs.sources == ("flucam",)
     assert dict(needs.states) == {"screen": "down", "beam_blanker": "open"}
     assert needs.reads == ("camera_length_index",)
+    assert make_task(camera_shape=(600, 800)).needs.shapes == {"flucam": (600, 800)}
 
 
 def test_measures_the_flucams_frame(make_task: MakeTask, draw: Draw) -> None:
