@@ -13,6 +13,7 @@ from benchmarks import (
     bench_locating,
     bench_meanwhile,
     bench_training,
+    bench_update,
     bench_wire,
 )
 
@@ -37,6 +38,8 @@ def main() -> None:
         show(bench_meanwhile.measure(Path(folder)))
     console.print("command line: over importing typer and rich (at most 3)")
     show(bench_cli.measure())
+    console.print("an update of sac-rapid, over one of Stable-Baselines3's SAC (at most 0.7)")
+    show(bench_update.measure())
 
 
 def show(figures: dict[str, float]) -> None:
