@@ -7,6 +7,7 @@ the class's defaults and what the user set.
 
 import difflib
 import math
+import operator
 import re
 import tomllib
 import types
@@ -109,6 +110,25 @@ def read_settings(
         section, key, value = parse_setting(setting, sections)
         found[section][key] = value
     return found
+
+
+def whole(name: str, value: int, *, least: int) -> int:
+    """Return a whole number as a plain one, whichever of Python's or NumPy's it came as.
+
+    Raises:
+        ConfigError: it is another kind of value, or below the least one.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        msg = f"{name} {value!r} is not a whole number"
+        raise ConfigError(msg)
+    if number < least:
+        msg = f"{name} {number} must be {least} or more"
+        raise ConfigError(msg)
+    return number
 
 
 def read_toml(file: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from numpy.random import SeedSequence
 
 from stempilot.backend import Reseedable, StartsEpisodes, Truthful
+from stempilot.config import whole
 from stempilot.envelope import GuardedBackend, Write
 from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
 from stempilot.frameguard import FrameGuard
@@ -169,9 +170,11 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             seed: seed of all their episodes.
 
         Raises:
+            ConfigError: no instrument is asked for, or a negative seed.
             IncompatibleError: the task does not take many episodes at once, or the backend cannot
                 measure without frames what it needs, or only with other options.
         """
+        count, seed = whole("count", count, least=1), whole("seed", seed, least=0)
         backend = self._guard.backend
         source = instruments_of(backend, self.task)
         home = self._home or {knob: backend.read(knob) for knob in self._needs.knobs}

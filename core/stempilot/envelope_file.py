@@ -44,12 +44,13 @@ class EnvelopeFile:
     calibration: dict[str, dict[str, float]] = field(factory=dict)
 
 
-def read_envelope(path: Path) -> Envelope:
+def read_envelope(path: str | Path) -> Envelope:
     """Return the envelope of a file.
 
     Raises:
         EnvelopeError: the file cannot be read, or does not say what it must.
     """
+    path = Path(path)
     try:
         return parse_envelope(config.read_toml(path), path.name)
     except ConfigError as error:

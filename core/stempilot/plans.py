@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import converters, evolve, field, frozen
 
 from stempilot import config
 from stempilot.backend import Opening, Purpose
@@ -66,7 +66,7 @@ class Extras:
     """Options that all plans share; see `Plan`."""
 
     seed: int = 0
-    out: Path | None = None
+    out: Path | None = field(default=None, converter=converters.optional(Path))
     frames: FramePolicy | None = None
     envelope: Envelope | None = None
     keep: bool | None = None
@@ -88,21 +88,21 @@ def plan_train(
     Raises:
         ConfigError: something is unknown or out of range.
     """
-    extras = extras or Extras()
+    extras = _checked(extras)
     parts = compose(registry, task=task, backend=backend, agent=agent, settings=settings or {})
     opening = Opening(purpose="train", seed=extras.seed, instrument_seed=extras.seed)
-    return _plan("train", parts, opening, extras, steps=_positive("--steps", steps))
+    return _plan("train", parts, opening, extras, steps=config.whole("--steps", steps, least=1))
 
 
 def plan_relearn(
     registry: Registry,
-    parent: Path,
+    parent: str | Path,
     *,
     steps: int,
     backend: str | None = None,
     settings: Sections | None = None,
     extras: Extras | None = None,
-    from_log: Path | None = None,
+    from_log: str | Path | None = None,
 ) -> Plan:
     """Return the plan of going on with a trained agent on a changed instrument.
 
@@ -120,7 +120,7 @@ def plan_relearn(
         ConfigError: something is unknown or out of range.
         IncompatibleError: the log is of another task, or of other spaces.
     """
-    extras = extras or Extras()
+    extras = _checked(extras)
     run, record = _trained(parent)
     parts = _compose_from(registry, record, settings or {}, backend=backend)
     opening = Opening(
@@ -129,12 +129,12 @@ def plan_relearn(
         instrument_seed=int(record["instrument_seed"]),
         trained_here=parts.backend.name == record["backend"],
     )
-    steps = _positive("--steps", steps)
+    steps = config.whole("--steps", steps, least=1)
     log = None if from_log is None else _log(registry, parts, from_log)
     return _plan("relearn", parts, opening, extras, steps=steps, parent=run, log=log)
 
 
-def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> Plan:
+def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None) -> Plan:
     """Return the plan of going on with a training that was interrupted.
 
     Args:
@@ -150,7 +150,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
     if record["command"] not in {"train", "relearn"}:
         msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
         raise RunDirError(msg)
-    total = record["steps"] if steps is None else _positive("--steps", steps)
+    total = record["steps"] if steps is None else config.whole("--steps", steps, least=1)
     progress = directory.progress()
     done = 0 if progress is None else progress["timesteps"]
     if record["status"] == "done" and done >= total:
@@ -176,7 +176,7 @@ def plan_resume(registry: Registry, run: Path, *, steps: int | None = None) -> P
         parent=parent,
         log=None if from_log is None else _log(registry, parts, Path(from_log)),
         resumes=True,
-        out=run,
+        out=directory.path,
         frames=FramePolicy(**record["frames"]),
         envelope=recorded_envelope(record),
     )
@@ -187,7 +187,7 @@ def plan_run(
     *,
     task: str,
     agent: str | None = None,
-    policy: Path | None = None,
+    policy: str | Path | None = None,
     backend: str | None = None,
     episodes: int | None = None,
     settings: Sections | None = None,
@@ -199,13 +199,13 @@ def plan_run(
         ConfigError: not exactly one of ``agent`` and ``policy``, or something out of range.
         RunDirError: the policy's directory holds no trained agent.
     """
-    extras = extras or Extras()
+    extras = _checked(extras)
     settings = settings or {}
     if (agent is None) == (policy is None):
         msg = "give either --agent NAME or --policy RUN"
         raise ConfigError(msg)
     if episodes is not None:
-        _positive("--episodes", episodes)
+        episodes = config.whole("--episodes", episodes, least=1)
     purpose: Purpose = "run" if episodes is None else "evaluate"
     if policy is None:
         name = backend or DEFAULT_BACKEND
@@ -227,9 +227,6 @@ def plan_run(
 
 
 def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **what: Any) -> Plan:
-    if extras.seed < 0:
-        msg = f"--seed {extras.seed} must be 0 or more"
-        raise ConfigError(msg)
     once = command == "run" and what.get("episodes") is None
     return Plan(
         command=command,
@@ -253,20 +250,23 @@ def default_out(command: str, parts: Composition) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def _positive(option: str, value: int) -> int:
-    if value < 1:
-        msg = f"{option} {value} must be 1 or more"
+def _checked(extras: Extras | None) -> Extras:
+    """Return the options as scripts may have meant them, with NumPy's seeds as plain ones."""
+    extras = extras or Extras()
+    envelope: object = extras.envelope
+    if not isinstance(envelope, Envelope | None):
+        msg = f"envelope {envelope!r} is not one; read it with stempilot.read_envelope"
         raise ConfigError(msg)
-    return value
+    return evolve(extras, seed=config.whole("--seed", extras.seed, least=0))
 
 
-def _trained(path: Path) -> tuple[RunDir, dict[str, Any]]:
+def _trained(path: str | Path) -> tuple[RunDir, dict[str, Any]]:
     run = RunDir.open(path)
     run.agent_folder()
     return run, run.record()
 
 
-def _log(registry: Registry, parts: Composition, path: Path) -> RunDir:
+def _log(registry: Registry, parts: Composition, path: str | Path) -> RunDir:
     """Return a run whose transitions suit a task.
 
     Raises:

@@ -22,7 +22,7 @@ from stempilot.signals import interrupts_once
 _log = logging.getLogger(__name__)
 
 
-def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str, Any]:
+def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
     """Ramp every knob back to where it stood before the run's first write, and verify it.
 
     Args:
@@ -42,6 +42,7 @@ def restore(registry: Registry, run: Path, *, dry_run: bool = False) -> dict[str
         RestoreError: a knob is not back.
     """
     directory = RunDir.open(run)
+    run = directory.path
     record, saved = directory.record(), directory.baseline()
     if saved is None:
         msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"

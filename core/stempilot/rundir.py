@@ -249,7 +249,7 @@ def read_json(path: Path) -> Json:
 class RunDir:
     """A run directory on disk."""
 
-    path: Path
+    path: Path = field(converter=Path)
 
     @classmethod
     def create(cls, path: Path) -> "RunDir":
@@ -270,7 +270,7 @@ class RunDir:
         return cls(path)
 
     @classmethod
-    def open(cls, path: Path) -> "RunDir":
+    def open(cls, path: str | Path) -> "RunDir":
         """Return an existing run directory.
 
         Raises:

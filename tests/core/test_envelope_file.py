@@ -71,8 +71,9 @@ def test_a_file_says_what_is_allowed(tmp_path: Path) -> None:
 
 
 def test_what_a_file_leaves_out_is_not_allowed_or_not_limited(tmp_path: Path) -> None:
-    found = read_envelope(written(tmp_path, 'schema = 1\nbackend = "desk"\n[knobs]\n'))
-    assert found == Envelope(backend="desk", knobs={})
+    file = written(tmp_path, 'schema = 1\nbackend = "desk"\n[knobs]\n')
+    found = read_envelope(file)
+    assert found == read_envelope(str(file)) == Envelope(backend="desk", knobs={})
     assert (found.writes_per_s, found.max_writes, found.may_park) == (None, None, False)
 
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.core.fakes import RECORD, Desk, bench_envelope, desk_plugin, saving, toy_registry
 
@@ -15,6 +16,7 @@ from stempilot.errors import (
     RunDirError,
     StempilotError,
 )
+from stempilot.pipelines import execute
 from stempilot.plans import (
     Extras,
     Plan,
@@ -82,7 +84,11 @@ def test_frames_are_kept_of_a_single_run_alone() -> None:
     [
         ({"steps": 0}, "--steps 0 must be 1 or more"),
         ({"steps": -3}, "--steps -3 must be 1 or more"),
+        ({"steps": 10.5}, "--steps 10.5 is not a whole number"),
+        ({"steps": "10"}, "--steps '10' is not a whole number"),
+        ({"steps": True}, "--steps True is not a whole number"),
         ({"extras": Extras(seed=-1)}, "--seed -1 must be 0 or more"),
+        ({"extras": Extras(envelope="a.toml")}, "read it with stempilot.read_envelope"),  # type: ignore[arg-type]
         ({"task": "centrig"}, "did you mean centring?"),
         ({"settings": {"task": {"x": 1}}}, "unknown option"),
     ],
@@ -91,6 +97,18 @@ def test_trainings_that_cannot_be(what: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         train(**what)
     assert said in str(caught.value)
+
+
+def test_scripts_may_give_paths_as_text_and_numbers_of_numpy(tmp_path: Path) -> None:
+    extras = Extras(seed=np.int64(5), out=str(tmp_path / "run"))  # type: ignore[arg-type]
+    plan = train(steps=np.int64(7), extras=extras)
+    assert plan.out == tmp_path / "run"
+    assert [type(number) for number in (plan.seed, plan.steps, plan.opening.seed)] == [int] * 3
+    assert run(agent="walker", episodes=np.int32(3)).episodes == 3
+    execute(plan)
+    assert plan_resume(REGISTRY, str(plan.out), steps=9).out == plan.out
+    relearning = plan_relearn(REGISTRY, str(plan.out), steps=3)
+    assert relearning.parent == RunDir.open(plan.out)
 
 
 def test_without_out_a_free_directory_below_runs_is_taken(

@@ -62,7 +62,7 @@ def run(folder: Path, knobs: Any = None, envelope: Envelope | None = None, **rec
 
 def test_every_knob_goes_back_in_reverse_order_in_steps_that_are_allowed(tmp_path: Path) -> None:
     bench = left()
-    done = restore(registry(bench), run(tmp_path / "run"))
+    done = restore(registry(bench), str(run(tmp_path / "run")))
     assert bench.standing == START
     assert list(dict.fromkeys(knob for knob, _ in bench.written)) == ["tilt", "focus", "shift"]
     focus = [-9.0, *(value for knob, (value, *_) in bench.written if knob == "focus")]

@@ -16,7 +16,7 @@ from stempilot.backend import Opening
 from stempilot.compose import part
 from stempilot.env import TaskEnv
 from stempilot.envelope import KnobLimits, open_envelope
-from stempilot.errors import EnvelopeError, IncompatibleError, StartError
+from stempilot.errors import ConfigError, EnvelopeError, IncompatibleError, StartError
 from stempilot.limits import check_set_point
 from stempilot.model import SetPoint
 from stempilot.vec_env import TaskVecEnv, instruments_of
@@ -72,6 +72,19 @@ def test_it_is_a_vector_environment_of_the_task() -> None:
         assert many.single_action_space == env.action_space
         assert many.observation_space.shape == (5, 2)
         assert many.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+
+
+@pytest.mark.parametrize(
+    ("count", "seed", "said"),
+    [
+        (0, 1, "count 0 must be 1 or more"),
+        (2.5, 1, "count 2.5 is not a whole number"),
+        (2, -1, "seed -1 must be 0 or more"),
+    ],
+)
+def test_no_instruments_and_no_seeds_are_refused(count: int, seed: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        vector(count, seed)
 
 
 @pytest.mark.parametrize("preset", ["paper", "everything"])

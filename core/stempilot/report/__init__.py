@@ -40,7 +40,7 @@ _DRAWN: dict[Kind, Sequence[_Draw]] = {
 }
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: str | Path) -> Path:
     """Write ``report.html`` and the figures in ``plots/`` of a run directory.
 
     The page is one file that opens offline. What a task or a backend does not tell is left out
@@ -56,6 +56,7 @@ def write_report(run: Path) -> Path:
         RunDirError: there is no record, or a file that is there is damaged.
         RecordError: the disk refused.
     """
+    run = Path(run)
     evidence = gather(run)
     drawn = [draw(evidence) for draw in (*_DRAWN[evidence.kind], animation_picture)]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]

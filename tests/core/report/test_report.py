@@ -68,7 +68,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     passes = [{"timestep": t, "episodes": 100, "successes": t} for t in range(10, 101, 10)]
     run = write_run(tmp_path_factory.mktemp("reported") / "run", events, evaluations=passes)
     write_finals(run, [(20.0, 30.0)], side=130)
-    assert write_report(run) == run / "report.html"
+    assert write_report(str(run)) == run / "report.html"
     return run
 
 
