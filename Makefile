@@ -7,7 +7,7 @@ SELECT ?=
 TABLES ?= runs/tables
 BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
-SOURCES := $(PACKAGES) tests examples benchmarks docs
+SOURCES := $(PACKAGES) tests examples benchmarks training docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast check format bench tables clean

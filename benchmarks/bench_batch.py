@@ -15,8 +15,8 @@ import gymnasium
 import numpy as np
 
 import stempilot
-from stempilot.backend import Opening
-from stempilot.compose import part
+from stempilot.contract.backend import Opening
+from stempilot.plugins.parts import part
 
 COUNT = 4_096
 STEPS = 200

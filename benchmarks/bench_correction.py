@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 import stempilot
-from stempilot.backend import Opening
-from stempilot.envelope import open_envelope
-from stempilot.pace import PAPER_PER_S
-from stempilot.pipelines import execute
-from stempilot.plans import Extras, plan_run
-from stempilot_backends.usetem_themis.backend import UsetemThemis
-from stempilot_backends.usetem_themis.camera import Camera
-from stempilot_backends.usetem_themis.config import UsetemThemisConfig
-from stempilot_backends.usetem_themis.server import Server
+from stempilot.contract.backend import Opening
+from stempilot.instrument.envelope import open_envelope
+from stempilot.record.figures import PAPER_PER_S
+from stempilot.runs.execute import execute
+from stempilot.runs.plans import Extras, plan_run
+from stempilot_backends.usetem.client.backend import UsetemThemis
+from stempilot_backends.usetem.client.camera import Camera
+from stempilot_backends.usetem.client.config import UsetemThemisConfig
+from stempilot_backends.usetem.client.server import Server
 
 BACKEND, SHIFT = "usetem-themis", "projection.diffractionShift"
 ROUNDS, EPISODES, CORRECTIONS = 5, 4, 20

@@ -13,14 +13,14 @@ import torch
 from attrs import evolve
 
 import stempilot
-from stempilot.agent import Brief
-from stempilot.backend import Opening
-from stempilot.compose import part
-from stempilot.envelope import open_envelope
-from stempilot.model import Capabilities, Frame
-from stempilot.pace import PAPER_PER_S
-from stempilot.recorder import FramePolicy, RunRecorder
-from stempilot.training import RecentEpisodes
+from stempilot.contract.agent import Brief
+from stempilot.contract.backend import Opening
+from stempilot.contract.values import Capabilities, Frame
+from stempilot.instrument.envelope import open_envelope
+from stempilot.plugins.parts import part
+from stempilot.record.figures import PAPER_PER_S
+from stempilot.record.recorder import FramePolicy, RunRecorder
+from stempilot.runs.progress import RecentEpisodes
 from stempilot_backends.simulator.backend import Simulator
 
 LATENCY_S = 0.17

@@ -20,11 +20,11 @@ from stable_baselines3 import SAC
 
 import stempilot
 from benchmarks.pixel_free import PixelFree
-from stempilot.backend import Opening
-from stempilot.compose import part
-from stempilot.frameguard import FrameGuard
-from stempilot.model import Frame, Snapshot
-from stempilot.recorder import FramePolicy, RunRecorder
+from stempilot.contract.backend import Opening
+from stempilot.contract.values import Frame, Snapshot
+from stempilot.instrument.frame_guard import FrameGuard
+from stempilot.plugins.parts import part
+from stempilot.record.recorder import FramePolicy, RunRecorder
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering

@@ -17,8 +17,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 import stempilot
 from benchmarks.pixel_free import PixelFree
-from stempilot.agent import Brief
-from stempilot.compose import part
+from stempilot.contract.agent import Brief
+from stempilot.plugins.parts import part
 
 BATCH = 128
 AT_ONCE = 40

@@ -14,17 +14,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from stempilot import config, open_session
-from stempilot.agent import Transitions
-from stempilot.backend import Opening
-from stempilot.env import TaskEnv
-from stempilot.frameguard import FrameGuard
-from stempilot.model import Frame, Snapshot
-from stempilot_agents.fitted_response import fit_response
-from stempilot_agents.watch import Watch
+from stempilot import open_session
+from stempilot.contract.agent import Transitions
+from stempilot.contract.backend import Opening
+from stempilot.contract.values import Frame, Snapshot
+from stempilot.instrument.frame_guard import FrameGuard
+from stempilot.operation.task_env import TaskEnv
+from stempilot.plugins import options as config
+from stempilot_agents.response.fit import fit_response
+from stempilot_agents.response.watch import Watch
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.simulator.backend import Simulator
-from stempilot_backends.simulator.config import SimulatorConfig
+from stempilot_backends.simulator.options import SimulatorConfig
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering

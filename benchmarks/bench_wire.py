@@ -18,11 +18,11 @@ from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
 import numpy as np
 
-from stempilot.backend import Opening
-from stempilot_backends.usetem_themis.backend import UsetemThemis
-from stempilot_backends.usetem_themis.camera import Camera
-from stempilot_backends.usetem_themis.config import UsetemThemisConfig
-from stempilot_backends.usetem_themis.server import Server
+from stempilot.contract.backend import Opening
+from stempilot_backends.usetem.client.backend import UsetemThemis
+from stempilot_backends.usetem.client.camera import Camera
+from stempilot_backends.usetem.client.config import UsetemThemisConfig
+from stempilot_backends.usetem.client.server import Server
 
 SIDE_PX = 1040
 REPETITIONS = 15

@@ -1,8 +1,12 @@
-"""Writes docs/cli.md and docs/options.md from the program itself; a test compares.
+"""Writes from the program itself what pages say of it; a test compares.
+
+These are docs/cli.md, docs/options.md, and the table of packages in CONTRIBUTING.md and
+docs/architecture.md.
 
 Run it as ``python docs/generate.py``.
 """
 
+import ast
 import inspect
 import os
 import re
@@ -13,10 +17,11 @@ from typing import Any
 
 import attrs
 
-from stempilot.compose import RunConfig
-from stempilot.registry import discover
+from stempilot.plugins.parts import RunConfig
+from stempilot.plugins.registry import discover
 
 HERE = Path(__file__).parent
+SOURCES = ("core", "tasks", "backends", "agents", "training")
 COMMANDS = (
     (),
     ("train",),
@@ -127,13 +132,34 @@ def _own_descriptions(kind: type[Any]) -> dict[str, str]:
     return {key: value.replace("``", "`").replace("|", "\\|") for key, value in found.items()}
 
 
+def packages_table() -> str:
+    """Return what lives in each package, by the first line of its docstring, as Markdown."""
+    lines = ["| package | what lives there |", "|---|---|"]
+    for root in SOURCES:
+        for package in sorted((HERE.parent / root).rglob("__init__.py")):
+            text = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or ""
+            place = package.parent.relative_to(HERE.parent).as_posix()
+            lines.append(f"| `{place}/` | {text.partition(chr(10))[0]} |")
+    return "\n".join(lines)
+
+
+def with_table(page: Path) -> str:
+    """Return a page with today's table between its two marks."""
+    begin, end = "<!-- packages: python docs/generate.py -->", "<!-- end of packages -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}\n{packages_table()}\n{end}{rest.partition(end)[2]}"
+
+
 PAGES = {"cli.md": cli_reference, "options.md": options_reference}
+WITH_TABLE = (HERE / "architecture.md", HERE.parent / "CONTRIBUTING.md")
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write them all."""
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
+    for place in WITH_TABLE:
+        place.write_text(with_table(place), encoding="utf-8")
 
 
 if __name__ == "__main__":

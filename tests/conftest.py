@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stempilot import savepoint
-from stempilot.lock import FOLDER_VARIABLE
+from stempilot.instrument import putting_back as savepoint
+from stempilot.instrument.lock import FOLDER_VARIABLE
 
 # Whoever starts the tests in the background (nohup, a service) lets them inherit that these are
 # ignored; the tests and the processes that they start are about what happens when they are not.

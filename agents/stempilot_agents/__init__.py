@@ -1,1 +1,1 @@
-"""Built-in agents; plug-ins like any stranger's."""
+"""Built-in agents. Plug-ins like any third party's."""

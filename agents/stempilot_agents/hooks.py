@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stempilot.hookspecs import Plugin, hookimpl
+from stempilot.contract.plugin import Plugin, hookimpl
 
 if TYPE_CHECKING:
-    from stempilot.agent import Agent, Brief
+    from stempilot.contract.agent import Agent, Brief
 
 
 def _plugin(name: str, summary: str, *, config: str, load: str) -> Plugin:
@@ -36,61 +36,61 @@ def stempilot_agents() -> Iterable[Plugin]:
         _plugin(
             "sac",
             "Soft actor-critic (Stable-Baselines3); learns continuous actions.",
-            config="sac_config:SacConfig",
-            load="sac:make_sac",
+            config="learners.sac_config:SacConfig",
+            load="learners.sac:make_sac",
         ),
         _plugin(
             "sac-rapid",
             "Soft actor-critic that learns in about 100 timesteps where the task has a symmetry.",
-            config="rapid_config:RapidConfig",
-            load="rapid:make_rapid",
+            config="sac_rapid.config:RapidConfig",
+            load="sac_rapid.agent:make_rapid",
         ),
         _plugin(
             "tqc",
             "Truncated quantile critics (sb3-contrib, optional); learns continuous actions.",
-            config="tqc_config:TqcConfig",
-            load="tqc:make_tqc",
+            config="learners.tqc_config:TqcConfig",
+            load="learners.tqc:make_tqc",
         ),
         _plugin(
             "crossq",
             "CrossQ (sb3-contrib, optional); learns continuous actions.",
-            config="crossq_config:CrossqConfig",
-            load="crossq:make_crossq",
+            config="learners.crossq_config:CrossqConfig",
+            load="learners.crossq:make_crossq",
         ),
         _plugin(
             "dqn",
             "Deep Q-network (Stable-Baselines3); learns discrete actions.",
-            config="dqn_config:DqnConfig",
-            load="dqn:make_dqn",
+            config="learners.dqn_config:DqnConfig",
+            load="learners.dqn:make_dqn",
         ),
         _plugin(
             "adaptive",
             "Estimates the response while it works and takes the direct way; needs no training.",
-            config="adaptive:AdaptiveConfig",
-            load="adaptive:make_adaptive",
+            config="classical.adaptive:AdaptiveConfig",
+            load="classical.adaptive:make_adaptive",
         ),
         _plugin(
             "universal",
             "Centres on instruments it has never seen, by a network that was trained on many.",
-            config="universal:UniversalConfig",
-            load="universal:make_universal",
+            config="universal.agent:UniversalConfig",
+            load="universal.agent:make_universal",
         ),
         _plugin(
             "proportional",
             "Moves against the residual with a fixed response; needs no training.",
-            config="baselines:ProportionalConfig",
-            load="baselines:make_proportional",
+            config="classical.baselines:ProportionalConfig",
+            load="classical.baselines:make_proportional",
         ),
         _plugin(
             "random",
             "Acts at random; the floor that everything must beat.",
-            config="baselines:RandomConfig",
-            load="baselines:make_random",
+            config="classical.baselines:RandomConfig",
+            load="classical.baselines:make_random",
         ),
         _plugin(
             "recorded",
             "Acts as a recorded run did; to look at what was recorded with other eyes.",
-            config="recorded:RecordedConfig",
-            load="recorded:make_recorded",
+            config="classical.recorded:RecordedConfig",
+            load="classical.recorded:make_recorded",
         ),
     )

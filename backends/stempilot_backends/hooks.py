@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from stempilot.hookspecs import Plugin, hookimpl
+from stempilot.contract.plugin import Plugin, hookimpl
 
 if TYPE_CHECKING:
-    from stempilot.backend import Backend, Opening
-    from stempilot.emulator import Emulator
+    from stempilot.contract.backend import Backend, Opening
+    from stempilot.contract.emulator import Emulator
 
 
 def _simulator_config() -> type[Any]:
-    from stempilot_backends.simulator.config import SimulatorConfig
+    from stempilot_backends.simulator.options import SimulatorConfig
 
     return SimulatorConfig
 
@@ -48,13 +48,13 @@ def _load_replay(config: Any, opening: "Opening") -> "Backend":
 
 
 def _usetem_themis_config() -> type[Any]:
-    from stempilot_backends.usetem_themis.config import UsetemThemisConfig
+    from stempilot_backends.usetem.client.config import UsetemThemisConfig
 
     return UsetemThemisConfig
 
 
 def _load_usetem_themis(config: Any, opening: "Opening") -> "Backend":
-    from stempilot_backends.usetem_themis.backend import UsetemThemis
+    from stempilot_backends.usetem.client.backend import UsetemThemis
 
     return UsetemThemis(config, opening)
 
@@ -91,13 +91,13 @@ def stempilot_backends() -> Iterable[Plugin]:
 
 
 def _virtual_themis_config() -> type[Any]:
-    from stempilot_backends.usetem_emulator.config import EmulatorConfig
+    from stempilot_backends.usetem.emulator.config import EmulatorConfig
 
     return EmulatorConfig
 
 
 def _load_virtual_themis(config: Any, seed: int) -> "Emulator":
-    from stempilot_backends.usetem_emulator.emulator import ThemisEmulator
+    from stempilot_backends.usetem.emulator.emulator import ThemisEmulator
 
     return ThemisEmulator(config, seed)
 

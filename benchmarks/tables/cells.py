@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from attrs import asdict, frozen
 
-from stempilot_agents.universal_network import SHIPPED
+from stempilot_agents.universal.network import SHIPPED
 
 Table = Literal["unknown", "learnt"]
 Settings = dict[str, dict[str, Any]]

@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
+from training.practice import Practice
 
 import stempilot
 from benchmarks.kept import keep, kept
 from benchmarks.universal.conditions import groups
 from benchmarks.universal.instruments import BACKEND, TASK, SimulatedInstruments
-from stempilot_agents.universal_features import HEDGED, WANTED
-from stempilot_agents.universal_memory import Floats
-from stempilot_agents.universal_network import ANSWERS, SHAPES, SHIPPED, UniversalNetwork
-from stempilot_agents.universal_practice import Practice
-from stempilot_agents.weights import write_arrays
+from stempilot_agents.learners.saving import write_arrays
+from stempilot_agents.universal.features import HEDGED, WANTED
+from stempilot_agents.universal.memory import Floats
+from stempilot_agents.universal.network import ANSWERS, SHAPES, SHIPPED, UniversalNetwork
 
 SEED, EPISODES = 7000, 2000
 AGENTS = ["universal", "adaptive", "mean", "both-hands"]

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
+from training.practice import Seen
 
 import stempilot
-from stempilot.backend import Opening
-from stempilot.compose import part
-from stempilot.task import Arrays
-from stempilot.vec_env import TaskVecEnv
-from stempilot_agents.universal_memory import Field, Floats, Vectors, complexes
-from stempilot_agents.universal_practice import Seen
+from stempilot.contract.backend import Opening
+from stempilot.contract.task import Arrays
+from stempilot.operation.task_vec_env import TaskVecEnv
+from stempilot.plugins.parts import part
+from stempilot_agents.universal.memory import Field, Floats, Vectors, complexes
 from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import BoolArray, Geometry

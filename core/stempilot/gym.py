@@ -39,11 +39,10 @@ def make_env(
     Raises:
         ConfigError: an option is unknown or out of range.
     """
-    from stempilot.backend import Opening
-    from stempilot.compose import part
-    from stempilot.env import DEFAULT_MAX_STEPS
-    from stempilot.registry import discover
-    from stempilot.session import open_session
+    from stempilot.contract.backend import Opening
+    from stempilot.operation.session import open_session
+    from stempilot.plugins.parts import DEFAULT_MAX_STEPS, part
+    from stempilot.plugins.registry import discover
 
     registry = discover()
     task_part = part(registry, "task", _TASK, task or {})

@@ -1,1 +1,1 @@
-"""Built-in tasks; plug-ins like any stranger's."""
+"""Built-in tasks: operations of the instrument. Plug-ins like any third party's."""

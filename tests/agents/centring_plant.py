@@ -4,8 +4,8 @@ import numpy as np
 from attrs import frozen
 from gymnasium.spaces import Box
 
-from stempilot.agent import Brief
-from stempilot.task import TaskHints
+from stempilot.contract.agent import Brief
+from stempilot.contract.task import TaskHints
 
 HALF_PX, FULL_ACTION_PX, TOLERANCE_PX, EDGE_PX = 520.0, 40.78, 12.235, 499.6
 LIMIT = 200

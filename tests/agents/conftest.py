@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from stempilot.agent import Brief, Learner
-from stempilot.config import build
-from stempilot_agents.crossq import CrossqConfig, make_crossq
-from stempilot_agents.dqn import DqnConfig, make_dqn
-from stempilot_agents.rapid import RapidConfig, make_rapid
-from stempilot_agents.sac import SacConfig, make_sac
-from stempilot_agents.tqc import TqcConfig, make_tqc
+from stempilot.contract.agent import Brief, Learner
+from stempilot.plugins.options import build
+from stempilot_agents.learners.crossq import CrossqConfig, make_crossq
+from stempilot_agents.learners.dqn import DqnConfig, make_dqn
+from stempilot_agents.learners.sac import SacConfig, make_sac
+from stempilot_agents.learners.tqc import TqcConfig, make_tqc
+from stempilot_agents.sac_rapid.agent import RapidConfig, make_rapid
 
 MOVES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], dtype=float)
 

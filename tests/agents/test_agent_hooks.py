@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from stempilot.agent import Brief, Learner
-from stempilot.hookspecs import API
+from stempilot.contract.agent import Brief, Learner
+from stempilot.contract.plugin import API
 from stempilot_agents import hooks
 
 NAMES = (

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.universal.__main__ import CONSTANTS, constant, main, write_constant
 
 import stempilot
-from stempilot_agents.universal_features import HEDGED, SIZE
-from stempilot_agents.universal_network import ANSWERS, SHIPPED, UniversalNetwork
+from stempilot_agents.universal.features import HEDGED, SIZE
+from stempilot_agents.universal.network import ANSWERS, SHIPPED, UniversalNetwork
 
 
 def test_constants_do_not_depend_on_what_is_seen(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stempilot.registry import KINDS, Kind, discover
+from stempilot.plugins.registry import KINDS, Kind, discover
 from stempilot.testing import check_plugin
 
 REGISTRY = discover()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.core.fakes import RECORD, install
 
-from stempilot.rundir import RunDir
+from stempilot.record.run_dir import RunDir
 
 Install = Callable[..., EntryPoint]
 

@@ -8,12 +8,12 @@ import numpy as np
 from attrs import evolve, field, frozen
 from tests.core.fakes import Desk
 
-from stempilot.env import TaskEnv, Timestep
-from stempilot.envelope import Envelope, KnobLimits, open_envelope
-from stempilot.model import Reading, SetPoint, Snapshot
-from stempilot.session import open_session
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.contract.values import Reading, SetPoint, Snapshot
+from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
+from stempilot.operation.session import open_session
+from stempilot.operation.task_env import TaskEnv, Timestep
 from stempilot.testing.toys import ToyBackend, ToyCentring
-from stempilot.vocabulary import BEAM_SHIFT
 
 FULL = np.array([1.0, 0.0], np.float32)
 BACK = np.array([-1.0, 0.0], np.float32)

@@ -9,12 +9,21 @@ import numpy as np
 from attrs import evolve, field, frozen, validators
 from hypothesis import settings
 
-from stempilot.backend import Backend
-from stempilot.envelope import Envelope, GuardedBackend, KnobLimits
+from stempilot.contract.backend import Backend
+from stempilot.contract.plugin import API, Plugin
+from stempilot.contract.values import (
+    Capabilities,
+    Frame,
+    KnobNeed,
+    KnobSpec,
+    Needs,
+    Reading,
+    SetPoint,
+)
 from stempilot.errors import BackendError
-from stempilot.hookspecs import API, Plugin
-from stempilot.model import Capabilities, Frame, KnobNeed, KnobSpec, Needs, Reading, SetPoint
-from stempilot.registry import Entry, Kind, Registry
+from stempilot.instrument.envelope import Envelope, KnobLimits
+from stempilot.instrument.guard import GuardedBackend
+from stempilot.plugins.registry import Entry, Kind, Registry
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner, ToyWalker
 
 QUICK = settings(max_examples=60, deadline=None)

@@ -11,13 +11,13 @@ from tests.core.fakes import (
     toy_registry,
 )
 
-from stempilot.envelope import Envelope, open_envelope
-from stempilot.plans import Extras, Plan, plan_run, plan_train
-from stempilot.recorder import read_events
-from stempilot.registry import Registry
-from stempilot.rundir import RunDir
-from stempilot.training import Progress
-from stempilot.vocabulary import BEAM_SHIFT
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.instrument.envelope import Envelope, open_envelope
+from stempilot.plugins.registry import Registry
+from stempilot.record.recorder import read_events
+from stempilot.record.run_dir import RunDir
+from stempilot.runs.plans import Extras, Plan, plan_run, plan_train
+from stempilot.runs.progress import Progress
 
 REGISTRY = toy_registry()
 AWAY = (2e-7, -1e-7)

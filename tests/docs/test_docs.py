@@ -24,6 +24,17 @@ def test_generated_pages_are_up_to_date(page):
     assert (DOCS / page).read_text(encoding="utf-8") == expected, "run python docs/generate.py"
 
 
+@pytest.mark.parametrize("place", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_table_of_packages_is_up_to_date(place):
+    page = ROOT / place
+    assert page.read_text(encoding="utf-8") == generator().with_table(page), (
+        "run python docs/generate.py"
+    )
+    table = generator().packages_table()
+    assert "`core/stempilot/instrument/`" in table
+    assert "|  |" not in table, "a package without a docstring"
+
+
 def test_every_option_of_a_built_in_is_described():
     rows = re.findall(r"^\| `(\S+)` \| .*? \| (.*) \|$", (DOCS / "options.md").read_text(), re.M)
     assert len(rows) > 60

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stempilot import config
-from stempilot_backends.usetem_emulator.config import EmulatorConfig
-from stempilot_backends.usetem_emulator.emulator import ThemisEmulator
+from stempilot.plugins import options as config
+from stempilot_backends.usetem.emulator.config import EmulatorConfig
+from stempilot_backends.usetem.emulator.emulator import ThemisEmulator
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to-rehearse.md"
 TEXT = PAGE.read_text(encoding="utf-8")

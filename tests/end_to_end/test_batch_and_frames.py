@@ -11,13 +11,13 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 import stempilot
-from stempilot.agent import Brief
-from stempilot.backend import Opening
-from stempilot.compose import part
-from stempilot.env import TaskEnv
+from stempilot.contract.agent import Brief
+from stempilot.contract.backend import Opening
+from stempilot.operation.task_env import TaskEnv
+from stempilot.plugins.parts import part
 from stempilot_backends.column import Column, ColumnParameters
-from stempilot_backends.column.batch import DRAWN, ColumnBatch
-from stempilot_backends.column.batch_locating import optics, sight
+from stempilot_backends.column.columns import DRAWN, ColumnBatch
+from stempilot_backends.column.locating import optics, sight
 from stempilot_tasks.imaging import locate_disk
 
 EXPOSURE_S = 0.17

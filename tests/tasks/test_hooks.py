@@ -1,9 +1,9 @@
 import subprocess
 import sys
 
-from stempilot.config import build
-from stempilot.hookspecs import API
-from stempilot.task import Task
+from stempilot.contract.plugin import API
+from stempilot.contract.task import Task
+from stempilot.plugins.options import build
 from stempilot_tasks import hooks
 
 

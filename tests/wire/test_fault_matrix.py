@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.wire.virtual import carried_out, check_ending, check_record, check_safety, job, themis
 
-from stempilot.runlog import LOG
+from stempilot.record.log import LOG
 from stempilot.testing import FAULTS, Fault
 
 KINDS = ("run", "train")

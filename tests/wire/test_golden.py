@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stempilot import config
-from stempilot.backend import Backend, Opening
-from stempilot.envelope import open_envelope
-from stempilot.session import open_session
-from stempilot.vocabulary import FLUCAM
+from stempilot.contract.backend import Backend, Opening
+from stempilot.contract.names import FLUCAM
+from stempilot.instrument.envelope import open_envelope
+from stempilot.operation.session import open_session
+from stempilot.plugins import options as config
 from stempilot_backends.simulator.backend import Simulator
-from stempilot_backends.simulator.config import SimulatorConfig
-from stempilot_backends.usetem_emulator.config import EmulatorConfig
-from stempilot_backends.usetem_emulator.emulator import ThemisEmulator
-from stempilot_backends.usetem_themis.backend import UsetemThemis
-from stempilot_backends.usetem_themis.config import UsetemThemisConfig
+from stempilot_backends.simulator.options import SimulatorConfig
+from stempilot_backends.usetem.client.backend import UsetemThemis
+from stempilot_backends.usetem.client.config import UsetemThemisConfig
+from stempilot_backends.usetem.emulator.config import EmulatorConfig
+from stempilot_backends.usetem.emulator.emulator import ThemisEmulator
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from tests.wire.virtual import BACKEND, TASK, envelope, registry, themis
 
+from stempilot.contract.names import DIFFRACTION_SHIFT
 from stempilot.errors import BackendError
-from stempilot.pipelines import execute
-from stempilot.plans import Extras, Plan, plan_run
-from stempilot.recorder import read_events
-from stempilot.vocabulary import DIFFRACTION_SHIFT
+from stempilot.record.recorder import read_events
+from stempilot.runs.execute import execute
+from stempilot.runs.plans import Extras, Plan, plan_run
 
 pytestmark = [
     pytest.mark.skipif(

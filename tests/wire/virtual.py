@@ -10,19 +10,19 @@ from typing import Any
 
 from attrs import frozen
 
-from stempilot import config
-from stempilot.envelope_file import parse_envelope
+from stempilot.contract.names import DIFFRACTION_SHIFT as SHIFT
+from stempilot.contract.plugin import Plugin
 from stempilot.errors import BackendError, RestoreError
-from stempilot.hookspecs import Plugin
-from stempilot.pipelines import execute
-from stempilot.plans import Extras, Plan, plan_run, plan_train
-from stempilot.recorder import read_events
-from stempilot.registry import Entry, Registry, discover
-from stempilot.testing.faults import Fault
+from stempilot.faults.injection import Fault
+from stempilot.instrument.envelope_file import parse_envelope
+from stempilot.plugins import options as config
+from stempilot.plugins.registry import Entry, Registry, discover
+from stempilot.record.recorder import read_events
+from stempilot.runs.execute import execute
+from stempilot.runs.plans import Extras, Plan, plan_run, plan_train
 from stempilot.testing.toys import ToyLearner
-from stempilot.vocabulary import DIFFRACTION_SHIFT as SHIFT
-from stempilot_backends.usetem_emulator.config import EmulatorConfig
-from stempilot_backends.usetem_emulator.emulator import ThemisEmulator
+from stempilot_backends.usetem.emulator.config import EmulatorConfig
+from stempilot_backends.usetem.emulator.emulator import ThemisEmulator
 
 TASK, BACKEND = "bf-disk-centering", "usetem-themis"
 BASELINE = (0.0, 0.0)

@@ -7,8 +7,8 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from stempilot_backends.column.camera import Camera, scene
 from stempilot_backends.column.drive import Drive
+from stempilot_backends.column.frame.camera import Camera, scene
 from stempilot_backends.column.parameters import ColumnParameters
 from stempilot_backends.column.response import (
     Matrix,

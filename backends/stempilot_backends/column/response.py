@@ -2,7 +2,7 @@
 
 Positions are (x, y) from the frame centre, in pixels; x runs along columns and y down the rows.
 A matrix is its four elements, row by row. Elements are numbers, or arrays of n numbers for n
-columns at once (see `stempilot_backends.column.batch`).
+columns at once (see `stempilot_backends.column.columns`).
 """
 
 import math

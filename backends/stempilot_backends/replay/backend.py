@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stempilot.backend import Backend
+from stempilot.contract.backend import Backend
+from stempilot.contract.values import Capabilities, Frame, Reading, SetPoint
 from stempilot.errors import BackendError
-from stempilot.limits import differs
-from stempilot.model import Capabilities, Frame, Reading, SetPoint
+from stempilot.instrument.checks import differs
 from stempilot_backends.replay.recording import Moment, Recording
 
 

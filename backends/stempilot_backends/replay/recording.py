@@ -6,11 +6,11 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from stempilot.contract.values import Capabilities, Reading, as_reading
 from stempilot.errors import RunDirError
-from stempilot.model import Capabilities, Reading, as_reading
-from stempilot.offers import recorded_offers
-from stempilot.recorder import FramePolicy, read_events
-from stempilot.rundir import FRAMES, RunDir
+from stempilot.record.offers import recorded_offers
+from stempilot.record.recorder import FramePolicy, read_events
+from stempilot.record.run_dir import FRAMES, RunDir
 
 
 @frozen(kw_only=True)

@@ -8,20 +8,20 @@ import numpy as np
 from attrs import asdict, evolve, frozen
 from numpy.random import SeedSequence
 
-from stempilot.backend import Backend, Opening
-from stempilot.errors import BackendError, IncompatibleError
-from stempilot.model import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
-from stempilot.vocabulary import (
+from stempilot.contract.backend import Backend, Opening
+from stempilot.contract.names import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     SCREEN,
 )
+from stempilot.contract.values import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
+from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
-from stempilot_backends.simulator.batch import MEASUREMENTS, Model, SimulatorBatch
-from stempilot_backends.simulator.config import SimulatorConfig
-from stempilot_backends.simulator.instrument import draw_instrument
+from stempilot_backends.simulator.drawing import draw_instrument
+from stempilot_backends.simulator.instruments import MEASUREMENTS, Model, SimulatorBatch
+from stempilot_backends.simulator.options import SimulatorConfig
 
 _SHIFT_RESOLUTION_RAD = 1e-9
 _INSTRUMENT, _START = 0, 1

@@ -8,18 +8,8 @@ from typing import Any, Final
 import numpy as np
 from attrs import frozen
 
-from stempilot.backend import Backend, Opening
-from stempilot.errors import BackendError
-from stempilot.model import (
-    Capabilities,
-    Frame,
-    KnobSpec,
-    Reading,
-    SourceSpec,
-    StateSpec,
-    as_reading,
-)
-from stempilot.vocabulary import (
+from stempilot.contract.backend import Backend, Opening
+from stempilot.contract.names import (
     BEAM_BLANKER,
     BEAM_SHIFT,
     COLUMN_VALVES,
@@ -28,6 +18,16 @@ from stempilot.vocabulary import (
     PROJECTION_MODE,
     SCREEN,
 )
+from stempilot.contract.values import (
+    Capabilities,
+    Frame,
+    KnobSpec,
+    Reading,
+    SourceSpec,
+    StateSpec,
+    as_reading,
+)
+from stempilot.errors import BackendError
 from stempilot_backends.temscript.config import TemscriptConfig
 from stempilot_backends.temscript.link import Link
 

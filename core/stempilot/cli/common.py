@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 def settings_of(file: Path | None, settings: list[str] | None) -> dict[str, dict[str, Any]]:
     """Return the values of ``--config`` and ``--set``."""
-    from stempilot.config import read_settings
+    from stempilot.plugins.options import read_settings
 
     return read_settings(file, settings or ())
 
@@ -29,9 +29,9 @@ def extras_of(
     adapt: bool = False,
 ) -> Any:
     """Return the options that all plans share."""
-    from stempilot.envelope_file import read_envelope
-    from stempilot.plans import Extras
-    from stempilot.recorder import FramePolicy
+    from stempilot.instrument.envelope_file import read_envelope
+    from stempilot.record.recorder import FramePolicy
+    from stempilot.runs.plans import Extras
 
     return Extras(
         seed=seed,
@@ -45,8 +45,8 @@ def extras_of(
 
 def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Carry out a plan, or only show it; end with the exit code that fits."""
-    from stempilot import pipelines
-    from stempilot.dryrun import describe
+    from stempilot.runs import execute as pipelines
+    from stempilot.runs.dry_run import describe
 
     if dry_run:
         render.result(describe(plan), json_wanted=as_json)
@@ -70,8 +70,8 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _confirm(plan: Any) -> None:
-    from stempilot.dryrun import moves_real_instrument
-    from stempilot.session import require_envelope
+    from stempilot.operation.session import require_envelope
+    from stempilot.runs.dry_run import moves_real_instrument
 
     if not moves_real_instrument(plan):
         return
@@ -108,8 +108,8 @@ def _say_interrupted(plan: Any) -> None:
 
 def _back(plan: Any) -> str:
     """Return the sentence that names where each knob was put back to."""
-    from stempilot.offers import recorded_offers
-    from stempilot.rundir import RunDir
+    from stempilot.record.offers import recorded_offers
+    from stempilot.record.run_dir import RunDir
 
     run = RunDir(plan.out)
     baseline = run.baseline() or {"knobs": {}}

@@ -34,11 +34,11 @@ def emulate(
 
     Its options are in section emulator, for example --set emulator.preset=random.
     """
-    from stempilot.compose import part
-    from stempilot.config import read_settings
-    from stempilot.emulator import Emulator
-    from stempilot.registry import discover
-    from stempilot.signals import stop_requests
+    from stempilot.contract.emulator import Emulator
+    from stempilot.instrument.signals import stop_requests
+    from stempilot.plugins.options import read_settings
+    from stempilot.plugins.parts import part
+    from stempilot.plugins.registry import discover
 
     values = read_settings(config, settings or (), sections=("emulator",))["emulator"]
     made = part(discover(), "emulator", name, values)

@@ -15,7 +15,7 @@ from stempilot.errors import ConfigError, PluginError
 
 def plugins(as_json: o.AsJson = False) -> None:
     """List all plug-ins by kind, and what is wrong with those that cannot be used."""
-    from stempilot.registry import discover
+    from stempilot.plugins.registry import discover
 
     render.plugins(discover(), json_wanted=as_json)
 
@@ -39,9 +39,9 @@ def check(
     as_json: o.AsJson = False,
 ) -> None:
     """Check a backend, task, agent or emulator against its contract."""
-    from stempilot.compose import part
-    from stempilot.config import SECTIONS, read_settings
-    from stempilot.registry import KINDS, discover
+    from stempilot.plugins.options import SECTIONS, read_settings
+    from stempilot.plugins.parts import part
+    from stempilot.plugins.registry import KINDS, discover
     from stempilot.testing import CheckResult, check_plugin
 
     registry = discover()

@@ -44,8 +44,8 @@ def relearn(
     Says what it kept and dropped. The changes come with --set, for example
     --set backend.rotation_deg=90.
     """
-    from stempilot.plans import plan_relearn
-    from stempilot.registry import discover
+    from stempilot.plugins.registry import discover
+    from stempilot.runs.plans import plan_relearn
 
     plan = plan_relearn(
         discover(),

@@ -14,7 +14,7 @@ from rich.table import Table
 from stempilot.errors import RecordError
 
 if TYPE_CHECKING:
-    from stempilot.registry import Registry
+    from stempilot.plugins.registry import Registry
 
 
 class _Results(Console):
@@ -163,7 +163,7 @@ def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
     """Show the progress of a long job: a bar in a terminal, plain lines elsewhere.
 
     Yields:
-        A function that takes `stempilot.training.Progress`.
+        A function that takes `stempilot.runs.progress.Progress`.
     """
     if not err.is_terminal:
         yield _plain_progress(what, unit)

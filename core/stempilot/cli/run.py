@@ -58,8 +58,8 @@ def run(
     With --episodes it is an evaluation: starts are scrambled around where the knobs stand, and the
     knobs are put back at the end. With --adapt it goes on after a change of the response.
     """
-    from stempilot.plans import plan_run
-    from stempilot.registry import discover
+    from stempilot.plugins.registry import discover
+    from stempilot.runs.plans import plan_run
 
     plan = plan_run(
         discover(),

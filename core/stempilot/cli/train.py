@@ -41,8 +41,8 @@ def train(
 
     The first Ctrl-C ends cleanly, with the run saved: go on with --resume RUN.
     """
-    from stempilot.plans import plan_resume, plan_train
-    from stempilot.registry import discover
+    from stempilot.plugins.registry import discover
+    from stempilot.runs.plans import plan_resume, plan_train
 
     if resume is not None:
         fixed = (backend, agent, seed) == (_BACKEND, _AGENT, 0)

@@ -26,8 +26,8 @@ def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False
     It begins at once, without a question; --dry-run only reads where the knobs stand, and says
     where they would go.
     """
-    from stempilot.registry import discover
-    from stempilot.restoring import restore as put_back
+    from stempilot.plugins.registry import discover
+    from stempilot.runs.restore import restore as put_back
 
     try:
         done = put_back(discover(), run, dry_run=dry_run)
@@ -52,10 +52,10 @@ def envelope_init(
     as_json: o.AsJson = False,
 ) -> None:
     """Write a commented envelope file for a backend, to be narrowed by the site."""
-    from stempilot.backend import Opening, SuggestsEnvelope
-    from stempilot.compose import part
-    from stempilot.envelope_file import write_envelope
-    from stempilot.registry import discover
+    from stempilot.contract.backend import Opening, SuggestsEnvelope
+    from stempilot.instrument.envelope_file import write_envelope
+    from stempilot.plugins.parts import part
+    from stempilot.plugins.registry import discover
 
     sections = settings_of(config, settings)
     made = part(discover(), "backend", backend, sections["backend"])

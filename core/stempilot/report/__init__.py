@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stempilot.files import recording, write_file
+from stempilot.record.run_dir import REPORT
 from stempilot.report.accuracy import accuracy_picture
 from stempilot.report.actions import actions_picture
 from stempilot.report.animation import animation_picture
@@ -13,7 +15,6 @@ from stempilot.report.page import whole_page
 from stempilot.report.paths import paths_picture
 from stempilot.report.pictures import finals_picture
 from stempilot.report.style import Picture
-from stempilot.rundir import REPORT, recording, write_file
 
 __all__ = ["PLOTS", "write_report"]
 

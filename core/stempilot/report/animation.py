@@ -13,6 +13,7 @@ from attrs import frozen
 from PIL import Image, ImageDraw, ImageFont
 
 from stempilot.errors import RunDirError
+from stempilot.record.run_dir import FRAMES
 from stempilot.report.evidence import Evidence, Marks
 from stempilot.report.loading import load_array
 from stempilot.report.pictures import (
@@ -27,7 +28,6 @@ from stempilot.report.pictures import (
 )
 from stempilot.report.series import FloatArray
 from stempilot.report.style import Picture
-from stempilot.rundir import FRAMES
 
 MOST_FRAMES = 150
 _FEWEST = 3

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from stempilot.convergence import Evaluation
+from stempilot.files import Json
+from stempilot.record.figures import Evaluation
 from stempilot.report.series import FloatArray, Series
-from stempilot.rundir import Json
 
 Kind = Literal["training", "evaluation", "plain"]
 Marks = Mapping[str, tuple[float, float]]

@@ -2,13 +2,13 @@
 
 import math
 
-from stempilot.evaluate import Episode, score
-from stempilot.pace import PAPER_PER_S
+from stempilot.files import Json
+from stempilot.operation.scores import Episode, score
+from stempilot.record.figures import PAPER_PER_S
 from stempilot.report.accuracy import rms
 from stempilot.report.evidence import Evidence
 from stempilot.report.learning import PAPER_STEPS, convergence
 from stempilot.report.markup import Html, html, table, tag
-from stempilot.rundir import Json
 
 UNKNOWN = "\N{EN DASH}"
 _MINUTE_S = 60

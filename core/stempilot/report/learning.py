@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from stempilot.convergence import PAPER_WINDOW, converged_at, reward_converged_at, smoothed
+from stempilot.record.figures import PAPER_WINDOW, converged_at, reward_converged_at, smoothed
 from stempilot.report.evidence import Evidence
 from stempilot.report.style import (
     BLUE,

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.convergence import Evaluation
+from stempilot.contract.values import Outcome
 from stempilot.errors import RunDirError
-from stempilot.model import Outcome
-from stempilot.recorder import read_events
+from stempilot.files import Json, parse_json, read_json
+from stempilot.record.figures import Evaluation
+from stempilot.record.recorder import read_events
+from stempilot.record.run_dir import EVENTS, RESULT, RunDir
 from stempilot.report.evidence import Evidence, Final
 from stempilot.report.series import as_number, series
-from stempilot.rundir import EVENTS, RESULT, Json, RunDir, parse_json, read_json
 
 COMPARISON = "comparison.json"
 

@@ -4,10 +4,10 @@ import json
 import shlex
 from collections.abc import Mapping
 
+from stempilot.files import Json
 from stempilot.report.evidence import Evidence
 from stempilot.report.headline import UNKNOWN
 from stempilot.report.markup import Html, table, tag
-from stempilot.rundir import Json
 
 
 def origin(evidence: Evidence) -> Html:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image, ImageDraw
 
-from stempilot.model import Outcome
+from stempilot.contract.values import Outcome
 from stempilot.report.evidence import Evidence, Marks
 from stempilot.report.series import FloatArray
 from stempilot.report.style import INK, Picture, finish, new_figure

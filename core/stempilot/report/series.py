@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from stempilot.model import Outcome
+from stempilot.contract.values import Outcome
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -117,7 +117,7 @@ def series(events: Iterable[Mapping[str, Any]]) -> Series:
     """Return the events of a run as arrays.
 
     Args:
-        events: what `stempilot.recorder.read_events` yields.
+        events: what `stempilot.record.recorder.read_events` yields.
     """
     rows = [_row(event) for event in events]
     columns = np.array([row.numbers for row in rows], dtype=np.float64).reshape(len(rows), 12)

@@ -12,14 +12,14 @@ and pytest collects its ``test_`` methods. Without pytest, `run_contract` and ``
 do the same.
 """
 
+from stempilot.faults.injection import Fault, Faulty
+from stempilot.faults.table import FAULTS, fault
 from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
 from stempilot.testing.checks import CheckResult, check_plugin, run_contract
 from stempilot.testing.contract import Contract, ContractError
 from stempilot.testing.emulators import EmulatorContract
 from stempilot.testing.environment import opened_env
-from stempilot.testing.fault_table import FAULTS, fault
-from stempilot.testing.faults import Fault, Faulty
 from stempilot.testing.readonly import ReadOnlyBackendContract
 from stempilot.testing.tasks import TaskContract
 from stempilot.testing.toys import TOY_CAMERA, ToyBackend, ToyCentring, ToyLearner, ToyWalker

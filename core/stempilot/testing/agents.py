@@ -10,10 +10,10 @@ import numpy as np
 from attrs import evolve
 from gymnasium.spaces import Box
 
-from stempilot.agent import Learner, LearnReport
-from stempilot.backend import Reseedable
-from stempilot.env import TaskEnv
+from stempilot.contract.agent import Learner, LearnReport
+from stempilot.contract.backend import Reseedable
 from stempilot.errors import IncompatibleError, RunDirError
+from stempilot.operation.task_env import TaskEnv
 from stempilot.testing.contract import does_not_apply, expect, is_finite, is_tuple_of
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from numpy.random import SeedSequence
 
-from stempilot.backend import Backend, Parkable, Reseedable, Truthful, Twinnable
-from stempilot.limits import differs, ramp_steps
-from stempilot.model import KnobSpec, Reading
+from stempilot.contract.backend import Backend, Parkable, Reseedable, Truthful, Twinnable
+from stempilot.contract.values import KnobSpec, Reading
+from stempilot.instrument.checks import differs, ramp_steps
 from stempilot.testing.contract import does_not_apply, expect
 from stempilot.testing.fingerprint import fingerprint
 from stempilot.testing.readonly import UNKNOWN, ReadOnlyBackendContract, moved, readings, refusal

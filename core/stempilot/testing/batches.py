@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.model import Outcome, Snapshot
-from stempilot.task import Arrays, Task, TaskBatch
+from stempilot.contract.task import Arrays, Task, TaskBatch
+from stempilot.contract.values import Outcome, Snapshot
 from stempilot.testing.contract import expect
 from stempilot.testing.fingerprint import fingerprint
 
@@ -20,7 +20,7 @@ _STEPS: Final = 3
 
 
 def check_batch(task: AnyTask, batch: TaskBatch, looks: Sequence[Look]) -> None:
-    """Check what `stempilot.task.Batchable` promises, on what was measured of snapshots.
+    """Check what `stempilot.Batchable` promises, on what was measured of snapshots.
 
     Args:
         task: the task.

@@ -11,15 +11,15 @@ from unittest import SkipTest
 
 from attrs import frozen
 
-from stempilot.agent import Agent, Brief
-from stempilot.backend import Backend, Opening, StartsEpisodes
-from stempilot.compose import DEFAULT_BACKEND, Part, part
-from stempilot.emulator import Emulator
+from stempilot.contract.agent import Agent, Brief
+from stempilot.contract.backend import Backend, Opening, StartsEpisodes
+from stempilot.contract.emulator import Emulator
+from stempilot.contract.task import Task
 from stempilot.errors import BackendError, IncompatibleError, StempilotError
-from stempilot.lock import instrument_lock
-from stempilot.negotiate import negotiate
-from stempilot.registry import Kind, Registry
-from stempilot.task import Task
+from stempilot.instrument.fit import negotiate
+from stempilot.instrument.lock import instrument_lock
+from stempilot.plugins.parts import DEFAULT_BACKEND, Part, part
+from stempilot.plugins.registry import Kind, Registry
 from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
 from stempilot.testing.contract import Contract, ContractError

@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from urllib.parse import urlsplit
 
-from stempilot.emulator import Emulator, EmulatorError
+from stempilot.contract.emulator import Emulator, EmulatorError
 from stempilot.testing.contract import Contract, expect
 
 _HOST = "127.0.0.1"

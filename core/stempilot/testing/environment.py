@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from stempilot.backend import Backend
-from stempilot.env import TaskEnv
-from stempilot.envelope import open_envelope
-from stempilot.session import open_session
-from stempilot.task import Task
+from stempilot.contract.backend import Backend
+from stempilot.contract.task import Task
+from stempilot.instrument.envelope import open_envelope
+from stempilot.operation.session import open_session
+from stempilot.operation.task_env import TaskEnv
 
 _NAME = "under-test"
 

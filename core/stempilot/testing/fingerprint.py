@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from stempilot.model import Frame, Snapshot
+from stempilot.contract.values import Frame, Snapshot
 
 
 def fingerprint(*values: object) -> str:

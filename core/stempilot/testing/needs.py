@@ -5,8 +5,8 @@ import math
 import re
 from collections.abc import Iterator
 
-from stempilot.model import Needs
-from stempilot.vocabulary import BEAM_BLANKER, FLUCAM, KNOB_UNITS, SCREEN, UNITS
+from stempilot.contract.names import BEAM_BLANKER, FLUCAM, KNOB_UNITS, SCREEN, UNITS
+from stempilot.contract.values import Needs
 
 _SHARED = {
     "knob": tuple(KNOB_UNITS),

@@ -6,10 +6,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from stempilot.backend import Backend, Reseedable
-from stempilot.env import TaskEnv
-from stempilot.model import read_only
-from stempilot.task import Scored, Task
+from stempilot.contract.backend import Backend, Reseedable
+from stempilot.contract.task import Scored, Task
+from stempilot.contract.values import read_only
+from stempilot.operation.task_env import TaskEnv
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint
 

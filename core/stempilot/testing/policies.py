@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.agent import Agent, Brief, NoticesChange, Policy
-from stempilot.backend import Backend
-from stempilot.task import Task
+from stempilot.contract.agent import Agent, Brief, NoticesChange, Policy
+from stempilot.contract.backend import Backend
+from stempilot.contract.task import Task
 from stempilot.testing.contract import Contract, does_not_apply, expect
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from stempilot.model import Outcome
-from stempilot.task import Drawable, Task
+from stempilot.contract.task import Drawable, Task
+from stempilot.contract.values import Outcome
 from stempilot.testing.contract import expect
 from stempilot.testing.fingerprint import fingerprint
 

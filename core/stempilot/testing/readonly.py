@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from stempilot.backend import Backend, Truthful
+from stempilot.contract.backend import Backend, Truthful
+from stempilot.contract.names import KNOB_UNITS, UNITS
+from stempilot.contract.values import Capabilities, Frame, Reading
 from stempilot.errors import BackendError, FrameError
-from stempilot.frameguard import FrameGuard
-from stempilot.limits import differs
-from stempilot.model import Capabilities, Frame, Reading
+from stempilot.instrument.checks import differs
+from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_tuple_of
-from stempilot.vocabulary import KNOB_UNITS, UNITS
 
 UNKNOWN = "no-such-name"
 

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.random import SeedSequence
 
-from stempilot.backend import Backend, Reseedable
-from stempilot.envelope import GuardedBackend
-from stempilot.model import KnobNeed, KnobSpec, Reading, SetPoint, Snapshot
-from stempilot.negotiate import negotiate
-from stempilot.savepoint import savepoint
-from stempilot.task import Task
+from stempilot.contract.backend import Backend, Reseedable
+from stempilot.contract.task import Task
+from stempilot.contract.values import KnobNeed, KnobSpec, Reading, SetPoint, Snapshot
+from stempilot.instrument.fit import negotiate
+from stempilot.instrument.guard import GuardedBackend
+from stempilot.instrument.putting_back import savepoint
 
 _SPREAD = 4
 """How far around home snapshots are taken, in largest steps."""

@@ -7,8 +7,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.model import Outcome, Transitions
-from stempilot.task import Symmetric, Task
+from stempilot.contract.task import Symmetric, Task
+from stempilot.contract.values import Outcome, Transitions
 from stempilot.testing.contract import expect
 from stempilot.testing.fingerprint import fingerprint
 
@@ -38,7 +38,7 @@ def batch_of(task: Task[Any, Any], lived: Lived) -> Transitions:
 
 
 def check_symmetry(task: Task[Any, Any], symmetric: Symmetric, batch: Transitions) -> None:
-    """Check what `stempilot.task.Symmetric.relabel` promises.
+    """Check what `stempilot.Symmetric.relabel` promises.
 
     Args:
         task: the task.

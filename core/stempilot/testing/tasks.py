@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
-from stempilot.backend import Backend
+from stempilot.contract.backend import Backend
+from stempilot.contract.task import Batchable, Drawable, Symmetric, Task
+from stempilot.contract.values import Outcome, Reading, SetPoint, Snapshot
 from stempilot.errors import FrameError
-from stempilot.model import Outcome, Reading, SetPoint, Snapshot
-from stempilot.task import Batchable, Drawable, Symmetric, Task
 from stempilot.testing.batches import Look, check_batch
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
 from stempilot.testing.fingerprint import entries, fingerprint

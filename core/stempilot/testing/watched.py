@@ -7,8 +7,8 @@ import gymnasium
 import numpy.typing as npt
 from attrs import Factory, define, field
 
-from stempilot.agent import Learner, LearnReport
-from stempilot.env import TaskEnv
+from stempilot.contract.agent import Learner, LearnReport
+from stempilot.operation.task_env import TaskEnv
 
 OnReport = Callable[[int], bool]
 """Called with the number of reports so far; returns whether to go on."""

@@ -73,7 +73,7 @@ class BfDiskCenteringConfig:
 
     Positions are (x = column, y = row) in camera pixels from the frame's centre, y downward. The
     defaults are the published field, step, tolerance and reward, with the goal at the frame's
-    centre, the position unrounded, and no step limit of the task's own. `stempilot.config.build`
+    centre, the position unrounded, and no step limit of the task's own. `plugins.options.build`
     lays a preset's values between these defaults and the user's; a class made directly has the
     defaults only.
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stempilot.contract.values import Frame, Reading
 from stempilot.errors import FrameError
-from stempilot.model import Frame, Reading
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.imaging import locate_disk
 

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from stempilot.model import (
+from stempilot.contract.names import (
+    BEAM_BLANKER,
+    CAMERA_LENGTH_INDEX,
+    DIFFRACTION_SHIFT,
+    FLUCAM,
+    KNOB_UNITS,
+    SCREEN,
+)
+from stempilot.contract.task import Task, TaskHints
+from stempilot.contract.values import (
     KnobNeed,
     Needs,
     Outcome,
@@ -15,15 +24,6 @@ from stempilot.model import (
     SetPoint,
     Snapshot,
     Transitions,
-)
-from stempilot.task import Task, TaskHints
-from stempilot.vocabulary import (
-    BEAM_BLANKER,
-    CAMERA_LENGTH_INDEX,
-    DIFFRACTION_SHIFT,
-    FLUCAM,
-    KNOB_UNITS,
-    SCREEN,
 )
 from stempilot_tasks.bf_disk_centering.actions import action_space, moves
 from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch

@@ -7,12 +7,12 @@ import numpy as np
 from attrs import evolve
 from tests.core.fakes import Desk, ExactAgent, NoOptions, desk_plugin, plugin, toy_registry
 
-from stempilot.envelope import open_envelope
-from stempilot.hookspecs import Plugin
-from stempilot.pipelines import execute
-from stempilot.plans import Extras, plan_run
-from stempilot.recorder import FramePolicy
-from stempilot.registry import Registry
+from stempilot.contract.plugin import Plugin
+from stempilot.instrument.envelope import open_envelope
+from stempilot.plugins.registry import Registry
+from stempilot.record.recorder import FramePolicy
+from stempilot.runs.execute import execute
+from stempilot.runs.plans import Extras, plan_run
 from stempilot_agents import hooks as agents
 from stempilot_backends import hooks as backends
 from stempilot_backends.replay.backend import Replay

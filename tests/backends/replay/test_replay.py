@@ -9,13 +9,13 @@ import pytest
 from tests.backends.replay.replays import again, frames, record, registry, replay
 from tests.core.jobs import events
 
-from stempilot.backend import Backend, StartsEpisodes, Truthful
-from stempilot.dryrun import describe
+from stempilot.contract.backend import Backend, StartsEpisodes, Truthful
+from stempilot.contract.names import BEAM_SHIFT
 from stempilot.errors import BackendError, ConfigError, IncompatibleError, RunDirError
-from stempilot.plans import Extras, plan_run
-from stempilot.rundir import RunDir
+from stempilot.record.run_dir import RunDir
+from stempilot.runs.dry_run import describe
+from stempilot.runs.plans import Extras, plan_run
 from stempilot.testing import ReadOnlyBackendContract, check_plugin
-from stempilot.vocabulary import BEAM_SHIFT
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def test_a_frame_that_cannot_be_read_is_an_instrument_error(
 
 
 def test_a_run_without_all_frames_is_refused(tmp_path: Path) -> None:
-    from stempilot.pipelines import execute
+    from stempilot.runs.execute import execute
 
     extras = Extras(seed=3, out=tmp_path / "run")
     execute(plan_run(registry(), task="centring", agent="exact", episodes=1, extras=extras))

@@ -5,12 +5,12 @@ import pytest
 from attrs import asdict, fields
 from numpy.random import SeedSequence
 
-from stempilot import config
-from stempilot.backend import Opening
+from stempilot.contract.backend import Opening
 from stempilot.errors import BackendError, ConfigError
+from stempilot.plugins import options as config
 from stempilot_backends.simulator.backend import Simulator
-from stempilot_backends.simulator.config import FULL_ACTION_RAD, SimulatorConfig
-from stempilot_backends.simulator.instrument import draw_instrument
+from stempilot_backends.simulator.drawing import draw_instrument
+from stempilot_backends.simulator.options import FULL_ACTION_RAD, SimulatorConfig
 
 SHIFT, FLUCAM = "diffraction_shift", "flucam"
 

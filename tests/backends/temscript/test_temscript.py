@@ -13,12 +13,12 @@ import attrs
 import numpy as np
 import pytest
 
-from stempilot.backend import Lockable, Opening, Parkable
-from stempilot.config import build
+from stempilot.contract.backend import Lockable, Opening, Parkable
+from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT, DIFFRACTION_SHIFT, FLUCAM, SCREEN
 from stempilot.errors import BackendError, ConfigError, PluginError
-from stempilot.registry import discover
+from stempilot.plugins.options import build
+from stempilot.plugins.registry import discover
 from stempilot.testing import check_plugin
-from stempilot.vocabulary import BEAM_BLANKER, BEAM_SHIFT, DIFFRACTION_SHIFT, FLUCAM, SCREEN
 
 temscript = pytest.importorskip("temscript")
 from temscript.null_microscope import NullMicroscope  # noqa: E402

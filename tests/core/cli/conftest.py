@@ -12,7 +12,7 @@ from attrs import frozen
 from tests.core.fakes import toy_registry
 
 from stempilot import cli
-from stempilot.registry import Registry
+from stempilot.plugins.registry import Registry
 
 
 @frozen
@@ -42,7 +42,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Registry], None]:
     """Return what makes the command line find other plug-ins."""
 
     def chosen(registry: Registry) -> None:
-        monkeypatch.setattr("stempilot.registry.discover", lambda *_, **__: registry)
+        monkeypatch.setattr("stempilot.plugins.registry.discover", lambda *_, **__: registry)
 
     chosen(toy_registry())
     return chosen

@@ -12,9 +12,9 @@ from pathlib import Path
 from attrs import field, frozen
 from tests.core.fakes import Desk
 
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.contract.values import Frame, Reading
 from stempilot.errors import BackendError
-from stempilot.model import Frame, Reading
-from stempilot.vocabulary import BEAM_SHIFT
 
 STANDING = "standing.json"
 WRITES = "writes.txt"
@@ -74,7 +74,7 @@ class Surviving(Desk):
 
 
 PACKAGE = """
-from stempilot.hookspecs import Plugin, hookimpl
+from stempilot.contract.plugin import Plugin, hookimpl
 
 def options():
     from tests.core.cli.surviving import Options

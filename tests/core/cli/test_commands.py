@@ -13,12 +13,12 @@ from tests.core.cli.conftest import Stempilot, typed
 from tests.core.fakes import Desk, blank, desk_plugin, fails, toy_registry
 
 from stempilot.cli import render
-from stempilot.envelope_file import read_envelope, write_envelope
+from stempilot.contract.names import BEAM_SHIFT
 from stempilot.errors import RecordError
-from stempilot.registry import Registry
-from stempilot.rundir import RunDir
-from stempilot.training import Progress
-from stempilot.vocabulary import BEAM_SHIFT
+from stempilot.instrument.envelope_file import read_envelope, write_envelope
+from stempilot.plugins.registry import Registry
+from stempilot.record.run_dir import RunDir
+from stempilot.runs.progress import Progress
 
 Use = Callable[[Registry], None]
 HOME = (0.0, 0.0)

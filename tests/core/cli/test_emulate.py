@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.core.cli.conftest import Stempilot
 
-from stempilot.registry import discover
+from stempilot.plugins.registry import discover
 
 CODE = "import sys; sys.argv[0] = 'stempilot'; from stempilot.cli import main; main()"
 DEADLINE_S = 30.0

@@ -10,10 +10,11 @@ from attrs import evolve
 from tests.core.cli.conftest import Stempilot, typed
 from tests.core.fakes import RECORD, Desk, desk_plugin, saving, toy_registry
 
-from stempilot.envelope import open_envelope
-from stempilot.envelope_file import plain_envelope, write_envelope
-from stempilot.registry import Entry, Registry
-from stempilot.rundir import RunDir, write_json
+from stempilot.files import write_json
+from stempilot.instrument.envelope import open_envelope
+from stempilot.instrument.envelope_file import plain_envelope, write_envelope
+from stempilot.plugins.registry import Entry, Registry
+from stempilot.record.run_dir import RunDir
 
 Words = list[str]
 

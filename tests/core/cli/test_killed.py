@@ -17,9 +17,9 @@ from attrs import field, frozen
 from tests.core.cli.surviving import PACKAGE, STANDING, WRITES, Options, Surviving
 from tests.core.fakes import install, plugin, toy_registry
 
-from stempilot.audit import AUDIT, read_audit
-from stempilot.envelope_file import write_envelope
-from stempilot.restoring import restore
+from stempilot.instrument.audit import AUDIT, read_audit
+from stempilot.instrument.envelope_file import write_envelope
+from stempilot.runs.restore import restore
 
 ROOT = Path(__file__).parents[3]
 MAIN = "from stempilot.cli import main; main()"

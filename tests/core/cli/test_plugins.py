@@ -17,9 +17,9 @@ from tests.core.fakes import (
     toy_registry,
 )
 
-from stempilot.agent import Brief
-from stempilot.emulator import Emulator
-from stempilot.registry import Entry, Registry
+from stempilot.contract.agent import Brief
+from stempilot.contract.emulator import Emulator
+from stempilot.plugins.registry import Entry, Registry
 from stempilot.testing.toys import ToyLearner
 
 Use = Callable[[Registry], None]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.core.fakes import Desk, install
 
-from stempilot.envelope_file import write_envelope
+from stempilot.instrument.envelope_file import write_envelope
 
 ROOT = Path(__file__).parents[3]
 MAIN = "from stempilot.cli import main; main()"
@@ -22,11 +22,11 @@ HEAVY = {"torch", "numba", "matplotlib", "gymnasium", "stable_baselines3", "scip
 PACKAGE = """
 import json, os, time
 from pathlib import Path
-from stempilot.hookspecs import Plugin, hookimpl
+from stempilot.contract.plugin import Plugin, hookimpl
 
 def slow_desk(config, opening):
     from tests.core.fakes import Desk
-    from stempilot.vocabulary import BEAM_SHIFT
+    from stempilot.contract.names import BEAM_SHIFT
 
     class Slow(Desk):
         def acquire(self, source):

@@ -3,13 +3,8 @@ from pathlib import Path
 import pytest
 from tests.core.report.toy import event, record, simulate, write_run
 
-from stempilot.convergence import smoothed
-from stempilot.report.learning import (
-    approach_picture,
-    convergence,
-    learning_picture,
-    steps_picture,
-)
+from stempilot.record.figures import smoothed
+from stempilot.report.learning import approach_picture, convergence, learning_picture, steps_picture
 from stempilot.report.loading import gather
 from stempilot.report.style import Picture, new_figure
 

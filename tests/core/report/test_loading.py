@@ -8,8 +8,8 @@ import pytest
 from tests.core.report.toy import save
 
 from stempilot.errors import RunDirError
+from stempilot.files import write_json
 from stempilot.report.loading import gather
-from stempilot.rundir import write_json
 
 
 def test_everything_is_read(trained: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tests.core.report.toy import SIDE_PX, frame, write_finals
 
-from stempilot.recorder import shrink, shrink_block
+from stempilot.record.recorder import shrink, shrink_block
 from stempilot.report.loading import gather
 from stempilot.report.pictures import (
     FOUND_RGB,

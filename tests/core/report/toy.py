@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.recorder import shrink
-from stempilot.rundir import write_file, write_json
+from stempilot.files import write_file, write_json
+from stempilot.record.recorder import shrink
 
 SIDE_PX = 1040
 GOAL_PX = (16.3, 32.6)

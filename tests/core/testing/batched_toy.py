@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.model import Outcome
-from stempilot.task import Arrays
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.contract.task import Arrays
+from stempilot.contract.values import Outcome
 from stempilot.testing.toys import ToyCentring, ToyMeasured, ToyState
-from stempilot.vocabulary import BEAM_SHIFT
 
 Measured = Mapping[str, npt.NDArray[Any]]
 FIELDS = ("offset", "lost", "steps", "target_m")

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.agent import Agent, Brief, LearnReport, Policy, Report
+from stempilot.contract.agent import Agent, Brief, LearnReport, Policy, Report
+from stempilot.contract.task import Task
 from stempilot.errors import IncompatibleError, RunDirError
-from stempilot.task import Task
 from stempilot.testing import AgentContract, ToyCentring, ToyLearner, ToyWalker, run_contract
 from stempilot.testing.checks import run_check
 

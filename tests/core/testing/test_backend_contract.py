@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve
 from numpy.random import SeedSequence
 
-from stempilot.backend import Backend
+from stempilot.contract.backend import Backend
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.contract.values import Capabilities, Frame, Reading
 from stempilot.errors import BackendError
-from stempilot.model import Capabilities, Frame, Reading
 from stempilot.testing import BackendContract, ReadOnlyBackendContract, ToyBackend, run_contract
 from stempilot.testing.checks import run_check
-from stempilot.vocabulary import BEAM_SHIFT
 
 
 class TestToyBackend(BackendContract):

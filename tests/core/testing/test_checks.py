@@ -7,8 +7,10 @@ import pytest
 from attrs import evolve, frozen
 from gymnasium.spaces import Box, Discrete
 
-from stempilot.agent import Agent, Brief
-from stempilot.backend import Opening
+from stempilot.contract.agent import Agent, Brief
+from stempilot.contract.backend import Opening
+from stempilot.contract.plugin import Plugin
+from stempilot.contract.values import Capabilities, Needs, Reading
 from stempilot.errors import (
     BackendError,
     ConfigError,
@@ -16,10 +18,8 @@ from stempilot.errors import (
     InstrumentBusyError,
     PluginError,
 )
-from stempilot.hookspecs import Plugin
-from stempilot.lock import instrument_lock
-from stempilot.model import Capabilities, Needs, Reading
-from stempilot.registry import Entry, Kind, Registry
+from stempilot.instrument.lock import instrument_lock
+from stempilot.plugins.registry import Entry, Kind, Registry
 from stempilot.testing import (
     AgentContract,
     BackendContract,

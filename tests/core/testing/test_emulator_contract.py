@@ -8,9 +8,9 @@ from typing import ClassVar
 import pytest
 from attrs import frozen
 
-from stempilot.emulator import Emulator, EmulatorError
-from stempilot.hookspecs import Plugin
-from stempilot.registry import Entry, Registry
+from stempilot.contract.emulator import Emulator, EmulatorError
+from stempilot.contract.plugin import Plugin
+from stempilot.plugins.registry import Entry, Registry
 from stempilot.testing import EmulatorContract, check_plugin, run_contract
 
 

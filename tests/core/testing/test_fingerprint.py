@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from attrs import field, frozen
 
-from stempilot.model import Frame, Snapshot
+from stempilot.contract.values import Frame, Snapshot
 from stempilot.testing.fingerprint import attributes, entries, fingerprint
 
 

@@ -12,14 +12,22 @@ from attrs import evolve, field, frozen
 from gymnasium.spaces import Box
 from tests.core.testing.batched_toy import BROKEN_BATCHES, ByRows, SeesItsNeighbour, batched_by
 
-from stempilot.backend import Backend
+from stempilot.contract.backend import Backend
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.contract.task import TaskHints
+from stempilot.contract.values import (
+    KnobNeed,
+    Needs,
+    Outcome,
+    Reading,
+    SetPoint,
+    Snapshot,
+    Transitions,
+)
 from stempilot.errors import FrameError
-from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot, Transitions
-from stempilot.task import TaskHints
 from stempilot.testing import TaskContract, ToyBackend, ToyCentring, run_contract
 from stempilot.testing.checks import run_check
 from stempilot.testing.toys import ToyMeasured, ToyState
-from stempilot.vocabulary import BEAM_SHIFT
 
 Pixels = npt.NDArray[Any]
 

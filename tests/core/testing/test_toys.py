@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 from numpy.random import SeedSequence
 
-from stempilot.agent import Brief
-from stempilot.evaluate import run_episode, run_oracle
-from stempilot.testing import (
-    TOY_CAMERA,
-    ToyBackend,
-    ToyCentring,
-    ToyLearner,
-    ToyWalker,
-    opened_env,
-)
+from stempilot.contract.agent import Brief
+from stempilot.contract.names import BEAM_SHIFT
+from stempilot.operation.episodes import run_episode, run_oracle
+from stempilot.testing import TOY_CAMERA, ToyBackend, ToyCentring, ToyLearner, ToyWalker, opened_env
 from stempilot.testing.watched import watched_lesson
-from stempilot.vocabulary import BEAM_SHIFT
 
 
 def brief(task: ToyCentring) -> Brief:

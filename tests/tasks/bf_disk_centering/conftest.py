@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.config import build
+from stempilot.plugins.options import build
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.model import Outcome
-from stempilot.vocabulary import DIFFRACTION_SHIFT
+from stempilot.contract.names import DIFFRACTION_SHIFT
+from stempilot.contract.values import Outcome
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from stempilot.config import build, defaults, plain
 from stempilot.errors import ConfigError
+from stempilot.plugins.options import build, defaults, plain
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stempilot.contract.values import Frame
 from stempilot.errors import FrameError
-from stempilot.model import Frame
 from stempilot_tasks.bf_disk_centering import measure
 from stempilot_tasks.bf_disk_centering.state import Measured
 

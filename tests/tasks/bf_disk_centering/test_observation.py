@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stempilot.config import build
+from stempilot.plugins.options import build
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry
 from stempilot_tasks.bf_disk_centering.observation import observation_space, observer

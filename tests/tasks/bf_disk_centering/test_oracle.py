@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stempilot.model import Reading
+from stempilot.contract.values import Reading
 from stempilot_tasks.bf_disk_centering.actions import DISCRETE_MOVES
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.oracle import exact_change, position_after

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.model import Outcome, Transitions
-from stempilot.task import Symmetric
+from stempilot.contract.task import Symmetric
+from stempilot.contract.values import Outcome, Transitions
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

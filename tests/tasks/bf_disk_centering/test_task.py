@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stempilot.contract.task import Drawable, Scored
+from stempilot.contract.values import Frame, Outcome, Snapshot
 from stempilot.errors import FrameError
-from stempilot.model import Frame, Outcome, Snapshot
-from stempilot.task import Drawable, Scored
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.model import Outcome, Reading
+from stempilot.contract.values import Outcome, Reading
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

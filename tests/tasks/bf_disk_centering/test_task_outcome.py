@@ -5,7 +5,7 @@ import attrs
 import numpy as np
 import pytest
 
-from stempilot.model import Outcome
+from stempilot.contract.values import Outcome
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from stempilot.agent import Agent, Brief, Learner, LearnReport, Policy, Report
+from stempilot.contract.agent import Agent, Brief, Learner, LearnReport, Policy, Report
 from stempilot.errors import IncompatibleError, RunDirError
 
 Floats = npt.NDArray[np.float64]

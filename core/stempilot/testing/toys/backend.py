@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import SeedSequence
 
-from stempilot.backend import Backend
+from stempilot.contract.backend import Backend
+from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
+from stempilot.contract.values import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
 from stempilot.errors import BackendError
-from stempilot.model import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
-from stempilot.vocabulary import BEAM_BLANKER, BEAM_SHIFT
 
 TOY_CAMERA: Final = "toy_camera"
 """Source: the camera of `ToyBackend`."""

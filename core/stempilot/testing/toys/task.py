@@ -8,10 +8,10 @@ import numpy.typing as npt
 from attrs import frozen
 from gymnasium.spaces import Box, Discrete, Space
 
-from stempilot.model import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
-from stempilot.task import Task, TaskHints
+from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
+from stempilot.contract.task import Task, TaskHints
+from stempilot.contract.values import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
 from stempilot.testing.toys.backend import TOY_CAMERA
-from stempilot.vocabulary import BEAM_BLANKER, BEAM_SHIFT
 
 _HALF_PX: Final = 32.0
 _EDGE: Final = 1.25

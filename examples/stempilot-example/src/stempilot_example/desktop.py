@@ -19,8 +19,8 @@ from stempilot import (
     Reading,
     SourceSpec,
     StateSpec,
-    vocabulary,
 )
+from stempilot.contract import names as vocabulary
 from stempilot_example.optics import SIDE_PX, blur_sigma_m, blurred, draw_sample
 
 HAADF = "haadf"

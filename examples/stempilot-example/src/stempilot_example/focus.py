@@ -14,16 +14,8 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import (
-    KnobNeed,
-    Needs,
-    Outcome,
-    Reading,
-    SetPoint,
-    Snapshot,
-    Task,
-    vocabulary,
-)
+from stempilot import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot, Task
+from stempilot.contract import names as vocabulary
 
 HAADF = "haadf"
 _LEAST = 1e-6

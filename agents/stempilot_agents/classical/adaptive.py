@@ -1,0 +1,261 @@
+"""Agent ``adaptive``: probes, estimates the response as it goes, and takes the direct way.
+
+It works from the task's hints alone, so on any task that drives a residual to zero with as many
+action components as the residual has entries.
+"""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen, validators
+from gymnasium.spaces import Box
+
+from stempilot.contract.agent import Agent, Brief
+from stempilot.contract.task import TaskHints
+from stempilot.errors import IncompatibleError
+from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
+from stempilot_agents.response.beliefs import (
+    Belief,
+    FloatArray,
+    Move,
+    Moves,
+    Prior,
+    beliefs,
+    prior_beliefs,
+)
+from stempilot_agents.response.centring import centring_problems
+
+_SHARE = [validators.gt(0.0), validators.le(1.0)]
+# Where in a bin a rounded residual lies is known to this many bins (standard deviation).
+_ROUNDING = 0.3
+# Near an edge more mistrust is safer; here less notices a changed instrument sooner.
+_SURPRISE = 0.4
+
+
+@frozen(kw_only=True)
+class AdaptiveConfig:
+    """Options of ``adaptive``.
+
+    Attributes:
+        memory: ``kept`` keeps the response found while the instrument is the same; ``fresh``
+            forgets it at the start of every episode.
+        probe: largest component of a probe, 0 to 1.
+        largest_gain: largest response expected, in multiples of the task's nominal one. Probes
+            near an edge are made small enough for it.
+        first_probe: length of the first probe, 0 to 1, where the task has no nominal response;
+            it grows from there.
+        room: share of the distance to the edge that a move may use, 0 to 1.
+        deviations: standard deviations by which a predicted move must stay within that room.
+        mistrust: share of a predicted move by which the linear model may be wrong.
+        skew: how far a two-by-two response is expected to be from a rotation and a scale, as a
+            share of its gain.
+        lag: how large a share of a move may still be to come when the frame is taken (standard
+            deviation).
+        forgetting: share of their weight that moves lose with each further move, 0 to 1.
+        action_noise: scatter expected of a move, as a share of it.
+        reading_noise: scatter expected of a displacement, as a share of the tolerance.
+        change_odds: odds, at each move, that the instrument has changed.
+    """
+
+    memory: Literal["kept", "fresh"] = field(
+        default="kept", validator=validators.in_(("kept", "fresh"))
+    )
+    probe: float = field(default=0.5, validator=_SHARE)
+    largest_gain: float = field(default=4.0, validator=validators.gt(0))
+    first_probe: float = field(default=0.01, validator=_SHARE)
+    room: float = field(default=0.9, validator=_SHARE)
+    deviations: float = field(default=2.0, validator=validators.gt(0))
+    mistrust: float = field(default=0.2, validator=validators.ge(0))
+    skew: float = field(default=0.05, validator=validators.gt(0))
+    lag: float = field(default=0.2, validator=validators.gt(0))
+    forgetting: float = field(default=0.05, validator=[validators.ge(0), validators.lt(1)])
+    action_noise: float = field(default=0.05, validator=validators.ge(0))
+    reading_noise: float = field(default=0.2, validator=validators.gt(0))
+    change_odds: float = field(default=1e-4, validator=[validators.ge(0), validators.lt(1)])
+
+
+def make_adaptive(config: AdaptiveConfig, brief: Brief) -> Agent:
+    """Return the agent.
+
+    Raises:
+        IncompatibleError: the task does not centre anything, or not in a way the agent can use.
+    """
+    problems = _problems(brief)
+    if problems or brief.hints is None or not isinstance(brief.action_space, Box):
+        raise IncompatibleError(problems)
+    return _Adaptive(config, brief.hints, brief.action_space)
+
+
+def _problems(brief: Brief) -> list[str]:
+    problems = centring_problems("adaptive", brief)
+    hints = brief.hints
+    if hints is None or hints.full_action is not None:
+        return problems
+    if not all(map(math.isfinite, (*hints.edge_lower, *hints.edge_upper))):
+        problems.append(
+            "adaptive needs hints.full_action or finite edges to know how large a probe may be, "
+            f"the edges are {hints.edge_lower} and {hints.edge_upper}"
+        )
+    return problems
+
+
+class _Adaptive(Agent):
+    """Makes policies; has nothing of its own to learn."""
+
+    def __init__(self, config: AdaptiveConfig, hints: TaskHints, actions: Box) -> None:
+        self._parts = (config, hints, actions)
+
+    def policy(self) -> "_AdaptivePolicy":
+        """Return a policy that knows nothing yet."""
+        return _AdaptivePolicy(*self._parts)
+
+
+class _AdaptivePolicy:
+    """Keeps the moves of one instrument and steers by what they tell.
+
+    What contradicts them it says (`stempilot.NoticesChange`), and begins to probe anew.
+    """
+
+    _moves: Moves
+    _prior: Prior | None
+    _beliefs: tuple[Belief, ...]
+    _place: Place | None
+    _last: FloatArray
+    _previous: FloatArray
+
+    def __init__(self, config: AdaptiveConfig, hints: TaskHints, actions: Box) -> None:
+        self._config = config
+        self._hints = hints
+        self._actions = actions
+        self._size = len(hints.residual)
+        self._entries = np.array(hints.residual)
+        self._lower = np.array(hints.edge_lower)
+        self._upper = np.array(hints.edge_upper)
+        self._caution = Caution(
+            probe=config.probe,
+            room=config.room,
+            deviations=config.deviations,
+            mistrust=config.mistrust,
+        )
+        reading = math.hypot(config.reading_noise * hints.tolerance, _ROUNDING * hints.resolution)
+        self._reading_variance = max(reading**2, np.finfo(float).tiny ** 0.5)
+        self._instrument: str | None = None
+        self._found = ""
+        self._forget()
+
+    def reset(self, instrument_id: str) -> None:
+        """Prepare for a new episode; keep the response found if that is wanted and plausible."""
+        if instrument_id != self._instrument or self._config.memory == "fresh":
+            self._forget()
+        elif self._ended_unexpectedly():
+            self._found = (
+                "an episode ended where the response that was found does not lead; probing anew"
+            )
+            self._forget()
+        self._instrument = instrument_id
+        self._place = None
+        self._previous = np.zeros(self._size)
+
+    def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the action for the observation, inside the action space."""
+        residual = np.asarray(observation, dtype=float)[self._entries]
+        if self._place is not None:
+            self._learn(residual - self._place.residual)
+        if self._prior is None:
+            self._prior = self._expected(residual)
+        self._beliefs = beliefs(self._moves, self._prior)
+        self._place = Place(
+            residual=residual,
+            previous=self._previous,
+            last=self._last,
+            lower=self._lower,
+            upper=self._upper,
+            tolerance=self._hints.tolerance,
+        )
+        unknown = not self._moves.count or is_unclear(self._place, self._beliefs)
+        choose = probe if unknown else steer
+        action = choose(self._place, self._beliefs, self._caution)
+        taken = np.clip(action, -1.0, 1.0).astype(self._actions.dtype)
+        self._last = taken.astype(float)
+        return taken
+
+    def ended(self, observation: npt.NDArray[Any]) -> None:
+        """Do nothing: the next reset judges from what was seen before."""
+
+    def changed(self) -> str:
+        """Return what was found since it was last asked for; mostly empty."""
+        found, self._found = self._found, ""
+        return found
+
+    def _forget(self) -> None:
+        self._moves = Moves.none(self._size)
+        self._prior = None
+        self._beliefs = ()
+        self._place = None
+        self._last = np.zeros(self._size)
+        self._previous = np.zeros(self._size)
+
+    def _expected(self, residual: FloatArray) -> Prior:
+        """Return the prior: from the nominal response, or from what a tiny probe may not do."""
+        config = self._config
+        if self._hints.full_action is not None:
+            largest = config.largest_gain * self._hints.full_action
+        else:
+            edge = float(np.min([self._upper - residual, residual - self._lower]))
+            largest = config.room * max(edge, self._hints.tolerance) / config.first_probe
+        gain = largest / config.deviations
+        return Prior(gain=gain, skew=config.skew, lag=config.lag)
+
+    def _variance(self, action: FloatArray, gain: float) -> float:
+        """Return the noise variance to expect of one component of the action's displacement."""
+        scatter = self._config.action_noise * gain * float(np.abs(action).max())
+        return self._reading_variance + scatter**2
+
+    def _learn(self, displacement: FloatArray) -> None:
+        move = Move(action=self._last, previous=self._previous, displacement=displacement)
+        if self._moves.count and self._contradicts(move):
+            self._found = (
+                "the response is no longer what was found: a move is better explained by an "
+                "instrument never seen before; probing anew"
+            )
+            # This move is the first of the changed instrument, so it is worth keeping.
+            self._moves = Moves.none(self._size)
+        length = float(np.linalg.norm(move.action))
+        own = float(np.linalg.norm(displacement)) / length if length else 0.0
+        variance = self._variance(move.action, self._moves.gain or own)
+        self._moves = self._moves.add(move, variance=variance, kept=1 - self._config.forgetting)
+        self._previous = displacement
+
+    def _contradicts(self, move: Move) -> bool:
+        """Return whether the move is better explained by an instrument never seen before."""
+        if self._prior is None or not self._config.change_odds:
+            return False
+        variance = self._variance(move.action, self._moves.gain)
+        mistrust = _SURPRISE * self._config.mistrust
+        new = max(
+            belief.log_density(move, variance=variance, mistrust=0.0)
+            for belief in prior_beliefs(self._size, self._prior)
+        )
+        known = max(
+            belief.log_density(move, variance=variance, mistrust=mistrust)
+            for belief in self._beliefs
+        )
+        return new + math.log(self._config.change_odds) > known
+
+    def _ended_unexpectedly(self) -> bool:
+        """Return whether the last episode ended although the model expected it to go on.
+
+        The policy never sees where the last action led. An end far from the goal was a loss.
+        """
+        if self._place is None or not self._beliefs:
+            return False
+        belief = max(self._beliefs, key=lambda item: item.weight)
+        moved = belief.matrix @ self._last
+        left = float(np.linalg.norm(self._place.awaited(belief) + moved))
+        doubt = float(np.linalg.norm(belief.spread(self._last)))
+        doubt = math.hypot(doubt, self._config.mistrust * float(np.linalg.norm(moved)))
+        noise = math.sqrt(self._size * self._variance(self._last, self._moves.gain))
+        margin = self._config.deviations * math.hypot(doubt, noise * math.sqrt(belief.noise))
+        return left > self._hints.tolerance + margin

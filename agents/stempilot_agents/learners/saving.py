@@ -1,0 +1,117 @@
+"""Files of a saved learner: JSON for what is said, safetensors for what is counted. No pickle.
+
+Reading runs nothing that the files hold, so somebody else's agent is safe to load.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from stempilot.errors import ConfigError, RunDirError
+from stempilot.plugins import options as config
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+T = TypeVar("T")
+
+
+def write_document(file: Path, document: Any) -> None:
+    """Write a frozen attrs object of plain values as JSON."""
+    text = json.dumps(config.plain(document), indent=1, allow_nan=False)
+    file.write_bytes((text + "\n").encode())
+
+
+def read_document(file: Path, kind: type[T], *, schema: int) -> T:
+    """Return the attrs object that `write_document` wrote.
+
+    Raises:
+        RunDirError: the file is missing, not JSON, of another schema, or a field of it is wrong.
+    """
+    try:
+        values = json.loads(_read(file))
+    # Beside what is no JSON: numbers of too many digits, and what is nested too deeply.
+    except (ValueError, RecursionError) as error:
+        msg = f"{file} is not JSON: {error}"
+        raise RunDirError(msg) from error
+    if not isinstance(values, dict):
+        msg = f"{file} must hold an object, not {type(values).__name__}"
+        raise RunDirError(msg)
+    if values.get("schema") != schema:
+        msg = f"{file}: schema = {values.get('schema')!r}; this stempilot reads schema {schema}"
+        raise RunDirError(msg)
+    try:
+        return config.build(kind, values, section=file.name)
+    except ConfigError as error:
+        raise RunDirError(f"{file} is damaged: {error}") from error
+
+
+def write_arrays(file: Path, arrays: Arrays) -> None:
+    """Write named arrays as safetensors."""
+    file.write_bytes(save({name: np.asarray(a, order="C") for name, a in arrays.items()}))
+
+
+def read_arrays(file: Path, expected: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a safetensors file, checked against what is expected.
+
+    Args:
+        file: what `write_arrays` wrote.
+        expected: an array of the right shape and dtype under each name; values do not matter.
+
+    Raises:
+        RunDirError: the file is missing or damaged, a name is missing or too many, or an array
+            has another shape or dtype or holds numbers that are not finite.
+    """
+    arrays = read_any_arrays(file)
+    problems = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
+    problems += [f"{name} does not belong there" for name in arrays.keys() - expected.keys()]
+    for name in sorted(expected.keys() & arrays.keys()):
+        problems += _differences(name, arrays[name], expected[name])
+    if problems:
+        msg = f"{file} is damaged or belongs to another agent: {'; '.join(sorted(problems))}"
+        raise RunDirError(msg)
+    return arrays
+
+
+def array_names(file: Path) -> frozenset[str]:
+    """Return the names of the arrays in a safetensors file.
+
+    Raises:
+        RunDirError: the file is missing or damaged.
+    """
+    return frozenset(read_any_arrays(file))
+
+
+def read_any_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a safetensors file, whatever they are.
+
+    Raises:
+        RunDirError: the file is missing or damaged.
+    """
+    try:
+        return load(_read(file))
+    except (SafetensorError, KeyError, ValueError) as error:
+        msg = f"{file} is not a valid safetensors file: {error}"
+        raise RunDirError(msg) from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        msg = f"cannot read {file}: {error.strerror}"
+        raise RunDirError(msg) from error
+
+
+def _differences(name: str, found: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> list[str]:
+    if found.dtype != wanted.dtype:
+        return [f"{name} is {found.dtype}, not {wanted.dtype}"]
+    if found.shape != wanted.shape:
+        return [f"{name} has shape {found.shape}, not {wanted.shape}"]
+    if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+        return [f"{name} holds numbers that are not finite"]
+    return []

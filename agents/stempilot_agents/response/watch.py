@@ -1,0 +1,190 @@
+"""Notices that a response is no longer what it was.
+
+Each move is evidence for "the response is as it was" or for "it is some other one". The logarithm
+of the odds is summed up and never falls below 0 (Page's CUSUM test), so that moves of long ago
+count for nothing, and a change is found when a sum reaches a threshold.
+"""
+
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box, Discrete
+
+from stempilot.contract.agent import Policy, Transitions
+from stempilot.contract.task import TaskHints
+from stempilot_agents.response.fit import TAILS, FittedResponse, FloatArray, fit_response
+
+_THRESHOLD = 12.0
+# No move counts for more. One frame that went wrong makes two odd moves, there and back, and is
+# no change.
+_MOST_EVIDENCE = 5.0
+# By how much of its length a move of another scale is expected to be longer or shorter.
+_SCALE = 0.4
+# Where the predicted end of a move is nearer to an edge than this many standard deviations, what
+# became of it is no evidence: the feature may be lost, and then nobody can say where it is.
+_EDGE_DEVIATIONS = 2.0
+
+
+class Watch:
+    """Compares moves with what a response was.
+
+    Args:
+        response: as it was.
+    """
+
+    def __init__(self, response: FittedResponse) -> None:
+        self._response = response
+        self._odds = np.zeros(2)
+        self._found = False
+        self._misses: list[float] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin another episode."""
+        self._previous = np.zeros(len(self._response.weights))
+
+    def take(
+        self, before: npt.NDArray[Any], action: npt.NDArray[Any], after: npt.NDArray[Any]
+    ) -> str:
+        """Take one move; return, for people, what is found, and nothing most of the time.
+
+        A change is found once. The next one can only be found after moves have been as they were.
+
+        Args:
+            before: observation before the move.
+            action: the action.
+            after: observation after it.
+        """
+        place = self._response.place
+        start, end = place.residuals(np.stack([before, after]))
+        command = place.commands(np.asarray(action)[np.newaxis])
+        expected = self._response.expect(start[np.newaxis], command, self._previous[np.newaxis])
+        self._previous = end - start
+        variance, awaited = float(expected.variances[0]), expected.awaited[0]
+        mean = expected.displacements[0]
+        unclear = not np.isfinite(end - start - mean).all()
+        if unclear or self._may_be_lost(start + mean, math.sqrt(variance)):
+            return ""
+        evidence = _evidence(end - start - awaited, mean - awaited, variance)
+        counted = np.minimum(evidence, _MOST_EVIDENCE)
+        self._odds = np.clip(self._odds + counted, 0.0, _THRESHOLD)
+        if not self._odds.any():
+            self._found = False
+            self._misses.clear()
+            return ""
+        if self._found:
+            return ""
+        length = max(float(np.linalg.norm(mean - awaited)), math.sqrt(variance))
+        self._misses.append(float(np.linalg.norm(end - start - mean)) / length)
+        if self._odds.max() < _THRESHOLD:
+            return ""
+        self._found = True
+        return self._sentence()
+
+    def _may_be_lost(self, end: FloatArray, deviation: float) -> bool:
+        place = self._response.place
+        if not len(place.reach):
+            return False
+        left = place.reach - np.abs(end - place.centre)
+        return bool(left.min() < _EDGE_DEVIATIONS * deviation)
+
+    def _sentence(self) -> str:
+        count, miss = len(self._misses), float(np.median(self._misses))
+        return (
+            f"the response is no longer what it was: over {count} moves, a move ended "
+            f"{miss:.0%} of its length from where it used to lead"
+        )
+
+
+class Watching:
+    """A policy, and a watch over where it leads (`stempilot.NoticesChange`).
+
+    Args:
+        policy: what acts.
+        watch: what compares.
+    """
+
+    def __init__(self, policy: Policy, watch: Watch) -> None:
+        self._policy = policy
+        self._watch = watch
+        self._last: tuple[npt.NDArray[Any], Any] | None = None
+        self._found = ""
+
+    def reset(self, instrument_id: str) -> None:
+        """Begin another episode; what the response was does not depend on the instrument."""
+        self._policy.reset(instrument_id)
+        self._last = None
+        self._watch.begin()
+
+    def act(self, observation: npt.NDArray[Any]) -> Any:
+        """Return what the policy does."""
+        self.ended(observation)
+        action = self._policy.act(observation)
+        self._last = (np.array(observation), action)
+        return action
+
+    def ended(self, observation: npt.NDArray[Any]) -> None:
+        """Take where the last action led."""
+        if self._last:
+            self._found = self._watch.take(*self._last, observation) or self._found
+        self._last = None
+
+    def changed(self) -> str:
+        """Return what was found since it was last asked for; mostly empty."""
+        found, self._found = self._found, ""
+        return found
+
+
+def watched(
+    policy: Policy,
+    seen: Transitions,
+    *,
+    hints: TaskHints | None,
+    action_space: gymnasium.Space[Any],
+) -> Policy:
+    """Return the policy with a watch over its response; the policy itself where none is possible.
+
+    No watch is possible either where the transitions are too few to say what the response is.
+
+    Args:
+        policy: what acts.
+        seen: transitions, in order, by which the response was normal.
+        hints: says what the residual is; without, there is no watch.
+        action_space: a Box or Discrete; in others there is no watch.
+    """
+    if hints is None or not hints.residual or not isinstance(action_space, Box | Discrete):
+        return policy
+    response = fit_response(seen, hints, action_space)
+    return policy if response is None else Watching(policy, Watch(response))
+
+
+def _evidence(moved: FloatArray, expected: FloatArray, variance: float) -> FloatArray:
+    """Return the log odds of two other responses against the one that was, by one move.
+
+    The first is of any direction and of a similar length, the second of the same direction and of
+    another length.
+    """
+    length, miss = float(np.linalg.norm(expected)), moved - expected
+    along = float(miss @ expected) / length if length else 0.0
+    across = max(float(miss @ miss) - along**2, 0.0)
+    size = len(miss)
+    wide = variance + length**2 / size
+    longer = variance + (_SCALE * length) ** 2
+    known = _log_density((along**2 + across) / variance, size * math.log(variance), size)
+    others = (
+        _log_density(float(moved @ moved) / wide, size * math.log(wide), size),
+        _log_density(
+            along**2 / longer + across / variance,
+            math.log(longer) + (size - 1) * math.log(variance),
+            size,
+        ),
+    )
+    return np.array(others) - known
+
+
+def _log_density(distance: float, log_determinant: float, size: int) -> float:
+    """Return the logarithm of the density of Student's t in n dimensions, up to a constant."""
+    return -0.5 * log_determinant - 0.5 * (TAILS + size) * math.log1p(distance / TAILS)

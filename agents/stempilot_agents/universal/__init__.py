@@ -1,0 +1,1 @@
+"""Agent `universal`: one trained policy for instruments that it has never seen."""

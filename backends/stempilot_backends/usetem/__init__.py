@@ -1,0 +1,1 @@
+"""The USETEM server of a Themis: its bytes, the client, and an emulator."""

@@ -1,0 +1,65 @@
+"""The simulator's column with the switches that a microscope has beside it."""
+
+from typing import Self
+
+from attrs import frozen
+
+from stempilot.contract.backend import Opening
+from stempilot.contract.names import FLUCAM
+from stempilot_backends.simulator.backend import Simulator
+from stempilot_backends.usetem.emulator.config import EmulatorConfig
+
+
+@frozen(kw_only=True)
+class Beam:
+    """What decides whether the disk shows on the screen.
+
+    Attributes:
+        screen: down or up.
+        blanked: whether the beam is blanked.
+        valves: open or closed.
+        diffracting: whether the projection system is in diffraction mode.
+        lost: whether the beam is gone for a reason that no switch shows.
+    """
+
+    screen: str
+    blanked: bool
+    valves: str
+    diffracting: bool
+    lost: bool = False
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether electrons reach the screen."""
+        return not (self.blanked or self.lost) and self.valves == "open" and self.screen == "down"
+
+
+class Stage(Simulator):
+    """The simulator, with switches."""
+
+    @classmethod
+    def of_seed(cls, config: EmulatorConfig, seed: int) -> Self:
+        """Return the simulator's instrument of a seed, as a plain run finds it; it is open."""
+        stage = cls(config, Opening(purpose="run", seed=seed, instrument_seed=seed))
+        stage.open()
+        return stage
+
+    def warm_up(self) -> None:
+        """Draw a frame like the next one elsewhere: compiling must not lengthen an exposure."""
+        twin = self.twin()
+        twin.acquire(FLUCAM)
+        twin.close()
+
+    def light(self, beam: Beam) -> None:
+        """Let the disk show, or not."""
+        column = self._opened()
+        column.screen = beam.screen
+        column.beam_blanked = not (beam.on_screen and beam.diffracting)
+
+    def lengths_m(self) -> tuple[float, ...]:
+        """Return the table of camera lengths."""
+        return self._opened().parameters.camera_lengths_m
+
+    def current_a(self) -> float:
+        """Return the current of the beam."""
+        return self._opened().parameters.probe_current_a

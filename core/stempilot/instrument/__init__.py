@@ -1,0 +1,1 @@
+"""What may be moved, and putting it back: envelope, guard, audit, lock, signals."""

@@ -1,0 +1,132 @@
+"""The safety envelope: what may be written, how far, how often.
+
+Limits are refused, never clipped: an agent must not learn a world that does not exist.
+"""
+
+from collections.abc import Mapping
+
+from attrs import evolve, field, frozen
+
+from stempilot.contract.names import CAMERA_LENGTH_INDEX
+from stempilot.contract.values import Capabilities, KnobSpec, Needs, Reading, SetPoint, read_only
+from stempilot.errors import EnvelopeError
+from stempilot.instrument.checks import check_bounds, require_fine_resolution
+
+PixelAngles = Mapping[str, Mapping[int, float]]
+"""Angle of a pixel in mrad by source and camera length index."""
+
+
+def _read_only_tables(tables: PixelAngles) -> PixelAngles:
+    return read_only({source: read_only(table) for source, table in tables.items()})
+
+
+@frozen(kw_only=True)
+class KnobLimits:
+    """A row of an envelope file.
+
+    Attributes:
+        spec: unit, bounds, largest step and resolution.
+        reach: largest distance of each component from the baseline; ``None`` for no such limit.
+    """
+
+    spec: KnobSpec
+    reach: Reading | None = None
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """What a site allows on one instrument (see `stempilot.instrument.envelope_file`).
+
+    Attributes:
+        backend: name of the backend it was written for.
+        knobs: limits by knob; a knob that is not listed may not be written.
+        writes_per_s: highest rate of writes; a write that comes sooner waits.
+        max_writes: run budget; when it is spent the run ends cleanly.
+        may_park: whether the backend may go to its safest state when putting back failed.
+        pixel_mrad: angle of a pixel by source and camera length index, for frames whose backend
+            does not know it.
+    """
+
+    backend: str
+    knobs: Mapping[str, KnobLimits] = field(converter=read_only)
+    writes_per_s: float | None = None
+    max_writes: int | None = None
+    may_park: bool = False
+    pixel_mrad: PixelAngles = field(converter=_read_only_tables, factory=dict)
+
+
+def open_envelope(backend: str, offers: Capabilities) -> Envelope:
+    """Return the envelope that allows all that a backend offers; for simulators."""
+    knobs = {name: KnobLimits(spec=spec) for name, spec in offers.knobs.items()}
+    return Envelope(backend=backend, knobs=knobs)
+
+
+def effective_limits(
+    envelope: Envelope, offers: Capabilities, needs: Needs, baseline: Mapping[str, Reading]
+) -> dict[str, KnobSpec]:
+    """Return what may be written: offers and envelope together, for the task's knobs only.
+
+    Raises:
+        EnvelopeError: a needed knob is not listed, in another unit, or stands outside its limits
+            at the start, or a full action exceeds the largest step.
+    """
+    limits = {}
+    for knob, need in needs.knobs.items():
+        offer = offers.knobs[knob]
+        row = envelope.knobs.get(knob)
+        if row is None:
+            listed = ", ".join(envelope.knobs) or "nothing"
+            msg = f"the envelope does not list {knob} (it lists {listed}), so it must not be moved"
+            raise EnvelopeError(msg, knob=knob)
+        if (row.spec.unit, row.spec.size) != (offer.unit, offer.size):
+            msg = (
+                f"{knob}: the envelope says {row.spec.size} x {row.spec.unit}, "
+                f"the backend takes {offer.size} x {offer.unit}; correct the envelope file"
+            )
+            raise EnvelopeError(msg, knob=knob)
+        limits[knob] = _intersect(offer, row, baseline[knob], knob)
+        for index, step in enumerate(need.largest_step):
+            allowed = limits[knob].max_step[index]
+            if step > allowed * (1 + 1e-9):
+                msg = (
+                    f"{knob}[{index}]: a full action moves {step:.4g} {offer.unit}, the envelope "
+                    f"allows {allowed:.4g} {offer.unit} a step; lower the task's step size"
+                )
+                raise EnvelopeError(msg, knob=knob)
+    return limits
+
+
+def _intersect(offer: KnobSpec, row: KnobLimits, start: Reading, knob: str) -> KnobSpec:
+    lower = list(map(max, offer.lower, row.spec.lower))
+    upper = list(map(min, offer.upper, row.spec.upper))
+    check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
+    if row.reach is not None:
+        lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]
+        upper = [min(a, b + r) for a, b, r in zip(upper, start, row.reach, strict=True)]
+    max_step = list(map(min, offer.max_step, row.spec.max_step))
+    resolution = list(map(max, offer.resolution, row.spec.resolution))
+    limits = evolve(offer, lower=lower, upper=upper, max_step=max_step, resolution=resolution)
+    require_fine_resolution(knob, limits)
+    return limits
+
+
+def check_calibration(envelope: Envelope, offers: Capabilities, backend: str) -> None:
+    """Check that each calibrated source exists and that the camera length can be read.
+
+    Raises:
+        EnvelopeError: a calibration would never be used.
+    """
+    for source in envelope.pixel_mrad:
+        if source not in offers.sources:
+            listing = ", ".join(offers.sources) or "none"
+            msg = (
+                f"the envelope calibrates the source {source}; {backend} offers {listing}; "
+                f"correct [calibration.{source}] in the envelope file"
+            )
+            raise EnvelopeError(msg)
+        if CAMERA_LENGTH_INDEX not in offers.knobs:
+            msg = (
+                f"the envelope calibrates {source} by camera length, but {backend} does not tell "
+                f"{CAMERA_LENGTH_INDEX}; remove [calibration.{source}] from the envelope file"
+            )
+            raise EnvelopeError(msg)

@@ -1,0 +1,295 @@
+"""The guarded backend: every write passes the envelope, or nothing is sent."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from attrs import Factory, evolve, frozen
+
+from stempilot.contract.backend import Backend
+from stempilot.contract.names import CAMERA_LENGTH_INDEX
+from stempilot.contract.values import (
+    Frame,
+    KnobSpec,
+    Reading,
+    SetPoint,
+)
+from stempilot.errors import (
+    BackendError,
+    BudgetSpentError,
+    HandsOffError,
+    RecordError,
+)
+from stempilot.instrument.checks import (
+    check_set_point,
+    differs,
+    ramp_steps,
+    read_back,
+)
+from stempilot.instrument.envelope import PixelAngles
+from stempilot.instrument.signals import raise_held_back
+
+Origin = Literal["agent", "reset", "restore"]
+"""Who asked for a write: the agent, a ramp to the start of an episode, or putting back."""
+
+
+@frozen(kw_only=True)
+class Write:
+    """The audit of one write.
+
+    Attributes:
+        knob: what was moved.
+        value: what was sent.
+        before: the read-back just before.
+        at_s: the guard's clock when it was sent.
+        origin: who asked for it.
+        requested: the set point that it leads to; that of a ramp lies behind its last write.
+        read_back: the read-back just after; ``None`` where there was none.
+        duration_s: how long the write took; ``None`` before it has ended.
+        error: why it failed.
+    """
+
+    knob: str
+    value: Reading
+    before: Reading
+    at_s: float
+    origin: Origin = "agent"
+    requested: Reading = Factory(lambda self: self.value, takes_self=True)
+    read_back: Reading | None = None
+    duration_s: float | None = None
+    error: str | None = None
+
+
+class Journal(Protocol):
+    """Keeps the audit of all writes; see `stempilot.instrument.audit`."""
+
+    def begin(self, write: Write) -> None:
+        """Note a write that is about to be sent."""
+
+    def end(self, write: Write) -> None:
+        """Note how the last write ended."""
+
+
+class GuardedBackend:
+    """A backend behind its limits: all writes of a session go through here.
+
+    Args:
+        backend: the opened backend.
+        limits: what may be written (`effective_limits`).
+        writes_per_s: highest rate of writes; waits to keep it.
+        max_writes: how many writes the run may make; ramps home are not refused.
+        standing: where the knobs stood at the start; who moved one since was somebody else.
+        journal: told of each write.
+        pixel_mrad: calibration of frames that have none.
+        clock: seconds since any fixed moment.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        limits: Mapping[str, KnobSpec],
+        *,
+        writes_per_s: float | None = None,
+        max_writes: int | None = None,
+        standing: Mapping[str, Reading] | None = None,
+        journal: Journal | None = None,
+        pixel_mrad: PixelAngles | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.backend = backend
+        self.limits = dict(limits)
+        self.audit: list[Write] = []
+        self.clock = clock
+        self.sleep = sleep
+        self._period_s = 0.0 if writes_per_s is None else 1.0 / writes_per_s
+        self._budget = max_writes
+        self._next_write_s = -math.inf
+        self._journal = journal
+        self._pixel_mrad = pixel_mrad or {}
+        self._untouched = set(standing or ())
+        self._last: dict[str, Reading] = dict(standing or {})
+        # Knobs of which a write failed: nobody knows where they stand, but it was this run's doing.
+        self._unsure: set[str] = set()
+
+    def remaining_writes(self) -> float:
+        """Return how many writes the run budget still allows."""
+        return math.inf if self._budget is None else self._budget
+
+    def read(self, knob: str) -> Reading:
+        """Return the read-back of any knob.
+
+        Raises:
+            HandsOffError: it is a knob that this session writes, and somebody else moved it.
+            BackendError: the instrument failed.
+        """
+        return self._standing(knob) if knob in self.limits else self.backend.read(knob)
+
+    def acquire(self, source: str) -> Frame:
+        """Return a frame, calibrated by the envelope where the backend did not do it.
+
+        Raises:
+            BackendError: the instrument failed.
+        """
+        frame = self.backend.acquire(source)
+        table = self._pixel_mrad.get(source)
+        if not table or frame.pixel_rad is not None:
+            return frame
+        index = round(self.backend.read(CAMERA_LENGTH_INDEX)[0])
+        return evolve(frame, pixel_rad=1e-3 * table[index]) if index in table else frame
+
+    def send(self, plan: Sequence[SetPoint]) -> None:
+        """Check the whole plan, then send all of it, reading each knob back.
+
+        Raises:
+            EnvelopeError: the plan is refused; nothing was sent.
+            HandsOffError: somebody else moved one of the knobs; nothing was sent.
+            BudgetSpentError: the run budget does not allow the plan; nothing was sent.
+            BackendError: the instrument failed or a knob does not read what was written.
+            RecordError: a write could not be noted, and was not sent.
+        """
+        if plan:
+            self._wait()
+        standing = {point.knob: self._standing(point.knob) for point in plan}
+        before = []
+        for point in plan:
+            check_set_point(point, self.limits, standing[point.knob])
+            before.append(standing[point.knob])
+            standing[point.knob] = point.value
+        if self._budget is not None:
+            if len(plan) > self._budget:
+                msg = (
+                    f"the run budget leaves {self._budget} writes; the plan has {len(plan)}; "
+                    "raise max_writes in the envelope file"
+                )
+                raise BudgetSpentError(msg)
+            self._budget -= len(plan)
+        for point, stood in zip(plan, before, strict=True):
+            self._wait()
+            self._write(point, point.value, stood, "agent")
+
+    def ramp(self, plan: Sequence[SetPoint]) -> None:
+        """Move to the set points in steps that the limits allow. Not charged to the run budget.
+
+        Raises:
+            EnvelopeError: a target is not allowed; nothing was sent.
+            HandsOffError: somebody else moved one of the knobs.
+            BackendError: the instrument failed or a knob does not read what was written.
+            RecordError: a write could not be noted, and was not sent.
+        """
+        for point in plan:
+            check_set_point(point, self.limits, point.value)
+        for point in plan:
+            self._walk(point, "reset")
+
+    def put_back(self, point: SetPoint) -> None:
+        """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.
+
+        Raises:
+            HandsOffError: somebody else moved it: it is theirs, and stays.
+            BackendError: the instrument failed or the knob does not read what it should.
+        """
+        knob = point.knob
+        if knob in self._untouched:
+            return
+        self._walk(point, "restore")
+        self._unsure.add(knob)
+        self._require_at(knob, read_back(self.backend, knob, self.limits[knob]), point.value)
+        self._unsure.discard(knob)
+        self._last[knob] = point.value
+
+    def _walk(self, point: SetPoint, origin: Origin) -> None:
+        """Go to a set point in allowed steps; before each, make sure that nobody else moves it."""
+        knob, moved = point.knob, False
+        before = self._standing(knob)
+        for value in ramp_steps(before, point.value, self.limits[knob].max_step):
+            if self._wait() or moved:
+                before = self._standing(knob)
+            if value != before:
+                self._write(point, value, before, origin)
+                moved = True
+
+    def _standing(self, knob: str) -> Reading:
+        """Return the read-back of a knob, having made sure that nobody else moved it."""
+        if knob not in self.limits:
+            return ()
+        found = read_back(self.backend, knob, self.limits[knob])
+        last = self._last.get(knob)
+        ours = knob in self._unsure or last is None
+        if not ours and differs(found, last or (), self.limits[knob]):
+            unit = self.limits[knob].unit
+            msg = (
+                f"{knob} reads {found} {unit} but {last} was written: somebody else moved it. "
+                "Stopping; start again when the instrument is free"
+            )
+            raise HandsOffError(msg, knob=knob)
+        return found
+
+    def _wait(self) -> bool:
+        """Keep the rate of writes; return whether that took time."""
+        early_s = self._next_write_s - self.clock()
+        if early_s > 0:
+            self.sleep(early_s)
+        return early_s > 0
+
+    def _write(self, point: SetPoint, value: Reading, before: Reading, origin: Origin) -> None:
+        if origin != "restore":
+            raise_held_back()
+        knob = point.knob
+        started_s = self.clock()
+        write = Write(
+            knob=knob,
+            value=value,
+            before=before,
+            at_s=started_s,
+            origin=origin,
+            requested=point.value,
+        )
+        # What cannot be noted is not sent, unless it is on the way back.
+        self._note("begin", write, must=origin != "restore")
+        self.audit.append(write)
+        self._next_write_s = started_s + self._period_s
+        self._untouched.discard(knob)
+        # Until it is verified: a write that fails half way is still ours to put back.
+        known = knob not in self._unsure
+        self._unsure.add(knob)
+        ended_s, found, failure = None, None, None
+        try:
+            self.backend.write(knob, value)
+            ended_s = self.clock()
+            found = read_back(self.backend, knob, self.limits[knob])
+            self._require_at(knob, found, value)
+        except BaseException as error:
+            failure = repr(error)
+            if known and isinstance(error, HandsOffError):
+                # The backend saw it first and sent nothing: it is theirs.
+                self._unsure.discard(knob)
+            raise
+        finally:
+            took_s = (self.clock() if ended_s is None else ended_s) - started_s
+            write = evolve(write, read_back=found, duration_s=took_s, error=failure)
+            self.audit[-1] = write
+            self._note("end", write, must=origin != "restore" and write.error is None)
+        self._last[knob] = value
+        self._unsure.discard(knob)
+
+    def _require_at(self, knob: str, found: Reading, value: Reading) -> None:
+        spec = self.limits[knob]
+        if differs(found, value, spec):
+            msg = (
+                f"{knob} reads {found} {spec.unit} after {value} was written; either it is stuck, "
+                f"or its read-back is coarser than the resolution of {spec.resolution} "
+                f"{spec.unit}, which the envelope file may raise"
+            )
+            raise BackendError(msg)
+
+    def _note(self, what: Literal["begin", "end"], write: Write, *, must: bool) -> None:
+        if self._journal is None:
+            return
+        try:
+            getattr(self._journal, what)(write)
+        except RecordError:
+            if must:
+                raise

@@ -1,0 +1,156 @@
+"""Puts the instrument back, whatever happened in between."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+
+from stempilot.contract.backend import Parkable
+from stempilot.contract.values import Reading, SetPoint
+from stempilot.errors import BackendError, HandsOffError, RestoreError
+from stempilot.instrument.guard import GuardedBackend
+from stempilot.instrument.signals import signals_deferred
+
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Pauses before trying again to put back a knob of a real instrument."""
+
+DEADLINE_S = 30.0
+"""Nothing is tried again later than so long after putting back began."""
+
+_log = logging.getLogger(__name__)
+
+
+def read_baseline(guard: GuardedBackend) -> dict[str, Reading]:
+    """Return where all knobs stand that the session may write.
+
+    Raises:
+        HandsOffError: somebody else moved one.
+        BackendError: the instrument failed.
+    """
+    return {knob: guard.read(knob) for knob in guard.limits}
+
+
+def put_back(
+    guard: GuardedBackend,
+    baseline: Mapping[str, Reading],
+    *,
+    may_park: bool,
+    after: BaseException | None = None,
+) -> None:
+    """Ramp all knobs to the baseline in reverse order and verify each by read-back.
+
+    Goes on when one knob fails. On a real instrument a knob whose instrument fails is tried again
+    after each of `PAUSES_S`, until `DEADLINE_S` after the beginning: a server that comes back must
+    not find the instrument displaced. Ctrl-C and SIGTERM wait until it is done.
+
+    Args:
+        guard: the session's backend.
+        baseline: where the knobs should stand.
+        may_park: whether the backend may go to its safest state when a knob is not back.
+        after: what ended the run, for the message.
+
+    Raises:
+        RestoreError: a knob is not back; the message says which, and whether the backend parked.
+        HandsOffError: somebody else moved a knob since this session did; it stays where they put
+            it. All others are back.
+    """
+    left: list[str] = []
+    theirs: list[HandsOffError] = []
+    with signals_deferred():
+        deadline_s = guard.clock() + DEADLINE_S
+        for knob in reversed(list(baseline)):
+            try:
+                _insist(guard, SetPoint(knob, baseline[knob]), deadline_s)
+            except HandsOffError as error:
+                theirs.append(error)
+            # Whatever one knob's failure is, the others must still be put back.
+            except Exception as error:  # noqa: BLE001
+                left.append(f"{knob} should read {baseline[knob]}: {error!r}")
+        if left:
+            left += [*map(str, theirs), _park(guard, may_park=may_park)]
+            why = "" if after is None else f" (the run had ended with {after!r})"
+            msg = f"THE INSTRUMENT WAS NOT PUT BACK, go and look at it{why}:"
+            raise RestoreError(msg, left=left)
+        if theirs:
+            msg = "; ".join(map(str, theirs)) + ". It was left so; all other knobs were put back"
+            raise HandsOffError(msg, knob=theirs[0].knob)
+
+
+def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
+    """Put one knob back, trying again what may pass."""
+    # What fails in a simulator fails again.
+    pauses_s = () if guard.backend.capabilities().simulated else PAUSES_S
+    for number, pause_s in enumerate(pauses_s, start=1):
+        try:
+            guard.put_back(point)
+        except HandsOffError:
+            raise
+        except BackendError as error:
+            if guard.clock() + pause_s > deadline_s:
+                raise
+            _log.warning(
+                "%s is not back yet (%s); trying again, %d of %d",
+                point.knob,
+                error,
+                number,
+                len(pauses_s),
+            )
+            guard.sleep(pause_s)
+        else:
+            return
+    guard.put_back(point)
+
+
+def _park(guard: GuardedBackend, *, may_park: bool) -> str:
+    if not isinstance(guard.backend, Parkable):
+        return "this backend has no state to park in"
+    if not may_park:
+        return "it was not parked: the envelope does not allow it"
+    try:
+        guard.backend.park()
+    except Exception as error:  # noqa: BLE001 - reported in the RestoreError that follows
+        return f"parking failed too: {error!r}"
+    return "it was parked in its safest state"
+
+
+@contextlib.contextmanager
+def savepoint(
+    guard: GuardedBackend, *, keep: bool, may_park: bool = False
+) -> Iterator[dict[str, Reading]]:
+    """Return to where the knobs stand now when the block ends. Savepoints nest.
+
+    A knob that somebody else moved is theirs and stays where they put it.
+
+    Args:
+        guard: the session's backend.
+        keep: leave the knobs where they are when the block ends without an exception.
+        may_park: whether the backend may go to its safest state when putting back failed.
+
+    Yields:
+        The baseline that it returns to.
+
+    Raises:
+        RestoreError: a knob is not back.
+        HandsOffError: somebody else moved a knob; see `put_back`.
+    """
+    baseline = read_baseline(guard)
+    ending = False
+    try:
+        yield baseline
+        ending = True
+        if not keep:
+            put_back(guard, baseline, may_park=may_park)
+    # Ctrl-C, SIGTERM and bugs must put the instrument back too; nothing is swallowed.
+    except BaseException as error:
+        # Ctrl-C may come just before putting back holds it off; doing it twice is harmless.
+        if not ending or isinstance(error, KeyboardInterrupt):
+            _put_back_after(error, guard, baseline, may_park=may_park)
+        raise
+
+
+def _put_back_after(
+    error: BaseException, guard: GuardedBackend, baseline: Mapping[str, Reading], *, may_park: bool
+) -> None:
+    """Put back after what ended a run; a knob that somebody else moved is theirs."""
+    moved = error.knob if isinstance(error, HandsOffError) else None
+    ours = {knob: value for knob, value in baseline.items() if knob != moved}
+    put_back(guard, ours, may_park=may_park, after=error)

@@ -1,0 +1,355 @@
+"""`TaskEnv`, the only Gymnasium environment of stempilot: a task on a guarded backend."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from numpy.random import SeedSequence
+
+from stempilot.contract.backend import Reseedable, StartsEpisodes, Truthful
+from stempilot.contract.task import Task
+from stempilot.contract.values import Outcome, Reading, SetPoint, Snapshot
+from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
+from stempilot.instrument.fit import check_states
+from stempilot.instrument.frame_guard import FrameGuard
+from stempilot.instrument.guard import GuardedBackend, Write
+from stempilot.operation.meanwhile import Meanwhile
+from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
+from stempilot.plugins.options import whole
+from stempilot.plugins.parts import DEFAULT_MAX_STEPS
+
+MAX_STARTS = 100
+"""How often a start that the task refuses is drawn anew before giving up."""
+
+
+@frozen(kw_only=True, eq=False)
+class Timestep:
+    """What one timestep, or the reset before the first, left behind; for recorders.
+
+    Attributes:
+        episode: number of the episode, from 0.
+        step: timesteps into the episode; 0 is the reset.
+        timestep: timesteps of the run so far.
+        action: what the agent asked for; ``None`` at a reset.
+        reward: 0 at a reset.
+        outcome: the task's verdict, or BLOCKED.
+        truncated: the framework's budget ended the episode.
+        budget_spent: the run budget refused the action and cut the episode off.
+        state: the task's state.
+        observation: what the agent gets to see.
+        writes: all writes since the previous record.
+        truth: the backend's truth where it offers one.
+        instrument: which instrument this is.
+    """
+
+    episode: int
+    step: int
+    timestep: int
+    action: Any = None
+    reward: float = 0.0
+    outcome: Outcome = Outcome.RUNNING
+    truncated: bool = False
+    budget_spent: bool = False
+    state: Any = None
+    observation: npt.NDArray[Any] | None = None
+    writes: tuple[Write, ...] = field(factory=tuple)
+    truth: Mapping[str, Reading] | None = None
+    instrument: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episode ended with this timestep."""
+        return self.outcome is not Outcome.RUNNING or self.truncated
+
+
+class Recorder(Protocol):
+    """Keeps what happens in an environment."""
+
+    def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
+        """Take one timestep and what was seen in it, ``None`` when nothing was sent.
+
+        Pixels must be written or dropped before returning.
+        """
+
+
+class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
+    """A task on a backend, as agents see it.
+
+    Made by `stempilot.Session.env`. Episodes are numbered; the start of an episode depends
+    on the seed, its number and the run's timestep alone.
+
+    Args:
+        task: the operation.
+        guard: the session's backend.
+        frames: the session's frame guard.
+        seed: seed of all episodes.
+        home: where resets return to before a start is drawn; ``None`` to start each episode from
+            where the instrument stands (a plain run: no reseed, no scramble).
+        scramble: draw a start around home; without, each episode begins at home itself.
+        max_steps: the framework's budget of timesteps for an episode.
+        recorder: told of every timestep and reset.
+        first_episode: number of the first episode, to continue a run.
+        first_timestep: timesteps of the run before, to continue it.
+
+    Attributes:
+        beside: what a learner does while the instrument works.
+        closing: what `close` unwinds.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own attribute
+
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        guard: GuardedBackend,
+        frames: FrameGuard,
+        *,
+        seed: int,
+        home: Mapping[str, Reading] | None,
+        scramble: bool = True,
+        max_steps: int = DEFAULT_MAX_STEPS,
+        recorder: Recorder | None = None,
+        first_episode: int = 0,
+        first_timestep: int = 0,
+    ) -> None:
+        self.task = task
+        self.observation_space = task.observation_space
+        self.action_space = task.action_space
+        self.next_episode = first_episode
+        self.timestep = first_timestep
+        self.budget_spent = False
+        self.last = Timestep(episode=first_episode - 1, step=0, timestep=first_timestep)
+        self._guard = guard
+        self._frames = frames
+        self._seed = seed
+        self._home = None if home is None else dict(home)
+        self._scramble = scramble
+        self._max_steps = max_steps
+        self._recorder = recorder
+        self.beside = Meanwhile()
+        self.closing = contextlib.ExitStack()
+        self.closing.callback(self.beside.close)
+        self._instrument = ""
+        self._needs = task.needs
+        self._truthful = guard.backend if isinstance(guard.backend, Truthful) else None
+        offered = guard.backend.capabilities().knobs
+        further = (knob for knob in self._needs.reads if knob in offered)
+        self._recorded_knobs = (*self._needs.knobs, *further)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a timestep is mostly waiting for an instrument (no simulator)."""
+        return not self._guard.backend.capabilities().simulated
+
+    def meanwhile(self, work: Callable[[], object], times: int) -> None:
+        """Let ``work`` be called ``times`` times during the next `step`, beside the instrument.
+
+        The calls come one after the other from one other thread, begin with the step and are all
+        done when it returns; what they raise, `step` raises. A step that raises first does not
+        wait for more than the call under way. They must not touch this environment, nor the
+        generators that anything in the step draws from.
+        """
+        self.beside.ask(work, times)
+
+    def vector(self, count: int, seed: int) -> TaskVecEnv:
+        """Return the task on many such instruments at once, measured without frames.
+
+        This environment, its instrument and its episodes are left alone. The limits are the same;
+        rate and budget of writes are those of one real instrument, and do not count.
+
+        Args:
+            count: how many instruments.
+            seed: seed of all their episodes.
+
+        Raises:
+            ConfigError: no instrument is asked for, or a negative seed.
+            IncompatibleError: the task does not take many episodes at once, or the backend cannot
+                measure without frames what it needs, or only with other options.
+        """
+        count, seed = whole("count", count, least=1), whole("seed", seed, least=0)
+        backend = self._guard.backend
+        source = instruments_of(backend, self.task)
+        home = self._home or {knob: backend.read(knob) for knob in self._needs.knobs}
+        return TaskVecEnv(
+            self.task,
+            source.batch(count, home),
+            seed=seed,
+            limits=self._guard.limits,
+            max_steps=self._max_steps,
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Begin the next episode and return its first observation.
+
+        With a seed, episodes and timesteps are counted from 0 again. Unless the environment is for
+        a plain run, the knobs go home, the backend is reseeded or the task scrambles, and starts
+        that the task refuses are drawn again.
+
+        Raises:
+            StartError: no acceptable start in `MAX_STARTS` attempts.
+            BackendError: the instrument failed.
+        """
+        super().reset(seed=seed, options=options)
+        if seed is not None:
+            self._seed, self.next_episode, self.timestep = seed, 0, 0
+        episode, self.next_episode = self.next_episode, self.next_episode + 1
+        if self._home is None or self.budget_spent:
+            state, snapshot = self._look()
+        else:
+            state, snapshot = self._start(episode, self._home)
+        self._instrument = instrument_id(self._guard.backend.identity())
+        return self._tell(
+            episode=episode,
+            step=0,
+            timestep=self.timestep,
+            outcome=self.task.outcome(state),
+            state=state,
+            snapshot=snapshot,
+        )
+
+    def _start(self, episode: int, home: Mapping[str, Reading]) -> tuple[Any, Snapshot]:
+        backend = self._guard.backend
+        if isinstance(backend, StartsEpisodes):
+            return self._recorded_start(backend.start_of(episode))
+        homewards = [SetPoint(knob, value) for knob, value in home.items()]
+        if not self._scramble:
+            self._guard.ramp(homewards)
+            return self._look()
+        for attempt in range(MAX_STARTS):
+            sequence = SeedSequence(self._seed, spawn_key=(episode, attempt))
+            self._guard.ramp(homewards)
+            if isinstance(backend, Reseedable):
+                backend.reseed(sequence, timestep=self.timestep)
+                self._frames.forget()
+            if not backend.capabilities().misaligns:
+                rng = np.random.default_rng(
+                    SeedSequence(self._seed, spawn_key=(episode, attempt, 1))
+                )
+                self._guard.ramp(self.task.scramble(home, rng))
+            state, snapshot = self._look()
+            if self.task.is_start(state):
+                return state, snapshot
+        msg = (
+            f"no state to start from in {MAX_STARTS} attempts: either the task sees nothing in the "
+            "frames, or its starting range is too narrow or already at the goal"
+        )
+        raise StartError(msg)
+
+    def _recorded_start(self, start: Sequence[SetPoint]) -> tuple[Any, Snapshot]:
+        """Begin where a recorded episode began, whatever the task thinks of it."""
+        self._guard.ramp([point for point in start if point.knob in self._needs.knobs])
+        self._frames.forget()
+        return self._look()
+
+    def _look(self) -> tuple[Any, Snapshot]:
+        snapshot, measured = self._measure()
+        return self.task.initial(measured), snapshot
+
+    def _measure(self) -> tuple[Snapshot, Any]:
+        needs, guard = self._needs, self._guard
+        frames = {}
+        for source in needs.sources:
+            frames[source] = guard.acquire(source)
+            self._frames.check(source, frames[source])
+        knobs = {knob: guard.read(knob) for knob in self._recorded_knobs}
+        states = {name: guard.backend.state(name) for name in needs.states}
+        check_states(needs, states)
+        snapshot = Snapshot(frames=frames, knobs=knobs, states=states)
+        measured = self.task.measure(snapshot)
+        if self.task.sees(measured):
+            self._frames.saw_something()
+        return snapshot, measured
+
+    def step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
+        """Carry out an action and return observation, reward, terminated, truncated and info.
+
+        Raises:
+            IncompatibleError: the action is outside the action space.
+            HandsOffError: somebody else moved a knob.
+            FrameError: the camera failed.
+            BackendError: the instrument failed. Never turned into a reward.
+        """
+        with self.beside.running():
+            return self._step(action)
+
+    def _step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
+        if self.last.state is None:
+            msg = "reset() must be called before the first step()"
+            raise RuntimeError(msg)
+        if not self.action_space.contains(action):
+            raise IncompatibleError([f"action {action!r} lies outside {self.action_space}"])
+        before = self.last.state
+        snapshot = None
+        try:
+            self._guard.send(self.task.plan(before, action))
+        except EnvelopeError as refusal:
+            after, outcome, reason = before, Outcome.BLOCKED, str(refusal)
+        except BudgetSpentError as spent:
+            after, outcome, reason = before, Outcome.RUNNING, str(spent)
+            self.budget_spent = True
+        else:
+            snapshot, measured = self._measure()
+            after, reason = self.task.advance(before, action, measured), ""
+            outcome = self.task.outcome(after)
+        reward = 0.0 if self.budget_spent else self.task.reward(before, action, after, outcome)
+        step = self.last.step + 1
+        self.timestep += 1
+        late = step >= self._max_steps or self.budget_spent
+        observation, info = self._tell(
+            episode=self.last.episode,
+            step=step,
+            timestep=self.timestep,
+            action=action,
+            reward=reward,
+            outcome=outcome,
+            truncated=late and outcome is Outcome.RUNNING,
+            budget_spent=self.budget_spent,
+            state=after,
+            snapshot=snapshot,
+        )
+        if reason:
+            info["reason"] = reason
+        terminated = outcome is not Outcome.RUNNING
+        return observation, reward, terminated, self.last.truncated, info
+
+    def close(self) -> None:
+        """Close what was opened for this environment alone; a session's stays open."""
+        self.closing.close()
+
+    def _tell(self, **what: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Record a timestep, forget its pixels, and return observation and info."""
+        writes = tuple(self._guard.audit)
+        self._guard.audit.clear()
+        truth = None if self._truthful is None else self._truthful.truth()
+        snapshot = what.pop("snapshot")
+        observation = self.task.observe(what["state"])
+        self.last = Timestep(
+            writes=writes,
+            truth=truth,
+            instrument=self._instrument,
+            observation=observation,
+            **what,
+        )
+        if self._recorder is not None:
+            self._recorder.record(self.last, snapshot)
+        info = {
+            "episode_number": self.last.episode,
+            "instrument": self._instrument,
+            "outcome": self.last.outcome.value,
+            "is_success": self.last.outcome is Outcome.SUCCESS,
+        }
+        return observation, info
+
+
+def instrument_id(identity: Mapping[str, str]) -> str:
+    """Return a short name for the instrument that identifies itself so."""
+    text = json.dumps(dict(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

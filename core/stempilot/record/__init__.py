@@ -1,0 +1,1 @@
+"""What a run leaves on disk: run directory, events, frames, figures, log."""

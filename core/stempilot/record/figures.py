@@ -1,0 +1,125 @@
+"""When a learner has converged: one definition, and the paper's own beside it.
+
+``converged_at``: the deterministic policy is evaluated on a twin from fixed starts, every 10
+timesteps below 500, every 100 from there, and at the end, over 100 episodes, stopping early at the
+fifth failure. It is the first evaluation from which all later ones succeed in at least 96 %.
+
+``reward_converged_at``: the first timestep from which the episode reward, exponentially weighted
+over 25 episodes, stays above zero (Xu, Kumar and LeBeau 2022, figure 2).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+EPISODES = 100
+MAX_FAILURES = 4
+"""Of 100 episodes: at least 96 % succeed."""
+
+PAPER_WINDOW = 25
+
+
+@frozen
+class Evaluation:
+    """One evaluation during training: whether at least 96 % of its episodes succeeded."""
+
+    timestep: int
+    episodes: int
+    successes: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least 96 % succeeded."""
+        return self.episodes - self.successes <= MAX_FAILURES
+
+
+def is_due(timestep: int) -> bool:
+    """Return whether an evaluation falls on this timestep."""
+    return timestep > 0 and timestep % (10 if timestep < 500 else 100) == 0  # noqa: PLR2004
+
+
+def converged_at(evaluations: Sequence[Evaluation]) -> int | None:
+    """Return the first evaluated timestep from which all evaluations passed, else ``None``."""
+    found = None
+    for evaluation in reversed(evaluations):
+        if not evaluation.passed:
+            break
+        found = evaluation.timestep
+    return found
+
+
+def smoothed(values: Iterable[float], window: int = PAPER_WINDOW) -> list[float]:
+    """Return the exponentially weighted averages over ``window`` points."""
+    share = 2.0 / (window + 1)
+    total = weight = 0.0
+    averages = []
+    for value in values:
+        total = (1 - share) * total + share * value
+        weight = (1 - share) * weight + share
+        averages.append(total / weight)
+    return averages
+
+
+def reward_converged_at(timesteps: Sequence[int], rewards: Sequence[float]) -> int | None:
+    """Return the timestep from which the smoothed episode reward stays above 0, else ``None``.
+
+    Args:
+        timesteps: the timestep at which each episode ended.
+        rewards: the reward of each episode.
+    """
+    found = None
+    for timestep, average in reversed(list(zip(timesteps, smoothed(rewards), strict=True))):
+        if average <= 0:
+            break
+        found = timestep
+    return found
+
+
+PAPER_PER_S = 5.5
+"""Corrections per second of the published loop on the microscope."""
+
+
+class Pace:
+    """Takes the time from timestep to timestep within episodes.
+
+    A cycle runs from one timestep's observation (or the reset's) to the next one's, whatever is
+    done in between: deciding, moving, settling, exposing, measuring, learning. Ways to new starts,
+    evaluations and saving between episodes are not part of it.
+
+    Args:
+        clock: seconds since any fixed moment.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._cycles_s: list[float] = []
+
+    def tick(self, step: int) -> None:
+        """Take the time at timestep ``step`` of an episode; 0 is the reset."""
+        now = self._clock()
+        if step > 0 and self._since is not None:
+            self._cycles_s.append(now - self._since)
+        self._since = now
+
+    def skip(self) -> None:
+        """Leave the present cycle out: something else is done in it."""
+        self._since = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return corrections per second, and median and 95th percentile of the cycle in seconds.
+
+        ``None`` where there was no cycle.
+        """
+        total = sum(self._cycles_s)
+        if total <= 0:
+            return dict.fromkeys(("corrections_per_s", "cycle_s_median", "cycle_s_p95"))
+        median, late = np.percentile(self._cycles_s, [50, 95])
+        return {
+            "corrections_per_s": len(self._cycles_s) / total,
+            "cycle_s_median": float(median),
+            "cycle_s_p95": float(late),
+        }

@@ -1,0 +1,57 @@
+"""What a backend offers, as plain values in a run's record."""
+
+from typing import Any
+
+from stempilot.contract.values import Capabilities, KnobSpec, SourceSpec, StateSpec
+from stempilot.errors import RunDirError
+from stempilot.record.recorder import plain_numbers
+from stempilot.record.run_dir import RunDir
+
+ENTRY = "capabilities"
+_KNOB = ("lower", "upper", "max_step", "resolution")
+
+
+def plain_offers(offers: Capabilities) -> dict[str, Any]:
+    """Return knobs, sources and states as JSON values; what is not finite is text."""
+    return {
+        "knobs": {
+            name: {"unit": spec.unit, **{key: plain_numbers(getattr(spec, key)) for key in _KNOB}}
+            for name, spec in offers.knobs.items()
+        },
+        "sources": {
+            name: {"shape": list(s.shape), "dtype": s.dtype, "saturation": s.saturation}
+            for name, s in offers.sources.items()
+        },
+        "states": {name: list(spec.values) for name, spec in offers.states.items()},
+    }
+
+
+def recorded_offers(run: RunDir) -> Capabilities:
+    """Return what the instrument of a run offered.
+
+    Raises:
+        RunDirError: the record does not say, or not in a way that makes sense.
+    """
+    content = run.record().get(ENTRY)
+    if content is None:
+        msg = f"{run.path} does not say what its instrument offers: it is of an earlier version"
+        raise RunDirError(msg)
+    try:
+        return Capabilities(
+            knobs={name: KnobSpec(**row) for name, row in content["knobs"].items()},
+            sources={
+                name: SourceSpec(
+                    shape=(int(row["shape"][0]), int(row["shape"][1])),
+                    dtype=str(row["dtype"]),
+                    saturation=row["saturation"],
+                )
+                for name, row in content["sources"].items()
+            },
+            states={
+                name: StateSpec(values=tuple(map(str, values)))
+                for name, values in content["states"].items()
+            },
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        msg = f"{run.path}: {ENTRY} in the record are damaged: {error!r}"
+        raise RunDirError(msg) from error

@@ -1,0 +1,1 @@
+"""Carries out train, relearn, run and restore."""

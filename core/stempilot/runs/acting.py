@@ -1,0 +1,143 @@
+"""Running an agent: once from where the instrument stands, or over seeded episodes."""
+
+from typing import Any
+
+from stempilot.contract.agent import Agent, Policy
+from stempilot.files import write_json
+from stempilot.instrument.signals import stop_requests
+from stempilot.operation.episodes import evaluate, run_episode
+from stempilot.operation.scores import Episode, score
+from stempilot.operation.task_env import TaskEnv, Timestep
+from stempilot.runs.adapting import Adapting
+from stempilot.runs.job import Job
+from stempilot.runs.progress import RecentEpisodes
+
+
+def run_once(job: Job, agent: Agent) -> dict[str, Any]:
+    """Run an agent from where the instrument stands, and keep what it reached.
+
+    An agent that may relearn does so in episodes that begin at the baseline, from where it then
+    tries once more.
+    """
+    recorder = job.recorder()
+    recent = RecentEpisodes(recorder)
+    adapting = Adapting(job, agent, recorder)
+    env = job.session.env(
+        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recent
+    )
+    episode = run_episode(env, agent.policy(), on_change=adapting.noting(env))
+    if adapting.is_due and not episode.success:
+        env, episode = _try_again(job, env, adapting, recent)
+    spent = job.budget_spent(env)
+    if not episode.success:
+        # A task that fails must not leave the knobs where its attempts brought them.
+        job.session.put_back()
+    recorder.close()
+    return {
+        **score([episode], []),
+        **recent.pace.figures(),
+        "success": episode.success,
+        "outcome": _verdict(env.last),
+        "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
+        "budget_spent": spent,
+        **adapting.figures(),
+    }
+
+
+def _try_again(
+    job: Job, before: TaskEnv, adapting: Adapting, recent: RecentEpisodes
+) -> tuple[TaskEnv, Episode]:
+    env = job.session.env(
+        job.task,
+        seed=job.plan.seed,
+        scramble=False,
+        max_steps=job.max_steps,
+        recorder=recent,
+        first_episode=before.next_episode,
+        first_timestep=before.timestep,
+    )
+    job.files.callback(env.close)
+    policy = adapting.relearn(
+        env,
+        should_stop=lambda: False,
+        on_step=lambda done, of: job.on_progress(recent.progress(done, of, "relearning")),
+    )
+    adapting.may_relearn = False
+    assert policy is not None  # noqa: S101 - for the type checker: nobody stopped it
+    return env, run_episode(env, policy, on_change=adapting.noting(env))
+
+
+def _verdict(last: Timestep) -> str:
+    if last.budget_spent:
+        return "out of writes"
+    return "out of steps" if last.truncated else last.outcome.value
+
+
+def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
+    """Evaluate an agent over episodes from seeded starts; put the knobs back unless told not to."""
+    job.say(
+        f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
+        + ("they stay where the last ends" if job.plan.keeps else "they are put back at the end")
+    )
+    recorder = job.recorder()
+    recent = RecentEpisodes(recorder)
+    adapting = Adapting(job, agent, recorder)
+    seed = job.plan.seed
+    env = job.session.env(job.task, seed=seed, max_steps=job.max_steps, recorder=recent)
+    job.files.callback(env.close)
+    played: list[Episode] = []
+    best: list[Episode] = []
+
+    def show(note: str = "") -> None:
+        job.on_progress(recent.progress(len(played), episodes, note))
+
+    with stop_requests() as stop_asked:
+
+        def show_relearning(done: int, of: int) -> None:
+            show(f"relearning: {done}/{of} timesteps")
+
+        def count(episode: Episode) -> bool:
+            played.append(episode)
+            show()
+            return not (stop_asked() or adapting.is_due)
+
+        policy: Policy | None = agent.policy()
+        while policy is not None and not env.budget_spent:
+            _, oracle = evaluate(
+                env,
+                policy,
+                episodes - len(played),
+                oracle_env=_twin(job, env),
+                on_episode=count,
+                should_stop=stop_asked,
+                on_change=adapting.noting(env),
+            )
+            best += oracle
+            goes_on = adapting.is_due and len(played) < episodes and not env.budget_spent
+            policy = (
+                adapting.relearn(env, should_stop=stop_asked, on_step=show_relearning)
+                if goes_on
+                else None
+            )
+        interrupted = stop_asked()
+        if interrupted and not job.plan.keeps:
+            job.session.put_back()
+    recorder.close()
+    figures = {
+        **score(played, best),
+        **recent.pace.figures(),
+        **adapting.figures(),
+        "budget_spent": job.budget_spent(env, episodes=len(played)),
+        "interrupted": interrupted,
+    }
+    write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
+    return figures
+
+
+def _twin(job: Job, env: TaskEnv) -> TaskEnv | None:
+    """Return a copy of an environment for the oracle, which begins with the same episode."""
+    twin = job.twin_env(job.plan.seed, env.timestep)
+    if twin is not None:
+        twin.next_episode = env.next_episode
+        job.files.callback(twin.close)
+    return twin

@@ -1,0 +1,77 @@
+"""What a plan would do, found out without moving anything and without making a run directory."""
+
+from typing import Any
+
+from stempilot.contract.agent import Agent, Learner
+from stempilot.instrument.checks import read_back
+from stempilot.instrument.envelope import check_calibration, effective_limits
+from stempilot.instrument.fit import check_states, negotiate
+from stempilot.instrument.lock import instrument_lock
+from stempilot.operation.session import require_envelope
+from stempilot.record.run_dir import require_free
+from stempilot.runs.adapting import steps_to_relearn
+from stempilot.runs.execute import prepare, untrained
+from stempilot.runs.plans import Plan
+
+
+def moves_real_instrument(plan: Plan) -> bool:
+    """Return whether the plan's backend is a real instrument."""
+    return not plan.parts.make_backend(plan.opening).capabilities().simulated
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Check a plan against the instrument as it stands, by reading alone, and describe it.
+
+    Raises:
+        StempilotError: whatever carrying it out would run into before its first write.
+    """
+    task, agent, _ = prepare(plan, dry_run=True)
+    if not plan.resumes:
+        require_free(plan.out)
+    backend = plan.parts.make_backend(plan.opening)
+    name, needs, offers = plan.parts.backend.name, task.needs, backend.capabilities()
+    negotiate(needs, offers, task=plan.parts.task.name, backend=name)
+    envelope = require_envelope(plan.envelope, backend, name)
+    check_calibration(envelope, offers, name)
+    with instrument_lock(backend, name), backend:
+        check_states(needs, {state: backend.state(state) for state in needs.states})
+        baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
+    limits = effective_limits(envelope, offers, needs, baseline)
+    return {
+        "command": plan.command,
+        "dry_run": True,
+        "task": plan.parts.task.name,
+        "backend": name,
+        "agent": plan.parts.agent.name,
+        "policy": "not trained" if untrained(plan, agent) else _policy(plan),
+        "seed": plan.seed,
+        "timesteps": plan.steps or None,
+        "episodes": plan.episodes,
+        "timesteps_per_episode": plan.parts.run.max_steps,
+        "sources": ", ".join(needs.sources),
+        "moves": "; ".join(
+            f"{knob} within {list(spec.lower)} to {list(spec.upper)} {spec.unit}, at most "
+            f"{list(spec.max_step)} a step, a full action {list(needs.knobs[knob].largest_step)}, "
+            f"now at {list(baseline[knob])}"
+            for knob, spec in limits.items()
+        ),
+        "when_changed": _when_changed(plan, agent),
+        "afterwards": "knobs stay where they end" if plan.keeps else "knobs are put back",
+        "run_dir": str(plan.out),
+    }
+
+
+def _policy(plan: Plan) -> str | None:
+    """Return the run directory that the agent comes from; nothing where it comes from none."""
+    return None if plan.parent is None else str(plan.parent.path)
+
+
+def _when_changed(plan: Plan, agent: Agent) -> str | None:
+    """Return what happens when the response is found changed; nothing where nobody looks."""
+    if plan.command != "run":
+        return None
+    if not plan.adapt:
+        return "says so"
+    if not isinstance(agent, Learner):
+        return f"says so; {plan.parts.agent.name} does not relearn"
+    return f"relearns for {steps_to_relearn(plan, agent)} timesteps"

@@ -1,0 +1,263 @@
+"""Train, relearn and run: called by the command line and by scripts alike."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
+from stempilot.contract.backend import Backend
+from stempilot.contract.task import Task
+from stempilot.errors import (
+    IncompatibleError,
+    RestoreError,
+    StempilotError,
+)
+from stempilot.files import recording, write_json
+from stempilot.instrument.envelope_file import plain_envelope
+from stempilot.operation.session import open_session
+from stempilot.record.log import run_log
+from stempilot.record.offers import plain_offers
+from stempilot.record.provenance import provenance
+from stempilot.record.run_dir import BASELINE, RESULT, RunDir
+from stempilot.record.transitions import read_transitions
+from stempilot.runs.acting import run_episodes, run_once
+from stempilot.runs.adapting import require_adaptable
+from stempilot.runs.job import Job
+from stempilot.runs.learning import learn
+from stempilot.runs.plans import Plan
+from stempilot.runs.progress import OnProgress, Progress
+
+LEARNING = ("train", "relearn")
+"""Commands that need a learner."""
+
+
+def _ignore(_: Progress) -> None:
+    """Show nothing."""
+
+
+def execute(
+    plan: Plan, *, on_progress: OnProgress = _ignore, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Carry out a plan and return its result as plain JSON values.
+
+    Asks no question before a real instrument moves, and writes no report
+    (`stempilot.report.write_report`): that is the command line's.
+
+    Args:
+        plan: what to do.
+        on_progress: told of the progress.
+        say: told what a person should know before the instrument moves.
+
+    Raises:
+        StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
+            unless it is a `RestoreError`, which also meets who resumes a run that did not.
+    """
+    task, agent, kept = prepare(plan)
+    backend = plan.parts.make_backend(plan.opening)
+    run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
+    for sentence in (*kept, *_warnings(plan, agent, run)):
+        say(sentence)
+    with (
+        run_log(run.path) as log,
+        _status(run),
+        ExitStack() as afterwards,
+        open_session(
+            backend,
+            [task],
+            name=plan.parts.backend.name,
+            envelope=plan.envelope,
+            keep=plan.keeps,
+            on_baseline=partial(_keep_baseline, run, backend),
+            names=[plan.parts.task.name],
+            run_dir=run.path,
+        ) as session,
+        ExitStack() as files,
+    ):
+        job = Job(
+            plan=plan,
+            session=session,
+            task=task,
+            run=run,
+            on_progress=on_progress,
+            say=say,
+            log=log,
+            files=files,
+            afterwards=afterwards,
+        )
+        result = _carry_out(job, agent)
+        result |= {"command": plan.command, "seed": plan.seed, "run_dir": str(run.path)}
+        # Inside the session: what cannot be recorded is put back.
+        write_json(run.path / RESULT, result)
+    run.update_record(status="interrupted" if result.get("interrupted") else "done")
+    return result
+
+
+def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -> None:
+    # On resume too: the operator may have left the instrument elsewhere since.
+    write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+    run.update_record(
+        status="running",
+        reason=None,
+        identity=dict(backend.identity()),
+        simulated=backend.capabilities().simulated,
+        capabilities=plain_offers(backend.capabilities()),
+    )
+
+
+def _carry_out(job: Job, agent: Agent) -> dict[str, Any]:
+    if job.plan.command in LEARNING and isinstance(agent, Learner):
+        return learn(job, agent)
+    if job.plan.episodes is None:
+        return run_once(job, agent)
+    return run_episodes(job, agent, job.plan.episodes)
+
+
+@contextmanager
+def _status(run: RunDir) -> Iterator[None]:
+    """Note in the record how a run that raises has ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _note_failure(run, "interrupted")
+        raise
+    except Exception as error:
+        _note_failure(run, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _note_failure(run: RunDir, reason: str) -> None:
+    try:
+        run.update_record(status="failed", reason=reason)
+    except StempilotError:
+        # The disk that failed the run may refuse this note too; the first error matters more.
+        return
+
+
+def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
+    """Return the task and the agent of a plan, and what relearning kept and dropped.
+
+    Args:
+        plan: what to do.
+        dry_run: check recorded transitions without learning from them.
+
+    Raises:
+        IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
+            must.
+        RunDirError: what the agent goes on from is damaged.
+    """
+    task = plan.parts.make_task()
+    agent = plan.parts.make_agent(task, plan.seed)
+    if plan.command in LEARNING and not isinstance(agent, Learner):
+        problem = f"agent {plan.parts.agent.name} does not learn; use it with `stempilot run`"
+        raise IncompatibleError([problem])
+    kept = _load_agent(plan, task, agent, dry_run=dry_run)
+    require_adaptable(plan, agent)
+    return task, agent, kept
+
+
+def untrained(plan: Plan, agent: Agent) -> bool:
+    """Return whether a learner is to be run as it is made."""
+    return plan.command == "run" and plan.parent is None and isinstance(agent, Learner)
+
+
+def _warnings(plan: Plan, agent: Agent, run: RunDir) -> Iterator[str]:
+    """Yield what makes the result of a plan worth less than it may seem."""
+    if plan.resumes and run.progress() is None:
+        yield f"nothing that was learnt in {run.path} had been saved; it begins anew"
+    if untrained(plan, agent):
+        yield f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was"
+    evaluated = plan.parent if plan.command == "run" and plan.episodes is not None else None
+    if evaluated is not None and evaluated.record()["seed"] == plan.seed:
+        yield (
+            f"the training had seed {plan.seed} too, so that these episodes begin where its "
+            "episodes began; another --seed gives starts that the policy has not met"
+        )
+
+
+def _load_agent(
+    plan: Plan, task: Task[Any, Any], agent: Agent, *, dry_run: bool
+) -> tuple[str, ...]:
+    """Load what the plan goes on from; return what relearning kept and dropped."""
+    if plan.resumes and isinstance(agent, Learner):
+        own = RunDir.open(plan.out)
+        if own.progress() is not None:
+            agent.load(own.agent_folder())
+            return ()
+    if plan.parent is None or not isinstance(agent, Learner):
+        return ()
+    agent.load(plan.parent.agent_folder())
+    if plan.log is not None:
+        return _relearn_from_log(plan.log, plan, task, agent, dry_run=dry_run)
+    return agent.relearn() if plan.command == "relearn" else ()
+
+
+def _relearn_from_log(
+    log: RunDir, plan: Plan, task: Task[Any, Any], agent: Learner, *, dry_run: bool
+) -> tuple[str, ...]:
+    """Let an agent learn from a run's transitions; return what it kept, dropped and took."""
+    if not isinstance(agent, RelearnsFromRecord):
+        problem = f"agent {plan.parts.agent.name} cannot learn from recorded transitions"
+        raise IncompatibleError([problem])
+    recorded = read_transitions(log.path, task.observation_space, task.action_space)
+    sentences = [f"{len(recorded)} recorded transitions came from {log.path}."]
+    then, now = log.record().get("config", {}).get("task", {}), plan.parts.resolved()["task"]
+    changed = [
+        f"{name} was {then[name]}" for name in now if name in then and then[name] != now[name]
+    ]
+    if changed:
+        sentences.append(f"Their rewards are of another task: {', '.join(changed)}.")
+    return (*sentences, *(() if dry_run else agent.relearn_from(recorded)))
+
+
+def _new_run(plan: Plan, kept: tuple[str, ...]) -> RunDir:
+    run = RunDir.create(plan.out)
+    run.write_record(_first_record(plan, kept))
+    return run
+
+
+def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
+    """Return the run to go on with, unless its baseline is still to be returned to."""
+    run = RunDir.open(plan.out)
+    record = run.record()
+    stuck = record["status"] == "failed" and str(record.get("reason")).startswith("RestoreError")
+    if (record["status"] == "running" or stuck) and not backend.capabilities().simulated:
+        msg = (
+            f"{run.path} ended without putting the instrument back; do that first, with "
+            f"`stempilot restore {run.path}`, then resume"
+        )
+        raise RestoreError(msg)
+    run.update_record(steps=plan.steps)
+    # What a run said before it was resumed no longer holds.
+    with recording():
+        (run.path / RESULT).unlink(missing_ok=True)
+    return run
+
+
+def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
+    parts = plan.parts
+    return {
+        "status": "starting",
+        "command": plan.command,
+        "task": parts.task.name,
+        "backend": parts.backend.name,
+        "agent": parts.agent.name,
+        "plugins": dict(parts.sources),
+        "settings": json.loads(json.dumps(parts.settings)),
+        "config": parts.resolved(),
+        "seed": plan.seed,
+        "instrument_seed": plan.opening.instrument_seed,
+        "steps": plan.steps,
+        "episodes": plan.episodes,
+        "adapt": plan.adapt,
+        "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
+        "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
+        "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
+        "trained_here": plan.opening.trained_here,
+        "from_log": None if plan.log is None else str(plan.log.path.resolve()),
+        "kept_and_dropped": list(kept),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(),
+    }

@@ -1,0 +1,249 @@
+"""What accompanies a learner: checkpoints, evaluations on a twin, progress, clean stops."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from attrs import asdict
+
+from stempilot.contract.agent import Learner
+from stempilot.contract.values import Outcome
+from stempilot.errors import (
+    BackendError,
+    EnvelopeError,
+    RecordError,
+    StartError,
+)
+from stempilot.instrument.signals import stop_requests
+from stempilot.operation.episodes import evaluate
+from stempilot.operation.task_env import TaskEnv
+from stempilot.plugins.parts import RunConfig
+from stempilot.record.figures import (
+    EPISODES,
+    MAX_FAILURES,
+    Evaluation,
+    converged_at,
+    is_due,
+    reward_converged_at,
+)
+from stempilot.record.recorder import RunRecorder, read_events
+from stempilot.record.run_dir import RunDir
+from stempilot.runs.job import Job
+from stempilot.runs.progress import OnProgress, RecentEpisodes
+
+
+class Companion:
+    """Is told of each complete timestep of a learner (`stempilot.Report`).
+
+    Args:
+        env: the environment of the learner.
+        learner: who learns.
+        run: where checkpoints go.
+        recorder: the recorder of ``env``; its length belongs to each checkpoint.
+        recent: counts episodes for the progress display.
+        twin: makes an environment on a copy of the instrument as it is now; returns ``None``
+            where there is no twin.
+        config: how often to checkpoint, whether to evaluate.
+        total: timesteps at the end of the run.
+        evaluations: those of the run before it was interrupted.
+        should_stop: whether a clean stop was asked for.
+        on_progress: told after each timestep.
+    """
+
+    def __init__(
+        self,
+        env: TaskEnv,
+        learner: Learner,
+        *,
+        run: RunDir,
+        recorder: RunRecorder,
+        recent: RecentEpisodes,
+        twin: Callable[[], TaskEnv | None],
+        config: RunConfig,
+        total: int,
+        evaluations: Sequence[Evaluation],
+        should_stop: Callable[[], bool],
+        on_progress: OnProgress,
+    ) -> None:
+        self.evaluations = list(evaluations)
+        self._env = env
+        self._learner = learner
+        self._run = run
+        self._recorder = recorder
+        self._recent = recent
+        self._twin = twin
+        self._config = config
+        self._total = total
+        self._should_stop = should_stop
+        self._on_progress = on_progress
+        self._saved_at = env.timestep
+        self._reported_at = env.timestep
+
+    def __call__(self, numbers: Mapping[str, float], /) -> bool:
+        """Evaluate, save and show what is due; return whether to go on."""
+        del numbers
+        timestep = self._env.timestep
+        if timestep == self._reported_at:
+            return not self._should_stop()
+        self._reported_at = timestep
+        if is_due(timestep) or timestep == self._total:
+            self._evaluate(timestep)
+        at_boundary = self._env.last.step == 0 or self._env.last.ended
+        if at_boundary and timestep - self._saved_at >= self._config.checkpoint_every:
+            self.save()
+        self._on_progress(self._recent.progress(timestep, self._total))
+        return not (self._should_stop() or self._env.budget_spent)
+
+    @property
+    def timestep(self) -> int:
+        """Timesteps of the run so far."""
+        return self._env.timestep
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there were timesteps since the last checkpoint."""
+        return self.timestep != self._saved_at
+
+    def _evaluate(self, timestep: int) -> None:
+        twin = self._twin() if self._config.evaluate else None
+        if twin is None:
+            return
+        self._recent.pace.skip()
+        self._on_progress(self._recent.progress(timestep, self._total, note="evaluating"))
+        with contextlib.closing(twin):
+            played, _ = evaluate(
+                twin,
+                self._learner.policy(),
+                EPISODES,
+                give_up_after_failures=MAX_FAILURES + 1,
+                on_episode=lambda _: not self._should_stop(),
+            )
+        successes = sum(episode.success for episode in played)
+        complete = len(played) == EPISODES or len(played) - successes > MAX_FAILURES
+        if complete:
+            self.evaluations.append(
+                Evaluation(timestep=timestep, episodes=len(played), successes=successes)
+            )
+
+    def save(self) -> None:
+        """Save the learner and all that going on from here needs.
+
+        Where an episode has just begun or ended, going on is equal to not having stopped. In the
+        middle of one, the rest of that episode is given up.
+
+        Raises:
+            RecordError: the disk refused.
+        """
+        self._recorder.flush()
+        last = self._env.last
+        # A fresh reset belongs to the next episode, which begins anew when the run goes on.
+        begun = last.step == 0 and last.episode >= 0
+        progress = {
+            "timesteps": self._env.timestep,
+            "episodes": last.episode if begun else self._env.next_episode,
+            "events_bytes": self._recorder.episode_start if begun else self._recorder.length,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+        }
+        self._run.checkpoint(progress, self._learner.save)
+        self._saved_at = self._env.timestep
+
+
+INSTRUMENT_ERRORS = (BackendError, EnvelopeError, StartError)
+"""What is the instrument's doing, not the learner's."""
+
+
+EVALUATION_SPAWN = 0x5EED
+"""Mixed into the seed of training for the fixed starts of its evaluations."""
+
+
+def learn(job: Job, learner: Learner) -> dict[str, Any]:
+    """Let a learner learn as the plan says; return the result of the run."""
+    plan, run = job.plan, job.run
+    before = (run.progress() if plan.resumes else None) or {
+        "timesteps": 0,
+        "episodes": 0,
+        "events_bytes": 0,
+        "evaluations": [],
+    }
+    recorder = job.recorder(before["events_bytes"])
+    recent = RecentEpisodes(recorder)
+    env = job.session.env(
+        job.task,
+        seed=plan.seed,
+        max_steps=job.max_steps,
+        recorder=recent,
+        first_episode=before["episodes"],
+        first_timestep=before["timesteps"],
+    )
+    job.files.callback(env.close)
+    started = time.monotonic()
+    with stop_requests() as stop_asked:
+        companion = Companion(
+            env,
+            learner,
+            run=run,
+            recorder=recorder,
+            recent=recent,
+            twin=lambda: job.twin_env(plan.seed ^ EVALUATION_SPAWN, env.timestep),
+            config=plan.parts.run,
+            total=plan.steps,
+            evaluations=[Evaluation(**values) for values in before["evaluations"]],
+            should_stop=stop_asked,
+            on_progress=job.on_progress,
+        )
+        steps = plan.steps - before["timesteps"]
+        numbers: Mapping[str, float] = {}
+        if steps > 0:
+            try:
+                numbers = learner.learn(env, steps=steps, report=companion).numbers
+            except INSTRUMENT_ERRORS:
+                # Whoever learns is between two timesteps then, and sound.
+                job.afterwards.callback(_keep_learnt, job, companion)
+                raise
+        interrupted = stop_asked()
+        try:
+            if interrupted:
+                # Whoever presses Ctrl-C waits for the knobs, not for files.
+                job.session.put_back()
+        finally:
+            companion.save()
+            recorder.close()
+    return {
+        "timesteps": env.timestep,
+        "interrupted": interrupted,
+        "budget_spent": job.budget_spent(env),
+        "converged_at": converged_at(companion.evaluations),
+        "wall_s": round(time.monotonic() - started, 3),
+        **recent.pace.figures(),
+        "updates_meanwhile": env.beside.calls,
+        "updates_waited_s": round(env.beside.waited_s, 3),
+        "learner": dict(numbers),
+        **_reward_measure(event for event in read_events(run.path) if event["k"]),
+    }
+
+
+def _keep_learnt(job: Job, companion: Companion) -> None:
+    """Save what was learnt before the instrument failed; that it failed matters more."""
+    if not companion.unsaved:
+        return
+    with suppress(RecordError):
+        companion.save()
+        job.say(
+            f"what was learnt in {companion.timestep} timesteps is saved; go on with "
+            f"`stempilot train --resume {job.run.path}`"
+        )
+
+
+def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the paper's own measure of convergence from the events of the timesteps."""
+    ends, rewards, total = [], [], 0.0
+    for step in steps:
+        if step.get("budget_spent"):
+            continue
+        total = step["reward"] if step["k"] == 1 else total + step["reward"]
+        if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
+            ends.append(step["t"])
+            rewards.append(total)
+    return {"reward_converged_at": reward_converged_at(ends, rewards), "episodes": len(ends)}

@@ -1,0 +1,100 @@
+"""Puts an instrument back after a run that could not do so itself, for example a power cut."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stempilot.contract.backend import Opening
+from stempilot.contract.values import Capabilities, KnobNeed, Needs, Reading, as_reading
+from stempilot.errors import RecordError, RunDirError
+from stempilot.instrument.audit import AuditFile
+from stempilot.instrument.envelope import effective_limits, open_envelope
+from stempilot.instrument.guard import GuardedBackend
+from stempilot.instrument.lock import instrument_lock
+from stempilot.instrument.putting_back import put_back
+from stempilot.instrument.signals import interrupts_once
+from stempilot.plugins.parts import part
+from stempilot.plugins.registry import Registry
+from stempilot.record.run_dir import BASELINE, RunDir, recorded_envelope
+
+_log = logging.getLogger(__name__)
+
+
+def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
+    """Ramp every knob back to where it stood before the run's first write, and verify it.
+
+    Args:
+        registry: what is installed.
+        run: the run directory.
+        dry_run: only read where the knobs stand.
+
+    Returns:
+        The run directory and, per knob, what it read ``before``, what it reads ``now`` and the
+        ``baseline`` that it belongs to.
+
+    Raises:
+        RunDirError: the run never got as far as a baseline, or the directory is damaged.
+        EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
+        InstrumentBusyError: a run drives the instrument, perhaps this very one.
+        BackendError: the instrument cannot be reached.
+        RestoreError: a knob is not back.
+    """
+    directory = RunDir.open(run)
+    run = directory.path
+    record, saved = directory.record(), directory.baseline()
+    if saved is None:
+        msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
+        raise RunDirError(msg)
+    baseline = {knob: as_reading(value) for knob, value in saved["knobs"].items()}
+    made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
+    backend = made.load(Opening(purpose="restore", seed=record["seed"]))
+    offers = backend.capabilities()
+    envelope = recorded_envelope(record) or open_envelope(made.name, offers)
+    limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)
+    with contextlib.ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(interrupts_once())
+            stack.enter_context(instrument_lock(backend, made.name, run_dir=run))
+        journal = None if dry_run else stack.enter_context(_audit(run))
+        stack.enter_context(backend)
+        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s, journal=journal)
+        before = {knob: guard.read(knob) for knob in baseline}
+        if not dry_run:
+            put_back(guard, baseline, may_park=envelope.may_park)
+        now = {knob: guard.read(knob) for knob in baseline}
+    if not dry_run:
+        directory.update_record(status="restored")
+    return {
+        "run_dir": str(run),
+        "knobs": {
+            knob: {"before": list(before[knob]), "now": list(now[knob]), "baseline": list(value)}
+            for knob, value in baseline.items()
+        },
+    }
+
+
+@contextlib.contextmanager
+def _audit(run: Path) -> Iterator[AuditFile | None]:
+    """Open the audit; an instrument is put back even where its run directory cannot be written."""
+    try:
+        journal = AuditFile(run, ahead=True)
+    except RecordError as error:
+        _log.warning("putting back without an audit: %s", error)
+        yield None
+        return
+    with journal:
+        yield journal
+
+
+def _needs(run: Path, baseline: Mapping[str, Reading], offers: Capabilities) -> Needs:
+    """Return what putting back needs: the knobs of the baseline, in steps of any size."""
+    knobs = {}
+    for knob, value in baseline.items():
+        spec = offers.knobs.get(knob)
+        if spec is None or spec.size != len(value):
+            msg = f"{run / BASELINE} says {knob} = {value}, which the backend has no such knob for"
+            raise RunDirError(msg)
+        knobs[knob] = KnobNeed(unit=spec.unit, size=spec.size, largest_step=(0.0,) * spec.size)
+    return Needs(knobs=knobs)

@@ -1,0 +1,232 @@
+"""Names and settings become parts that fit, or an error that says which does not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from attrs import frozen
+from tests.core.fakes import NoOptions, plugin, toy_registry
+
+from stempilot.contract.backend import Backend, Opening
+from stempilot.contract.values import Reading
+from stempilot.errors import ConfigError, IncompatibleError, PluginError
+from stempilot.plugins.parts import DEFAULT_MAX_STEPS, RunConfig, compose, part
+from stempilot.plugins.registry import Kind
+from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "task": {"tolerance": 0.2},
+    "backend": {"serial": 4},
+    "run": {"max_steps": 9},
+}
+
+
+def composed(settings: dict[str, dict[str, Any]] | None = None, **names: str) -> Any:
+    chosen = {"task": "centring", "backend": "simulator", "agent": "learner", **names}
+    return compose(toy_registry(), **chosen, settings=settings or {})
+
+
+def test_parts_are_named_validated_and_not_yet_loaded() -> None:
+    parts = composed(SETTINGS)
+    assert (parts.task.name, parts.backend.name, parts.agent.name) == (
+        "centring",
+        "simulator",
+        "learner",
+    )
+    assert parts.task.config.tolerance == 0.2
+    assert parts.run == RunConfig(max_steps=9)
+    assert parts.settings == SETTINGS
+    assert parts.sources == dict.fromkeys(("task", "backend", "agent"), "toys 1.0")
+
+
+def test_all_configurations_are_resolved_with_their_defaults() -> None:
+    assert composed(SETTINGS).resolved() == {
+        "task": {"tolerance": 0.2, "actions": "box"},
+        "backend": {"serial": 4},
+        "agent": {},
+        "run": {"max_steps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
+    }
+    assert composed().run.max_steps == DEFAULT_MAX_STEPS
+
+
+def test_parts_are_made_with_their_configurations() -> None:
+    parts = composed(SETTINGS)
+    task = parts.make_task()
+    assert isinstance(task, ToyCentring)
+    assert task.hints.tolerance == 0.2
+    backend = parts.make_backend(Opening())
+    assert isinstance(backend, ToyBackend)
+    assert backend.identity()["serial"] == "4"
+    assert isinstance(parts.make_agent(task, seed=3), ToyLearner)
+
+
+def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
+    briefs: list[Any] = []
+
+    def load(_: NoOptions, brief: Any) -> ToyLearner:
+        briefs.append(brief)
+        return ToyLearner(brief)
+
+    asks = plugin("asks", NoOptions, load)
+    names = {"task": "centring", "backend": "simulator", "agent": "asks"}
+    parts = compose(toy_registry(("agent", asks)), **names, settings={})
+    task = parts.make_task()
+    parts.make_agent(task, seed=17)
+    (brief,) = briefs
+    assert brief.seed == 17
+    assert brief.observation_space == task.observation_space
+    assert brief.action_space == task.action_space
+    assert brief.hints == task.hints
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "said"),
+    [
+        ({}, {"task": "centering"}, "no task is called 'centering'; did you mean centring?"),
+        ({}, {"backend": "simulater"}, "did you mean simulator?"),
+        ({}, {"agent": "lerner"}, "did you mean learner or walker?"),
+        ({"taks": {"tolerance": 1}}, {}, "unknown section: taks; did you mean task?"),
+        ({"task": {"tolerence": 1}}, {}, "task.tolerence; did you mean task.tolerance?"),
+        ({"backend": {"serial": 0.5}}, {}, "backend.serial: 0.5 is not a whole number"),
+        ({"agent": {"gamma": 1}}, {}, "unknown option in section agent: agent.gamma"),
+        ({"run": {"max_steps": 0}}, {}, "'max_steps' must be >= 1"),
+        ({"run": {"checkpoint_every": 0}}, {}, "'checkpoint_every' must be >= 1"),
+        ({"run": {"evaluate": 1}}, {}, "run.evaluate: 1 is not true or false"),
+        ({"run": {"max_step": 3}}, {}, "run.max_step; did you mean run.max_steps"),
+    ],
+)
+def test_what_cannot_be_composed_is_said(
+    settings: dict[str, Any], names: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        composed(settings, **names)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    def needy(*_: Any) -> Any:
+        import no_such_vendor_library  # type: ignore[import-not-found]
+
+        return no_such_vendor_library
+
+    lazy = plugin("lazy", NoOptions, needy)
+    registry = toy_registry(("task", lazy), ("backend", lazy), ("agent", lazy))
+    parts = compose(registry, task="lazy", backend="lazy", agent="lazy", settings={})
+    said = "'lazy' needs a package that is not installed: No module named 'no_such_vendor_library'"
+    with pytest.raises(PluginError, match=f"task {said}"):
+        parts.make_task()
+    with pytest.raises(PluginError, match=f"backend {said}"):
+        parts.make_backend(Opening())
+    with pytest.raises(PluginError, match=f"agent {said}"):
+        parts.make_agent(ToyCentring(), seed=0)
+
+
+class Deaf(Backend):
+    """Forgot most of its contract."""
+
+    def read(self, knob: str) -> Reading:
+        raise NotImplementedError
+
+
+class Duck:
+    """Looks like a backend, from afar."""
+
+    def open(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "missing"),
+    [
+        ("backend", Deaf, "capabilities"),
+        ("backend", Duck, "Duck has no acquire, capabilities, close, identity, read, state, write"),
+        ("task", Duck, "advance"),
+        ("agent", Duck, "policy"),
+        ("emulator", Duck, "start"),
+    ],
+)
+def test_what_lacks_a_part_of_its_contract_is_named(kind: Kind, made: Any, missing: str) -> None:
+    registry = toy_registry((kind, plugin("half", NoOptions, lambda *_: made())))
+    with pytest.raises(PluginError, match=rf"{kind} 'half' of toys 1\.0 lacks .*{missing}") as said:
+        part(registry, kind, "half", {}).load(None)
+    assert said.value.exit_code == 2
+
+
+def test_other_mistakes_of_a_plugin_keep_their_traceback() -> None:
+    wrong = plugin("wrong", NoOptions, lambda *_: len(3))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="has no len"):
+        part(toy_registry(("backend", wrong)), "backend", "wrong", {}).load(Opening())
+
+
+def test_options_that_need_a_package_that_is_not_installed() -> None:
+    def needy() -> Any:
+        msg = "No module named 'vendor'"
+        raise ImportError(msg)
+
+    from attrs import evolve
+
+    lazy = evolve(plugin("lazy", NoOptions, dict), config=needy)
+    with pytest.raises(PluginError, match="task 'lazy' needs a package that is not installed"):
+        part(toy_registry(("task", lazy)), "task", "lazy", {})
+
+
+def test_a_module_that_a_package_forgot_is_its_own_fault() -> None:
+    def forgot(*_: Any) -> Any:
+        import tests.no_such_module  # type: ignore[import-not-found]
+
+        return tests.no_such_module
+
+    lazy = plugin("lazy", NoOptions, forgot)
+    with pytest.raises(PluginError, match=r"lacks a module of its own: .*tests\.no_such_module"):
+        part(toy_registry(("task", lazy)), "task", "lazy", {}).load()
+
+
+@dataclass
+class NotAttrs:
+    """Options of another library."""
+
+    size: float = 1.0
+
+
+@frozen(kw_only=True)
+class Anything:
+    """Options that may be whatever they like."""
+
+    size: object = 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "said"),
+    [
+        (NotAttrs, {}, "NotAttrs'>, not an attrs class"),
+        (None, {}, "are None, not an attrs class"),
+        (Anything, {}, "no value can be read into: <class 'object'>"),
+    ],
+)
+def test_options_of_another_kind_are_the_packages_fault(
+    options: Any, values: dict[str, Any], said: str
+) -> None:
+    from attrs import evolve
+
+    odd = evolve(plugin("odd", NoOptions, dict), config=lambda: options)
+    with pytest.raises(PluginError, match=r"options of task 'odd' of toys 1\.0") as caught:
+        part(toy_registry(("task", odd)), "task", "odd", values)
+    assert said in str(caught.value)
+
+
+def test_an_agent_that_does_not_fit_says_so() -> None:
+    parts = composed({"task": {"actions": "discrete"}})
+    with pytest.raises(IncompatibleError, match="acts with a vector of numbers"):
+        parts.make_agent(parts.make_task(), seed=0)
+
+
+def test_a_part_has_the_configuration_of_its_plugin() -> None:
+    @frozen(kw_only=True)
+    class Mine:
+        depth: int = 2
+
+    mine = plugin("mine", Mine, dict)
+    assert part(toy_registry(("agent", mine)), "agent", "mine", {"depth": 3}).config == Mine(
+        depth=3
+    )

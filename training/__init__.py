@@ -1,0 +1,1 @@
+"""Makes the weights that the package ships; not part of the wheel."""
