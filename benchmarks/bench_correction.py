@@ -64,7 +64,7 @@ def bare_loop(url: str) -> list[float]:
 
 def corrections(url: str, out: Path) -> dict[str, Any]:
     """Return the pace of an evaluation of ``adaptive``."""
-    offers = UsetemThemis(UsetemThemisConfig(url=url), Opening()).capabilities()
+    offers = UsetemThemis(UsetemThemisConfig(url=url), Opening()).offers()
     plan = plan_run(
         stempilot.discover(),
         task="bf-disk-centering",

@@ -15,7 +15,7 @@ from attrs import evolve
 import stempilot
 from stempilot.contract.agent import Brief
 from stempilot.contract.backend import Opening
-from stempilot.contract.values import Capabilities, Frame
+from stempilot.contract.values import Frame, Offers
 from stempilot.instrument.envelope import open_envelope
 from stempilot.plugins.parts import part
 from stempilot.record.figures import PAPER_PER_S
@@ -32,8 +32,8 @@ STARTS = 5
 class Waiting(Simulator):
     """The simulator with the latency of the published loop."""
 
-    def capabilities(self) -> Capabilities:
-        return evolve(super().capabilities(), simulated=False)
+    def offers(self) -> Offers:
+        return evolve(super().offers(), simulated=False)
 
     def acquire(self, source: str) -> Frame:
         time.sleep(LATENCY_S)
@@ -49,7 +49,7 @@ def pace(folder: Any, updates: int, *, meanwhile: bool, steps: int = STEPS) -> d
     settings = {"gradient_steps": updates, "learning_starts": STARTS, "meanwhile": meanwhile}
     agent = part(registry, "agent", "sac", settings)
     backend = Waiting(part(registry, "backend", "simulator", {}).config, Opening(purpose="train"))
-    limits = open_envelope("waiting", backend.capabilities())
+    limits = open_envelope("waiting", backend.offers())
     with stempilot.open_session(backend, [made], name="waiting", envelope=limits) as session:
         recent = RecentEpisodes(RunRecorder(folder, made, FramePolicy()))
         env = session.env(made, seed=1, recorder=recent)
@@ -60,7 +60,11 @@ def pace(folder: Any, updates: int, *, meanwhile: bool, steps: int = STEPS) -> d
             seed=1,
         )
         agent.plugin.load(agent.config, brief).learn(env, steps=steps, report=lambda _: True)
-        return {**recent.pace.figures(), "waited_s": env.beside.waited_s, "calls": env.beside.calls}
+        return {
+            **recent.pace.figures(),
+            "waited_s": env.meanwhile_work.waited_s,
+            "calls": env.meanwhile_work.calls,
+        }
 
 
 def measure(folder: Any, rounds: int = 3) -> dict[str, float]:

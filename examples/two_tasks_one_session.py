@@ -16,8 +16,8 @@ from stempilot import (
     Agent,
     Backend,
     Brief,
+    KnobValue,
     Opening,
-    Reading,
     Registry,
     Session,
     StempilotError,
@@ -82,7 +82,7 @@ def run_stage(session: Session, name: str, task: Task[Any, Any], agent: Agent) -
             raise StageFailedError(msg)
 
 
-def standing(session: Session) -> dict[str, Reading]:
+def standing(session: Session) -> dict[str, KnobValue]:
     """Return where the knobs of the session stand."""
     return {knob: session.backend.read(knob) for knob in session.baseline}
 

@@ -81,8 +81,8 @@ class _Vector:
         simulator = part(registry, "backend", BACKEND, {"redraw": "episode", **group.backend})
         with simulator.plugin.load(simulator.config, Opening(purpose="train")) as backend:
             self._batch = backend.batch(group.count, {})
-            limits = backend.capabilities().knobs
-        self.env = TaskVecEnv(task, self._batch, seed=seed, limits=limits, max_steps=MAX_STEPS)
+            limits = backend.offers().knobs
+        self.env = TaskVecEnv(task, self._batch, seed=seed, limits=limits, max_timesteps=MAX_STEPS)
         self._aim_px = Geometry.of(chosen.config).aim_px()
         self._step_rad = chosen.config.step_rad
         self._bend = 5 * simulator.config.distortion_gain

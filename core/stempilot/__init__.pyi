@@ -95,9 +95,6 @@ from .contract.task import (
     TaskHints as TaskHints,
 )
 from .contract.values import (
-    Capabilities as Capabilities,
-)
-from .contract.values import (
     Frame as Frame,
 )
 from .contract.values import (
@@ -107,13 +104,16 @@ from .contract.values import (
     KnobSpec as KnobSpec,
 )
 from .contract.values import (
+    KnobValue as KnobValue,
+)
+from .contract.values import (
     Needs as Needs,
 )
 from .contract.values import (
-    Outcome as Outcome,
+    Offers as Offers,
 )
 from .contract.values import (
-    Reading as Reading,
+    Outcome as Outcome,
 )
 from .contract.values import (
     SetPoint as SetPoint,

@@ -63,7 +63,7 @@ def write_file(path: Path, content: bytes) -> None:
 def synchronise_names(folder: Path) -> None:
     """Return when the names in a folder are on the disk.
 
-    Windows has no such call, and its file system keeps a journal of names.
+    Windows has no such call, and its file system keeps a audit of names.
     """
     if os.name == "nt":
         return

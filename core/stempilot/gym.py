@@ -25,7 +25,7 @@ def make_env(
     *,
     task: Mapping[str, Any] | None = None,
     backend: Mapping[str, Any] | None = None,
-    max_steps: int | None = None,
+    max_timesteps: int | None = None,
     seed: int = 0,
 ) -> gymnasium.Env[Any, Any]:
     """Return BF-disk centring on the simulator, opened for itself; close it when done.
@@ -33,7 +33,7 @@ def make_env(
     Args:
         task: options of the task, for example ``{"preset": "paper"}``.
         backend: options of the simulator.
-        max_steps: budget of timesteps for an episode.
+        max_timesteps: budget of timesteps for an episode.
         seed: which instrument is drawn, and the episodes until ``reset(seed=...)`` says another.
 
     Raises:
@@ -53,7 +53,7 @@ def make_env(
         session = stack.enter_context(
             open_session(backend_part.load(opening), [operation], name=_BACKEND)
         )
-        env = session.env(operation, seed=seed, max_steps=max_steps or DEFAULT_MAX_STEPS)
+        env = session.env(operation, seed=seed, max_timesteps=max_timesteps or DEFAULT_MAX_STEPS)
         env.closing = stack.pop_all()
     return env
 

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from tests.core.fakes import Desk
 
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Reading, SetPoint, Snapshot
+from stempilot.contract.values import KnobValue, SetPoint, Snapshot
 from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.operation.session import open_session
 from stempilot.operation.task_env import TaskEnv, Timestep
@@ -33,7 +33,7 @@ class Kept:
 
 
 def envelope(desk: Desk, **row: Any) -> Envelope:
-    made = open_envelope("desk", desk.capabilities())
+    made = open_envelope("desk", desk.offers())
     limits = made.knobs[BEAM_SHIFT]
     reach = row.pop("reach", None)
     return evolve(
@@ -61,6 +61,6 @@ class HomeTask(ToyCentring):
     """Starts at home."""
 
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         return ()

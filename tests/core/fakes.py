@@ -12,12 +12,12 @@ from hypothesis import settings
 from stempilot.contract.backend import Backend
 from stempilot.contract.plugin import API, Plugin
 from stempilot.contract.values import (
-    Capabilities,
     Frame,
     KnobNeed,
     KnobSpec,
+    KnobValue,
     Needs,
-    Reading,
+    Offers,
     SetPoint,
 )
 from stempilot.errors import BackendError
@@ -30,12 +30,12 @@ QUICK = settings(max_examples=60, deadline=None)
 """For property tests: enough to find what is wrong, on machines of any speed."""
 
 SHIFT = KnobSpec(
-    unit="m", lower=(-1.0, -2.0), upper=(1.0, 2.0), max_step=(0.25, 0.5), resolution=(1e-3, 1e-3)
+    unit="m", lower=(-1.0, -2.0), upper=(1.0, 2.0), max_change=(0.25, 0.5), resolution=(1e-3, 1e-3)
 )
-FOCUS = KnobSpec(unit="m", lower=(-10.0,), upper=(10.0,), max_step=(2.0,), resolution=(0.01,))
-TILT = KnobSpec(unit="rad", lower=(-0.5,), upper=(0.5,), max_step=(0.1,), resolution=(0.0,))
+FOCUS = KnobSpec(unit="m", lower=(-10.0,), upper=(10.0,), max_change=(2.0,), resolution=(0.01,))
+TILT = KnobSpec(unit="rad", lower=(-0.5,), upper=(0.5,), max_change=(0.1,), resolution=(0.0,))
 KNOBS = {"shift": SHIFT, "focus": FOCUS, "tilt": TILT}
-START: dict[str, Reading] = {"shift": (0.1, -0.2), "focus": (3.0,), "tilt": (0.0,)}
+START: dict[str, KnobValue] = {"shift": (0.1, -0.2), "focus": (3.0,), "tilt": (0.0,)}
 
 
 class Bench(Backend):
@@ -49,7 +49,7 @@ class Bench(Backend):
         self.knobs = dict(KNOBS if knobs is None else knobs)
         self.standing = {name: START.get(name, (0.0,) * s.size) for name, s in self.knobs.items()}
         self.log: list[str] = []
-        self.written: list[tuple[str, Reading]] = []
+        self.written: list[tuple[str, KnobValue]] = []
         self.trouble: Callable[[str, str], None] = lambda what, knob: None
 
     def open(self) -> None:
@@ -58,8 +58,8 @@ class Bench(Backend):
     def close(self) -> None:
         self.log.append("close")
 
-    def capabilities(self) -> Capabilities:
-        return Capabilities(knobs=self.knobs, simulated=True)
+    def offers(self) -> Offers:
+        return Offers(knobs=self.knobs, simulated=True)
 
     def identity(self) -> Mapping[str, str]:
         return {"model": "bench"}
@@ -68,12 +68,12 @@ class Bench(Backend):
         msg = f"the bench has no state {name}"
         raise BackendError(msg)
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         self.log.append(f"read {knob}")
         self.trouble("read", knob)
         return self.standing[knob]
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         self.log.append(f"write {knob}")
         self.trouble("write", knob)
         self.written.append((knob, value))
@@ -114,7 +114,7 @@ class Desk(Backend):
     def __init__(self, serial: int = 0, *, simulated: bool = False) -> None:
         self.toy = ToyBackend(serial)
         self.simulated = simulated
-        self.log: list[Reading] = []
+        self.log: list[KnobValue] = []
         self.before: Callable[[str, str], None] = lambda what, name: None
         self.develop: Callable[[Frame], Frame] = lambda frame: frame
 
@@ -125,8 +125,8 @@ class Desk(Backend):
     def close(self) -> None:
         self.toy.close()
 
-    def capabilities(self) -> Capabilities:
-        return evolve(self.toy.capabilities(), misaligns=False, simulated=self.simulated)
+    def offers(self) -> Offers:
+        return evolve(self.toy.offers(), misaligns=False, simulated=self.simulated)
 
     def identity(self) -> Mapping[str, str]:
         return {"model": "desk", **self.toy.identity()}
@@ -135,11 +135,11 @@ class Desk(Backend):
         self.before("state", name)
         return self.toy.state(name)
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         self.before("read", knob)
         return self.toy.read(knob)
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         self.before("write", knob)
         self.log.append(value)
         self.toy.write(knob, value)
@@ -168,7 +168,7 @@ def blank(frame: Frame) -> Frame:
 class KnobTask(ToyCentring):
     """Needs the named knobs of a `Bench`; never looks and never acts."""
 
-    def __init__(self, **largest_steps: float | Reading) -> None:
+    def __init__(self, **largest_steps: float | KnobValue) -> None:
         super().__init__()
         self._largest = largest_steps
 

@@ -25,7 +25,7 @@ NO_TWIN = {"run": {"evaluate": False}}
 
 
 def desk_envelope(**changes: Any) -> Envelope:
-    return evolve(open_envelope("desk", Desk().capabilities()), **changes)
+    return evolve(open_envelope("desk", Desk().offers()), **changes)
 
 
 def desk_away() -> Desk:

@@ -84,7 +84,9 @@ def test_the_same_seed_makes_the_same_episode() -> None:
 
 
 def test_the_budget_of_timesteps_is_an_option() -> None:
-    made = gymnasium.make(NAME, max_steps=2, task={"tolerance_px": 0.01, "edge_threshold_px": 0.0})
+    made = gymnasium.make(
+        NAME, max_timesteps=2, task={"tolerance_px": 0.01, "edge_threshold_px": 0.0}
+    )
     made.reset(seed=1)
     rest = np.zeros(2, np.float32)
     assert made.step(rest)[3] is False

@@ -25,7 +25,7 @@ def train(out):
         *("train", "bf-disk-centering", "--agent", "sac", "--steps", STEPS, "--seed", 5),
         *("--set", "agent.learning_starts=50", "--set", "agent.hidden_sizes=[16]"),
         *("--set", f"run.checkpoint_every={INTERVAL}", "--set", "run.evaluate=true"),
-        *("--set", "run.max_steps=25", "--out", out, "--json"),
+        *("--set", "run.max_timesteps=25", "--out", out, "--json"),
     )
 
 

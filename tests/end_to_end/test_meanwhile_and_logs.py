@@ -18,7 +18,7 @@ from tests.end_to_end.test_kill_and_resume import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SMALL = ("--set", "agent.hidden_sizes=[16]", "--set", "run.max_steps=25")
+SMALL = ("--set", "agent.hidden_sizes=[16]", "--set", "run.max_timesteps=25")
 QUIET = ("--set", "run.evaluate=false", "--json")
 
 

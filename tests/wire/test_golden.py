@@ -58,10 +58,10 @@ def through_the_emulator(
 def played(backend: Backend, seed: int) -> tuple[list[bytes], list[float], list[str]]:
     """Return observations, rewards and outcomes of scripted episodes, each from where it stands."""
     task = BfDiskCentering(BfDiskCenteringConfig())
-    envelope = open_envelope("golden", backend.capabilities())
+    envelope = open_envelope("golden", backend.offers())
     seen, rewards, outcomes = [], [], []
     with open_session(backend, [task], name="golden", envelope=envelope) as session:
-        env = session.env(task, seed=seed, plain=True, max_steps=STEPS)
+        env = session.env(task, seed=seed, plain=True, max_timesteps=STEPS)
         rng = np.random.default_rng(seed)
         for _ in range(EPISODES):
             observation, _ = env.reset()

@@ -237,7 +237,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         # The algorithm's own updates come after a timestep; there are none left for it to make.
         self._model.gradient_steps = 0
 
-        def update_beside() -> None:
+        def update_meanwhile() -> None:
             times = updates if self._model.has_begun_to_update else 0
             if waiting:
                 waiting.meanwhile(self._model.update_once, times)
@@ -245,7 +245,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             for _ in range(times):
                 self._model.update_once()
 
-        return SingleEnv(env, reward_scale=scale, before_step=update_beside)
+        return SingleEnv(env, reward_scale=scale, before_step=update_meanwhile)
 
     def _learn(self, steps: int, report: Report) -> Mapping[str, float]:
         """Learn, and return the latest number of each kind that was reported."""

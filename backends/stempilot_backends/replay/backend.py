@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stempilot.contract.backend import Backend
-from stempilot.contract.values import Capabilities, Frame, Reading, SetPoint
+from stempilot.contract.values import Frame, KnobValue, Offers, SetPoint
 from stempilot.errors import BackendError
 from stempilot.instrument.checks import differs
 from stempilot_backends.replay.recording import Moment, Recording
@@ -50,7 +50,7 @@ class Replay(Backend):
         """End."""
         self._open = False
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return what of the recorded instrument's offers was recorded."""
         return self._recording.offers
 
@@ -64,7 +64,7 @@ class Replay(Backend):
         self._require("state", name, self._recording.offers.states)
         return self._recording.moments[max(0, self._index)].states[name]
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return what was written last or, after an exposure, what was read then."""
         self._require("knob", knob, self._recording.offers.knobs)
         return self._readings[knob]
@@ -81,7 +81,7 @@ class Replay(Backend):
         msg = f"{self._recording.run} recorded episodes {first} to {last}; there is no {episode}"
         raise BackendError(msg)
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Take a write that was recorded.
 
         Raises:
@@ -147,15 +147,15 @@ class Replay(Backend):
         same = following.episode == moments[self._index].episode
         return following if free or same else None
 
-    def _take(self, knob: str, value: Reading) -> None:
+    def _take(self, knob: str, value: KnobValue) -> None:
         self._readings[knob] = value
         self._written.add(knob)
         self._strict = True
 
-    def _differs(self, knob: str, one: Reading, other: Reading) -> bool:
+    def _differs(self, knob: str, one: KnobValue, other: KnobValue) -> bool:
         return differs(one, other, self._recording.offers.knobs[knob])
 
-    def _difference(self, knob: str, value: Reading) -> str:
+    def _difference(self, knob: str, value: KnobValue) -> str:
         following = self._following()
         pending = () if following is None else following.writes[self._matched :]
         if not pending:
@@ -208,12 +208,12 @@ class Replay(Backend):
 class TruthfulReplay(Replay):
     """Plays a run back that was recorded on a simulator."""
 
-    def truth(self) -> Mapping[str, Reading]:
+    def truth(self) -> Mapping[str, KnobValue]:
         """Return the recorded truth of the last exposure."""
         return self._recording.moments[max(0, self._index)].truth
 
 
-def _leads(start: Reading, value: Reading, goal: Reading) -> bool:
+def _leads(start: KnobValue, value: KnobValue, goal: KnobValue) -> bool:
     """Return whether a value lies on the straight way to a goal, beyond the start."""
     way, move = np.subtract(goal, start), np.subtract(value, start)
     length = float(way @ way)

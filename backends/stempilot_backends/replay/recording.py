@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from stempilot.contract.values import Capabilities, Reading, as_reading
+from stempilot.contract.values import KnobValue, Offers, as_knob_value
 from stempilot.errors import RunDirError
 from stempilot.record.offers import recorded_offers
 from stempilot.record.recorder import FramePolicy, read_events
@@ -47,11 +47,11 @@ class Moment:
 
     episode: int
     step: int
-    writes: tuple[tuple[str, Reading], ...]
+    writes: tuple[tuple[str, KnobValue], ...]
     frames: Mapping[str, RecordedFrame]
-    knobs: Mapping[str, Reading]
+    knobs: Mapping[str, KnobValue]
     states: Mapping[str, str]
-    truth: Mapping[str, Reading]
+    truth: Mapping[str, KnobValue]
     instrument: str
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Recording:
 
     run: Path
     moments: tuple[Moment, ...]
-    offers: Capabilities
+    offers: Offers
     identity: Mapping[str, str]
 
     @property
@@ -122,13 +122,13 @@ def _moments(run: Path) -> Iterator[Moment]:
         yield Moment(
             episode=event["e"],
             step=event["k"],
-            writes=tuple((str(write[0]), as_reading(write[1])) for write in event["writes"]),
+            writes=tuple((str(write[0]), as_knob_value(write[1])) for write in event["writes"]),
             frames={
                 str(source): _frame(run / FRAMES, kept) for source, kept in seen["frames"].items()
             },
-            knobs={str(knob): as_reading(value) for knob, value in seen["knobs"].items()},
+            knobs={str(knob): as_knob_value(value) for knob, value in seen["knobs"].items()},
             states={str(name): str(value) for name, value in seen["states"].items()},
-            truth={str(k): as_reading(value) for k, value in event.get("truth", {}).items()},
+            truth={str(k): as_knob_value(value) for k, value in event.get("truth", {}).items()},
             instrument=instrument,
         )
 
@@ -147,7 +147,7 @@ def _frame(folder: Path, kept: Mapping[str, Any]) -> RecordedFrame:
     )
 
 
-def _require_alike(run: Path, moments: tuple[Moment, ...], seen: Capabilities) -> None:
+def _require_alike(run: Path, moments: tuple[Moment, ...], seen: Offers) -> None:
     """Check that every look has all knobs, sources and states, in their sizes."""
     for moment in moments:
         sizes = {knob: len(value) for knob, value in moment.knobs.items()}

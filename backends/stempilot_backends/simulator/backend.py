@@ -16,7 +16,7 @@ from stempilot.contract.names import (
     FLUCAM,
     SCREEN,
 )
-from stempilot.contract.values import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
+from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
 from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.simulator.drawing import draw_instrument
@@ -34,7 +34,7 @@ class Standing:
 
     drawn: ColumnParameters
     parameters: ColumnParameters
-    shift_rad: Reading
+    shift_rad: KnobValue
     timestep: int
     redraw: Literal["episode", "run"]
 
@@ -84,22 +84,22 @@ class Simulator(Backend):
         """Forget the column."""
         self._column = None
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return the shift and camera-length knobs, the FluCam, screen and blanker."""
         reach = self._config.shift_limit_rad
         lengths = len(self._drawn.camera_lengths_m)
         side = self._drawn.frame_side_px
-        return Capabilities(
+        return Offers(
             knobs={
                 DIFFRACTION_SHIFT: KnobSpec(
                     unit="rad",
                     lower=(-reach, -reach),
                     upper=(reach, reach),
-                    max_step=(2 * reach, 2 * reach),
+                    max_change=(2 * reach, 2 * reach),
                     resolution=(_SHIFT_RESOLUTION_RAD, _SHIFT_RESOLUTION_RAD),
                 ),
                 CAMERA_LENGTH_INDEX: KnobSpec(
-                    unit="index", lower=0, upper=lengths - 1, max_step=lengths, resolution=0
+                    unit="index", lower=0, upper=lengths - 1, max_change=lengths, resolution=0
                 ),
             },
             sources={FLUCAM: SourceSpec(shape=(side, side), dtype="uint16", saturation=65535)},
@@ -126,7 +126,7 @@ class Simulator(Backend):
         msg = f"no state {name!r}; the simulator has {SCREEN} and {BEAM_BLANKER}"
         raise BackendError(msg)
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return what was commanded."""
         column = self._opened()
         try:
@@ -134,7 +134,7 @@ class Simulator(Backend):
         except ValueError as error:
             raise BackendError(str(error)) from error
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Command a knob; it settles as the column's lag lets it."""
         column = self._opened()
         try:
@@ -189,7 +189,7 @@ class Simulator(Backend):
         """Return the names of what is measured without frames."""
         return MEASUREMENTS
 
-    def batch(self, count: int, home: Mapping[str, Reading]) -> SimulatorBatch:
+    def batch(self, count: int, home: Mapping[str, KnobValue]) -> SimulatorBatch:
         """Return many of these instruments at once, as they are now; they do not change.
 
         Fresh ones are drawn where this simulator draws one for each episode; otherwise all of
@@ -227,7 +227,7 @@ class Simulator(Backend):
         column.change(**asdict(standing.parameters))
         column.set(DIFFRACTION_SHIFT, standing.shift_rad)
 
-    def truth(self) -> dict[str, Reading]:
+    def truth(self) -> dict[str, KnobValue]:
         """Return the column's hidden state at the last exposure."""
         return self._opened().truth()
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.random import SeedSequence
 
 from stempilot.contract.names import DIFFRACTION_SHIFT
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.errors import BackendError
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.columns import DRAWN, ColumnBatch
@@ -57,7 +57,7 @@ class SimulatorBatch:
         home_rad: where the diffraction shift of fresh ones stands.
     """
 
-    def __init__(self, model: Model, count: int, home_rad: Reading) -> None:
+    def __init__(self, model: Model, count: int, home_rad: KnobValue) -> None:
         self.count = count
         self._model = model
         self._home_rad = np.array(home_rad)[:, np.newaxis]

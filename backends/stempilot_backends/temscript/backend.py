@@ -19,13 +19,13 @@ from stempilot.contract.names import (
     SCREEN,
 )
 from stempilot.contract.values import (
-    Capabilities,
     Frame,
     KnobSpec,
-    Reading,
+    KnobValue,
+    Offers,
     SourceSpec,
     StateSpec,
-    as_reading,
+    as_knob_value,
 )
 from stempilot.errors import BackendError
 from stempilot_backends.temscript.config import TemscriptConfig
@@ -144,7 +144,7 @@ class Temscript(Backend):
         self._link.hang_up()
         self._owner = None
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return two knobs, one camera and four modes."""
         config = self._config
 
@@ -154,11 +154,11 @@ class Temscript(Backend):
                 unit=unit,
                 lower=[-limit * one for one in both],
                 upper=[limit * one for one in both],
-                max_step=[step * one for one in both],
+                max_change=[step * one for one in both],
                 resolution=[resolution * one for one in both],
             )
 
-        return Capabilities(
+        return Offers(
             knobs={
                 DIFFRACTION_SHIFT: knob(
                     "rad",
@@ -204,14 +204,14 @@ class Temscript(Backend):
         found = self._call(state.method)
         return state.names.get(found, "unknown") if isinstance(found, str | bool) else "unknown"
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return where a knob stands."""
         return self._reading(_methods(knob)[0])
 
-    def _reading(self, method: str) -> Reading:
+    def _reading(self, method: str) -> KnobValue:
         found = self._call(method)
         try:
-            reading = as_reading(found)
+            reading = as_knob_value(found)
         except (TypeError, ValueError) as error:
             msg = f"{method} returned {found!r}, not {_SIZE} numbers"
             raise BackendError(msg) from error
@@ -220,13 +220,13 @@ class Temscript(Backend):
             raise BackendError(msg)
         return reading
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Move a knob, wait for it to settle, and make sure by its read-back that it moved."""
         getter, setter = _methods(knob)
         self._call(setter, [float(item) for item in value])
         self._sleep(self._config.settle_s)
         found = self._reading(getter)
-        spec = self.capabilities().knobs[knob]
+        spec = self.offers().knobs[knob]
         far = np.abs(np.subtract(found, value)) > np.asarray(spec.resolution)
         if far.any():
             msg = f"{knob} reads {found} {spec.unit} after {tuple(value)} was written"

@@ -61,7 +61,7 @@ def envelope_init(
     made = part(discover(), "backend", backend, sections["backend"])
     loaded = made.load(Opening())
     suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
-    write_envelope(out, backend, loaded.capabilities(), suggestion)
+    write_envelope(out, backend, loaded.offers(), suggestion)
     guesses = out.read_text(encoding="utf-8").count("GUESS: ")
     marked = f"; {guesses} of its entries are guesses, marked so" if guesses else ""
     render.remark(f"wrote {out}{marked}; read it, narrow it, and pass it with --envelope {out}")

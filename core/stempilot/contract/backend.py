@@ -15,7 +15,7 @@ import numpy.typing as npt
 from attrs import field, frozen
 from numpy.random import SeedSequence
 
-from stempilot.contract.values import Capabilities, Frame, Reading, SetPoint, as_reading
+from stempilot.contract.values import Frame, KnobValue, Offers, SetPoint, as_knob_value
 
 Purpose = Literal["train", "evaluate", "run", "restore"]
 
@@ -50,7 +50,7 @@ class Backend(ABC):
     def open(self) -> None:
         """Connect and read what is needed. MUST NOT write to the instrument.
 
-        Called once, before anything else but `capabilities`.
+        Called once, before anything else but `offers`.
 
         Raises:
             BackendError: the instrument cannot be reached or is in a state that the operator
@@ -62,7 +62,7 @@ class Backend(ABC):
         """Disconnect. Called once at the end, also after errors; harmless when repeated."""
 
     @abstractmethod
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return what the instrument offers. May be called before `open`; never changes."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return the read-back of ``knob``, in the unit of its `KnobSpec`.
 
         Raises:
@@ -90,7 +90,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Move ``knob`` to ``value`` and return once it has settled.
 
         Called between two acquisitions, never concurrently. ``value`` is absolute, in the unit
@@ -163,7 +163,7 @@ class Twinnable(Protocol):
 class Truthful(Protocol):
     """A backend that knows what an instrument could not tell (simulators)."""
 
-    def truth(self) -> Mapping[str, Reading]:
+    def truth(self) -> Mapping[str, KnobValue]:
         """Return the truth of the last exposure.
 
         Recorded and scored against; never given to a task's measurement or to an agent.
@@ -223,7 +223,7 @@ class MeasuresDirectly(Protocol):
     def measurements(self) -> frozenset[str]:
         """Return the names of what `InstrumentBatch.measure` gives, beside knobs."""
 
-    def batch(self, count: int, home: Mapping[str, Reading]) -> InstrumentBatch:
+    def batch(self, count: int, home: Mapping[str, KnobValue]) -> InstrumentBatch:
         """Return instruments as the episodes of this backend meet them, as it is now.
 
         Whether they differ from each other is for the backend's options to say. They go on when
@@ -282,8 +282,8 @@ class Parkable(Protocol):
         """
 
 
-def _as_entry(value: Sequence[float] | float | bool) -> Reading | float | bool:
-    return as_reading(value) if isinstance(value, Sequence) else value
+def _as_entry(value: Sequence[float] | float | bool) -> KnobValue | float | bool:
+    return as_knob_value(value) if isinstance(value, Sequence) else value
 
 
 @frozen
@@ -296,7 +296,7 @@ class Suggested:
         measure: what to measure at the instrument to replace it. Given exactly for guesses.
     """
 
-    value: Reading | float | bool = field(converter=_as_entry)
+    value: KnobValue | float | bool = field(converter=_as_entry)
     because: str
     measure: str = ""
 
@@ -306,7 +306,7 @@ class EnvelopeSuggestion:
     """What a careful site might allow on an instrument that nobody has measured yet.
 
     Attributes:
-        knobs: by knob and entry of its row (``lower``, ``upper``, ``max_step``, ``resolution``,
+        knobs: by knob and entry of its row (``lower``, ``upper``, ``max_change``, ``resolution``,
             ``reach``); entries that are missing come from the `KnobSpec`. Knobs that are missing
             are left out of the file and so never moved.
         writes_per_s: highest rate of writes.

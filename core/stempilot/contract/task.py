@@ -14,13 +14,13 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from stempilot.contract.values import (
+    KnobValue,
     Needs,
     Outcome,
-    Reading,
     SetPoint,
     Snapshot,
     Transitions,
-    as_reading,
+    as_knob_value,
 )
 
 M = TypeVar("M")
@@ -49,8 +49,8 @@ class TaskHints:
     residual: tuple[int, ...]
     unit: str
     tolerance: float
-    edge_lower: Reading = field(converter=as_reading)
-    edge_upper: Reading = field(converter=as_reading)
+    edge_lower: KnobValue = field(converter=as_knob_value)
+    edge_upper: KnobValue = field(converter=as_knob_value)
     resolution: float = 0.0
     full_action: float | None = None
 
@@ -103,7 +103,7 @@ class Task(ABC, Generic[M, S]):
 
     @abstractmethod
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         """Return set points around HOME from which an episode can start.
 
@@ -167,13 +167,13 @@ class Drawable(Protocol):
 class Scored(Protocol):
     """A task for which the best possible action is known when the truth is."""
 
-    def oracle_action(self, state: Any, truth: Mapping[str, Reading]) -> Any:
+    def oracle_action(self, state: Any, truth: Mapping[str, KnobValue]) -> Any:
         """Return the action of a controller that knows the full response, lag and backlash.
 
         Called only by evaluation, on a twin.
         """
 
-    def true_error(self, state: Any, truth: Mapping[str, Reading]) -> Mapping[str, float]:
+    def true_error(self, state: Any, truth: Mapping[str, KnobValue]) -> Mapping[str, float]:
         """Return the true error: ``error_px``, and ``error_mrad`` where it is calibrated."""
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from attrs import Attribute, field, frozen, validators
 
-Reading = tuple[float, ...]
+KnobValue = tuple[float, ...]
 """One knob's components, in the unit of its `KnobSpec`."""
 
 
-def as_reading(value: object) -> Reading:
+def as_knob_value(value: object) -> KnobValue:
     """Return the components as plain floats, whatever sequence or scalar they came in."""
     return tuple(float(item) for item in np.atleast_1d(np.asarray(value, dtype=float)))
 
@@ -28,7 +28,7 @@ def read_only(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return MappingProxyType(dict(mapping))
 
 
-def _same_size(spec: "KnobSpec", attribute: "Attribute[Reading]", value: Reading) -> None:
+def _same_size(spec: "KnobSpec", attribute: "Attribute[KnobValue]", value: KnobValue) -> None:
     if len(value) != len(spec.lower):
         msg = f"{attribute.name} has {len(value)} components, lower has {len(spec.lower)}"
         raise ValueError(msg)
@@ -45,15 +45,15 @@ class KnobSpec:
         unit: SI unit of all components, or ``index``.
         lower: smallest value of each component.
         upper: largest value of each component.
-        max_step: largest change of each component in one write.
+        max_change: largest change of each component in one write.
         resolution: smallest difference of each component that a read-back shows reliably.
     """
 
     unit: str
-    lower: Reading = field(converter=as_reading, validator=_same_size)
-    upper: Reading = field(converter=as_reading, validator=_same_size)
-    max_step: Reading = field(converter=as_reading, validator=_same_size)
-    resolution: Reading = field(converter=as_reading, validator=_same_size)
+    lower: KnobValue = field(converter=as_knob_value, validator=_same_size)
+    upper: KnobValue = field(converter=as_knob_value, validator=_same_size)
+    max_change: KnobValue = field(converter=as_knob_value, validator=_same_size)
+    resolution: KnobValue = field(converter=as_knob_value, validator=_same_size)
 
     def __attrs_post_init__(self) -> None:
         """Check that the range is not empty and the steps are positive."""
@@ -61,8 +61,8 @@ class KnobSpec:
             if low > high:
                 msg = f"component {index}: lower = {low:g} exceeds upper = {high:g} {self.unit}"
                 raise ValueError(msg)
-        if min(self.max_step) <= 0:
-            msg = f"max_step = {self.max_step} {self.unit} must be above 0"
+        if min(self.max_change) <= 0:
+            msg = f"max_change = {self.max_change} {self.unit} must be above 0"
             raise ValueError(msg)
         if min(self.resolution) < 0:
             msg = f"resolution = {self.resolution} {self.unit} must not be negative"
@@ -97,7 +97,7 @@ class StateSpec:
 
 
 @frozen(kw_only=True)
-class Capabilities:
+class Offers:
     """All that a backend offers, by name.
 
     Attributes:
@@ -128,7 +128,7 @@ class KnobNeed:
 
     unit: str
     size: int
-    largest_step: Reading = field(converter=as_reading)
+    largest_step: KnobValue = field(converter=as_knob_value)
 
     def __attrs_post_init__(self) -> None:
         """Check that each component has a step that is none or finite."""
@@ -172,7 +172,7 @@ class SetPoint:
     """An ABSOLUTE target for one knob, in the unit of its `KnobSpec`."""
 
     knob: str
-    value: Reading = field(converter=as_reading)
+    value: KnobValue = field(converter=as_knob_value)
 
 
 def _locked(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -207,7 +207,7 @@ class Snapshot:
     """
 
     frames: Mapping[str, Frame] = field(converter=read_only)
-    knobs: Mapping[str, Reading] = field(converter=read_only)
+    knobs: Mapping[str, KnobValue] = field(converter=read_only)
     states: Mapping[str, str] = field(converter=read_only)
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 
 from attrs import field, frozen, validators
 
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 
 Effect = Literal[
     "latency",
@@ -97,5 +97,5 @@ class Faulty(Protocol):
     def clear(self) -> None:
         """Take all faults away, and put right what they changed: beam, screen and valves."""
 
-    def position(self, knob: str) -> Reading:
+    def position(self, knob: str) -> KnobValue:
         """Return where a knob truly stands, whatever is read back."""

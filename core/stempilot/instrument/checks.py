@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from stempilot.contract.backend import Backend
-from stempilot.contract.values import KnobSpec, Reading, SetPoint
+from stempilot.contract.values import KnobSpec, KnobValue, SetPoint
 from stempilot.errors import BackendError, EnvelopeError
 
 
@@ -14,7 +14,7 @@ def require_fine_resolution(knob: str, spec: KnobSpec) -> None:
     Raises:
         EnvelopeError: it cannot; a step limit would mean nothing.
     """
-    for index, (grain, step) in enumerate(zip(spec.resolution, spec.max_step, strict=True)):
+    for index, (grain, step) in enumerate(zip(spec.resolution, spec.max_change, strict=True)):
         if grain > step:
             msg = (
                 f"{knob}[{index}]: resolution = {grain:.4g} {spec.unit} exceeds max_step = "
@@ -39,7 +39,7 @@ def check_bounds(
             raise EnvelopeError(msg, knob=point.knob)
 
 
-def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: Reading) -> None:
+def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: KnobValue) -> None:
     """Check one set point against the limits and the present read-back.
 
     Raises:
@@ -58,7 +58,7 @@ def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: R
         raise EnvelopeError(msg, knob=knob)
     check_bounds(point, spec.lower, spec.upper, spec.unit, "planned")
     for index, (target, now, limit, grain) in enumerate(
-        zip(point.value, standing, spec.max_step, spec.resolution, strict=True)
+        zip(point.value, standing, spec.max_change, spec.resolution, strict=True)
     ):
         # Turned round so that a NaN among them refuses.
         if not abs(target - now) <= limit * (1 + 1e-9) + grain:
@@ -69,7 +69,7 @@ def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: R
             raise EnvelopeError(msg, knob=knob)
 
 
-def differs(one: Reading, other: Reading, spec: KnobSpec) -> bool:
+def differs(one: KnobValue, other: KnobValue, spec: KnobSpec) -> bool:
     """Return whether two readings of a knob differ by more than its resolution; NaN always does."""
     return any(
         not abs(a - b) <= grain + 1e-9 * max(abs(a), abs(b))
@@ -77,7 +77,7 @@ def differs(one: Reading, other: Reading, spec: KnobSpec) -> bool:
     )
 
 
-def read_back(backend: Backend, knob: str, spec: KnobSpec) -> Reading:
+def read_back(backend: Backend, knob: str, spec: KnobSpec) -> KnobValue:
     """Return where a knob stands.
 
     Raises:
@@ -90,10 +90,10 @@ def read_back(backend: Backend, knob: str, spec: KnobSpec) -> Reading:
     return found
 
 
-def ramp_steps(start: Reading, target: Reading, max_step: Reading) -> Iterator[Reading]:
-    """Yield the set points of a straight ramp: none farther than ``max_step``, ending at target."""
+def ramp_steps(start: KnobValue, target: KnobValue, max_change: KnobValue) -> Iterator[KnobValue]:
+    """Yield the set points of a straight ramp to the target, ``max_change`` apart at most."""
     distance = [b - a for a, b in zip(start, target, strict=True)]
-    share = max(abs(d) / limit for d, limit in zip(distance, max_step, strict=True))
+    share = max(abs(d) / limit for d, limit in zip(distance, max_change, strict=True))
     count = max(1, math.ceil(share * (1 - 1e-12)))
     for index in range(1, count):
         yield tuple(a + d * index / count for a, d in zip(start, distance, strict=True))

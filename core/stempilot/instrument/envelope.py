@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from attrs import evolve, field, frozen
 
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
-from stempilot.contract.values import Capabilities, KnobSpec, Needs, Reading, SetPoint, read_only
+from stempilot.contract.values import KnobSpec, KnobValue, Needs, Offers, SetPoint, read_only
 from stempilot.errors import EnvelopeError
 from stempilot.instrument.checks import check_bounds, require_fine_resolution
 
@@ -30,7 +30,7 @@ class KnobLimits:
     """
 
     spec: KnobSpec
-    reach: Reading | None = None
+    reach: KnobValue | None = None
 
 
 @frozen(kw_only=True)
@@ -55,14 +55,14 @@ class Envelope:
     pixel_mrad: PixelAngles = field(converter=_read_only_tables, factory=dict)
 
 
-def open_envelope(backend: str, offers: Capabilities) -> Envelope:
+def open_envelope(backend: str, offers: Offers) -> Envelope:
     """Return the envelope that allows all that a backend offers; for simulators."""
     knobs = {name: KnobLimits(spec=spec) for name, spec in offers.knobs.items()}
     return Envelope(backend=backend, knobs=knobs)
 
 
 def effective_limits(
-    envelope: Envelope, offers: Capabilities, needs: Needs, baseline: Mapping[str, Reading]
+    envelope: Envelope, offers: Offers, needs: Needs, baseline: Mapping[str, KnobValue]
 ) -> dict[str, KnobSpec]:
     """Return what may be written: offers and envelope together, for the task's knobs only.
 
@@ -86,7 +86,7 @@ def effective_limits(
             raise EnvelopeError(msg, knob=knob)
         limits[knob] = _intersect(offer, row, baseline[knob], knob)
         for index, step in enumerate(need.largest_step):
-            allowed = limits[knob].max_step[index]
+            allowed = limits[knob].max_change[index]
             if step > allowed * (1 + 1e-9):
                 msg = (
                     f"{knob}[{index}]: a full action moves {step:.4g} {offer.unit}, the envelope "
@@ -96,21 +96,21 @@ def effective_limits(
     return limits
 
 
-def _intersect(offer: KnobSpec, row: KnobLimits, start: Reading, knob: str) -> KnobSpec:
+def _intersect(offer: KnobSpec, row: KnobLimits, start: KnobValue, knob: str) -> KnobSpec:
     lower = list(map(max, offer.lower, row.spec.lower))
     upper = list(map(min, offer.upper, row.spec.upper))
     check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
     if row.reach is not None:
         lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]
         upper = [min(a, b + r) for a, b, r in zip(upper, start, row.reach, strict=True)]
-    max_step = list(map(min, offer.max_step, row.spec.max_step))
+    max_change = list(map(min, offer.max_change, row.spec.max_change))
     resolution = list(map(max, offer.resolution, row.spec.resolution))
-    limits = evolve(offer, lower=lower, upper=upper, max_step=max_step, resolution=resolution)
+    limits = evolve(offer, lower=lower, upper=upper, max_change=max_change, resolution=resolution)
     require_fine_resolution(knob, limits)
     return limits
 
 
-def check_calibration(envelope: Envelope, offers: Capabilities, backend: str) -> None:
+def check_calibration(envelope: Envelope, offers: Offers, backend: str) -> None:
     """Check that each calibrated source exists and that the camera length can be read.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stempilot.contract.backend import EnvelopeSuggestion, Suggested
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
-from stempilot.contract.values import Capabilities, KnobSpec, Reading
+from stempilot.contract.values import KnobSpec, KnobValue, Offers
 
 SCHEMA = 1
 REACH_STEPS = 10
@@ -46,9 +46,7 @@ _PARK = Suggested(
 )
 
 
-def draft(
-    backend: str, offers: Capabilities, suggestion: EnvelopeSuggestion | None = None
-) -> list[str]:
+def draft(backend: str, offers: Offers, suggestion: EnvelopeSuggestion | None = None) -> list[str]:
     """Return the lines of an envelope file.
 
     Args:
@@ -81,7 +79,7 @@ def draft(
     return [*lines, *_calibration_lines(offers)]
 
 
-def _run_lines(offers: Capabilities, suggestion: EnvelopeSuggestion | None) -> Iterator[str]:
+def _run_lines(offers: Offers, suggestion: EnvelopeSuggestion | None) -> Iterator[str]:
     """Yield what holds for the whole run; what a simulator does not need is only shown."""
     for entry, careful in (("writes_per_s", _RATE), ("max_writes", _BUDGET), ("may_park", _PARK)):
         suggested: Suggested | None = getattr(suggestion, entry) if suggestion else None
@@ -98,7 +96,7 @@ def _careful(spec: KnobSpec) -> dict[str, Suggested]:
     """Return guesses for a real knob of which its backend says no more than its specification."""
     reach = tuple(
         min(REACH_STEPS * step, high - low)
-        for step, low, high in zip(spec.max_step, spec.lower, spec.upper, strict=True)
+        for step, low, high in zip(spec.max_change, spec.lower, spec.upper, strict=True)
     )
     whence = "what the backend offers."
     return {
@@ -108,7 +106,7 @@ def _careful(spec: KnobSpec) -> dict[str, Suggested]:
             measure="how far you would move this knob by hand on a bad day; allow no more.",
         ),
         "max_step": Suggested(
-            value=spec.max_step,
+            value=spec.max_change,
             because=whence,
             measure="the largest change at once that neither loses the beam nor rings.",
         ),
@@ -127,8 +125,10 @@ def _careful(spec: KnobSpec) -> dict[str, Suggested]:
 
 def _knob_lines(knob: str, spec: KnobSpec, rows: Mapping[str, Suggested]) -> Iterator[str]:
     yield from ["", f"[knobs.{_toml_key(knob)}]", f"unit = {_toml(spec.unit)}"]
+    offered = {"max_step": spec.max_change}
     for entry in ("lower", "upper", "max_step", "resolution"):
-        yield from _entry(entry, rows.get(entry, getattr(spec, entry)))
+        default = offered[entry] if entry in offered else getattr(spec, entry)
+        yield from _entry(entry, rows.get(entry, default))
     if "reach" in rows:
         yield from _entry("reach", rows["reach"])
     else:
@@ -148,7 +148,7 @@ def _entry(name: str, given: Any) -> Iterator[str]:
     yield f"{name} = {_toml(given)}"
 
 
-def _calibration_lines(offers: Capabilities) -> Iterator[str]:
+def _calibration_lines(offers: Offers) -> Iterator[str]:
     if CAMERA_LENGTH_INDEX not in offers.knobs:
         return
     for source in offers.sources:
@@ -168,7 +168,7 @@ def _toml_key(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
 
 
-def _toml(value: Reading | float | bool | str) -> str:
+def _toml(value: KnobValue | float | bool | str) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(repr(float(item)) for item in value) + "]"
     return json.dumps(value) if isinstance(value, bool | str) else repr(value)

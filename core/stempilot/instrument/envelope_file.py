@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 
 from stempilot.contract.backend import EnvelopeSuggestion
 from stempilot.contract.names import UNITS
-from stempilot.contract.values import Capabilities, KnobSpec
+from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
 from stempilot.files import SCHEMA, write_file
 from stempilot.instrument.checks import require_fine_resolution
@@ -97,11 +97,12 @@ def _limits(knob: str, row: KnobRow) -> KnobLimits:
             unit=row.unit,
             lower=row.lower,
             upper=row.upper,
-            max_step=row.max_step,
+            max_change=row.max_step,
             resolution=row.resolution,
         )
     except ValueError as error:
-        msg = f"envelope, knob {knob}: {error}; correct the envelope file"
+        said = str(error).replace("max_change", "max_step")  # the key of the file
+        msg = f"envelope, knob {knob}: {said}; correct the envelope file"
         raise EnvelopeError(msg, knob=knob) from error
     require_fine_resolution(knob, spec)
     reach = row.reach
@@ -128,7 +129,7 @@ def plain_envelope(envelope: Envelope) -> dict[str, Any]:
                 "unit": row.spec.unit,
                 "lower": list(row.spec.lower),
                 "upper": list(row.spec.upper),
-                "max_step": list(row.spec.max_step),
+                "max_step": list(row.spec.max_change),
                 "resolution": list(row.spec.resolution),
                 "reach": None if row.reach is None else list(row.reach),
             }
@@ -144,7 +145,7 @@ def plain_envelope(envelope: Envelope) -> dict[str, Any]:
 def write_envelope(
     path: Path,
     backend: str,
-    offers: Capabilities,
+    offers: Offers,
     suggestion: EnvelopeSuggestion | None = None,
 ) -> None:
     """Write a commented envelope file: all that a simulator offers, or carefully little.

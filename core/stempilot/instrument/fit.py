@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
-from stempilot.contract.values import Capabilities, KnobNeed, KnobSpec, Needs
+from stempilot.contract.values import KnobNeed, KnobSpec, Needs, Offers
 from stempilot.errors import BackendError, IncompatibleError
 
 
-def negotiate(needs: Needs, offers: Capabilities, *, task: str, backend: str) -> None:
+def require_fit(needs: Needs, offers: Offers, *, task: str, backend: str) -> None:
     """Check that a backend offers what a task needs.
 
     Raises:
@@ -18,7 +18,7 @@ def negotiate(needs: Needs, offers: Capabilities, *, task: str, backend: str) ->
         raise IncompatibleError(problems)
 
 
-def mismatches(needs: Needs, offers: Capabilities, *, task: str, backend: str) -> list[str]:
+def mismatches(needs: Needs, offers: Offers, *, task: str, backend: str) -> list[str]:
     """Return all that a task needs and a backend does not offer, a sentence each."""
     problems = [
         *_missing("knob", needs.knobs, offers.knobs, task, backend),
@@ -48,7 +48,7 @@ def _missing(
         yield f"{task} needs {kind} {name}; {backend} offers {listing}{hint}"
 
 
-def _knob_problems(needs: Needs, offers: Capabilities, task: str, backend: str) -> Iterator[str]:
+def _knob_problems(needs: Needs, offers: Offers, task: str, backend: str) -> Iterator[str]:
     for name, need in needs.knobs.items():
         spec = offers.knobs.get(name)
         if spec is None:
@@ -61,7 +61,7 @@ def _knob_problems(needs: Needs, offers: Capabilities, task: str, backend: str) 
             yield from largest_step_problems(name, need, spec, task)
 
 
-def _shape_problems(needs: Needs, offers: Capabilities, task: str, backend: str) -> Iterator[str]:
+def _shape_problems(needs: Needs, offers: Offers, task: str, backend: str) -> Iterator[str]:
     for name, shape in needs.shapes.items():
         spec = offers.sources.get(name)
         if spec is not None and spec.shape != shape:
@@ -73,7 +73,7 @@ def _shape_problems(needs: Needs, offers: Capabilities, task: str, backend: str)
 
 def largest_step_problems(name: str, need: KnobNeed, spec: KnobSpec, task: str) -> Iterator[str]:
     """Yield a problem for each component whose largest action exceeds the allowed step."""
-    for index, (step, limit) in enumerate(zip(need.largest_step, spec.max_step, strict=True)):
+    for index, (step, limit) in enumerate(zip(need.largest_step, spec.max_change, strict=True)):
         if step > limit * (1 + 1e-9):
             yield (
                 f"{name}[{index}]: a full action of {task} moves {step:.4g} {spec.unit}, more than "

@@ -12,7 +12,7 @@ from stempilot.contract.names import CAMERA_LENGTH_INDEX
 from stempilot.contract.values import (
     Frame,
     KnobSpec,
-    Reading,
+    KnobValue,
     SetPoint,
 )
 from stempilot.errors import (
@@ -51,17 +51,17 @@ class Write:
     """
 
     knob: str
-    value: Reading
-    before: Reading
+    value: KnobValue
+    before: KnobValue
     at_s: float
     origin: Origin = "agent"
-    requested: Reading = Factory(lambda self: self.value, takes_self=True)
-    read_back: Reading | None = None
+    requested: KnobValue = Factory(lambda self: self.value, takes_self=True)
+    read_back: KnobValue | None = None
     duration_s: float | None = None
     error: str | None = None
 
 
-class Journal(Protocol):
+class Audit(Protocol):
     """Keeps the audit of all writes; see `stempilot.instrument.audit`."""
 
     def begin(self, write: Write) -> None:
@@ -80,7 +80,7 @@ class GuardedBackend:
         writes_per_s: highest rate of writes; waits to keep it.
         max_writes: how many writes the run may make; ramps home are not refused.
         standing: where the knobs stood at the start; who moved one since was somebody else.
-        journal: told of each write.
+        audit: told of each write.
         pixel_mrad: calibration of frames that have none.
         clock: seconds since any fixed moment.
         sleep: waits for a number of seconds.
@@ -93,24 +93,24 @@ class GuardedBackend:
         *,
         writes_per_s: float | None = None,
         max_writes: int | None = None,
-        standing: Mapping[str, Reading] | None = None,
-        journal: Journal | None = None,
+        standing: Mapping[str, KnobValue] | None = None,
+        audit: Audit | None = None,
         pixel_mrad: PixelAngles | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.backend = backend
         self.limits = dict(limits)
-        self.audit: list[Write] = []
+        self.writes: list[Write] = []
         self.clock = clock
         self.sleep = sleep
         self._period_s = 0.0 if writes_per_s is None else 1.0 / writes_per_s
         self._budget = max_writes
         self._next_write_s = -math.inf
-        self._journal = journal
+        self._audit = audit
         self._pixel_mrad = pixel_mrad or {}
         self._untouched = set(standing or ())
-        self._last: dict[str, Reading] = dict(standing or {})
+        self._last: dict[str, KnobValue] = dict(standing or {})
         # Knobs of which a write failed: nobody knows where they stand, but it was this run's doing.
         self._unsure: set[str] = set()
 
@@ -118,7 +118,7 @@ class GuardedBackend:
         """Return how many writes the run budget still allows."""
         return math.inf if self._budget is None else self._budget
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return the read-back of any knob.
 
         Raises:
@@ -204,14 +204,14 @@ class GuardedBackend:
         """Go to a set point in allowed steps; before each, make sure that nobody else moves it."""
         knob, moved = point.knob, False
         before = self._standing(knob)
-        for value in ramp_steps(before, point.value, self.limits[knob].max_step):
+        for value in ramp_steps(before, point.value, self.limits[knob].max_change):
             if self._wait() or moved:
                 before = self._standing(knob)
             if value != before:
                 self._write(point, value, before, origin)
                 moved = True
 
-    def _standing(self, knob: str) -> Reading:
+    def _standing(self, knob: str) -> KnobValue:
         """Return the read-back of a knob, having made sure that nobody else moved it."""
         if knob not in self.limits:
             return ()
@@ -234,7 +234,7 @@ class GuardedBackend:
             self.sleep(early_s)
         return early_s > 0
 
-    def _write(self, point: SetPoint, value: Reading, before: Reading, origin: Origin) -> None:
+    def _write(self, point: SetPoint, value: KnobValue, before: KnobValue, origin: Origin) -> None:
         if origin != "restore":
             raise_held_back()
         knob = point.knob
@@ -249,7 +249,7 @@ class GuardedBackend:
         )
         # What cannot be noted is not sent, unless it is on the way back.
         self._note("begin", write, must=origin != "restore")
-        self.audit.append(write)
+        self.writes.append(write)
         self._next_write_s = started_s + self._period_s
         self._untouched.discard(knob)
         # Until it is verified: a write that fails half way is still ours to put back.
@@ -270,12 +270,12 @@ class GuardedBackend:
         finally:
             took_s = (self.clock() if ended_s is None else ended_s) - started_s
             write = evolve(write, read_back=found, duration_s=took_s, error=failure)
-            self.audit[-1] = write
+            self.writes[-1] = write
             self._note("end", write, must=origin != "restore" and write.error is None)
         self._last[knob] = value
         self._unsure.discard(knob)
 
-    def _require_at(self, knob: str, found: Reading, value: Reading) -> None:
+    def _require_at(self, knob: str, found: KnobValue, value: KnobValue) -> None:
         spec = self.limits[knob]
         if differs(found, value, spec):
             msg = (
@@ -286,10 +286,10 @@ class GuardedBackend:
             raise BackendError(msg)
 
     def _note(self, what: Literal["begin", "end"], write: Write, *, must: bool) -> None:
-        if self._journal is None:
+        if self._audit is None:
             return
         try:
-            getattr(self._journal, what)(write)
+            getattr(self._audit, what)(write)
         except RecordError:
             if must:
                 raise

@@ -60,7 +60,7 @@ def instrument_lock(backend: Backend, name: str, *, run_dir: Path | None = None)
         InstrumentBusyError: another run drives the instrument.
         BackendError: the lock cannot be made.
     """
-    if backend.capabilities().simulated:
+    if backend.offers().simulated:
         yield
         return
     what = lock_name(backend, name)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from stempilot.contract.backend import Parkable
-from stempilot.contract.values import Reading, SetPoint
+from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, HandsOffError, RestoreError
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.signals import signals_deferred
@@ -19,7 +19,7 @@ DEADLINE_S = 30.0
 _log = logging.getLogger(__name__)
 
 
-def read_baseline(guard: GuardedBackend) -> dict[str, Reading]:
+def read_baseline(guard: GuardedBackend) -> dict[str, KnobValue]:
     """Return where all knobs stand that the session may write.
 
     Raises:
@@ -31,7 +31,7 @@ def read_baseline(guard: GuardedBackend) -> dict[str, Reading]:
 
 def put_back(
     guard: GuardedBackend,
-    baseline: Mapping[str, Reading],
+    baseline: Mapping[str, KnobValue],
     *,
     may_park: bool,
     after: BaseException | None = None,
@@ -78,7 +78,7 @@ def put_back(
 def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
     """Put one knob back, trying again what may pass."""
     # What fails in a simulator fails again.
-    pauses_s = () if guard.backend.capabilities().simulated else PAUSES_S
+    pauses_s = () if guard.backend.offers().simulated else PAUSES_S
     for number, pause_s in enumerate(pauses_s, start=1):
         try:
             guard.put_back(point)
@@ -115,7 +115,7 @@ def _park(guard: GuardedBackend, *, may_park: bool) -> str:
 @contextlib.contextmanager
 def savepoint(
     guard: GuardedBackend, *, keep: bool, may_park: bool = False
-) -> Iterator[dict[str, Reading]]:
+) -> Iterator[dict[str, KnobValue]]:
     """Return to where the knobs stand now when the block ends. Savepoints nest.
 
     A knob that somebody else moved is theirs and stays where they put it.
@@ -148,7 +148,11 @@ def savepoint(
 
 
 def _put_back_after(
-    error: BaseException, guard: GuardedBackend, baseline: Mapping[str, Reading], *, may_park: bool
+    error: BaseException,
+    guard: GuardedBackend,
+    baseline: Mapping[str, KnobValue],
+    *,
+    may_park: bool,
 ) -> None:
     """Put back after what ended a run; a knob that somebody else moved is theirs."""
     moved = error.knob if isinstance(error, HandsOffError) else None

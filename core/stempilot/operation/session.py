@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from stempilot.contract.backend import Backend, Twinnable
 from stempilot.contract.task import Task
-from stempilot.contract.values import Capabilities, KnobNeed, Needs, Reading
+from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
 from stempilot.errors import EnvelopeError, IncompatibleError
 from stempilot.instrument.audit import AuditFile
 from stempilot.instrument.checks import read_back
@@ -44,7 +44,7 @@ class Session:
 
     backend: Backend
     guard: GuardedBackend
-    baseline: Mapping[str, Reading]
+    baseline: Mapping[str, KnobValue]
     envelope: Envelope
     _frames: FrameGuard = field(alias="frames")
 
@@ -55,7 +55,7 @@ class Session:
         seed: int = 0,
         plain: bool = False,
         scramble: bool = True,
-        max_steps: int = DEFAULT_MAX_STEPS,
+        max_timesteps: int = DEFAULT_MAX_STEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
         first_timestep: int = 0,
@@ -68,7 +68,7 @@ class Session:
             plain: start each episode from where the instrument stands.
             scramble: draw a start around where the knobs stand now for each episode; without,
                 each begins at the session's baseline.
-            max_steps: the framework's budget of timesteps for an episode.
+            max_timesteps: the framework's budget of timesteps for an episode.
             recorder: told of every timestep.
             first_episode: number of the first episode.
             first_timestep: timesteps of the run before.
@@ -82,13 +82,13 @@ class Session:
             seed=seed,
             home=None if plain else home,
             scramble=scramble,
-            max_steps=max_steps,
+            max_timesteps=max_timesteps,
             recorder=recorder,
             first_episode=first_episode,
             first_timestep=first_timestep,
         )
 
-    def savepoint(self, *, keep: bool) -> contextlib.AbstractContextManager[dict[str, Reading]]:
+    def savepoint(self, *, keep: bool) -> contextlib.AbstractContextManager[dict[str, KnobValue]]:
         """Return a block that puts the knobs back to where they stand now; see `savepoint`."""
         return savepoint(self.guard, keep=keep, may_park=self.envelope.may_park)
 
@@ -101,7 +101,7 @@ class Session:
         put_back(self.guard, self.baseline, may_park=self.envelope.may_park)
 
     def twin_env(
-        self, task: AnyTask, *, seed: int, max_steps: int = DEFAULT_MAX_STEPS, timestep: int = 0
+        self, task: AnyTask, *, seed: int, max_timesteps: int = DEFAULT_MAX_STEPS, timestep: int = 0
     ) -> TaskEnv | None:
         """Return an environment on an independent copy of the instrument, if it can be copied.
 
@@ -111,14 +111,14 @@ class Session:
             return None
         guard = GuardedBackend(self.backend.twin(), self.guard.limits)
         home = {knob: self.baseline[knob] for knob in task.needs.knobs}
-        frames = FrameGuard(self.backend.capabilities().sources)
+        frames = FrameGuard(self.backend.offers().sources)
         env = TaskEnv(
             task,
             guard,
             frames,
             seed=seed,
             home=home,
-            max_steps=max_steps,
+            max_timesteps=max_timesteps,
             first_timestep=timestep,
         )
         env.closing.callback(guard.backend.close)
@@ -154,14 +154,14 @@ def require_envelope(envelope: Envelope | None, backend: Backend, name: str) -> 
         EnvelopeError: none for a real instrument, or one written for another backend.
     """
     if envelope is None:
-        if not backend.capabilities().simulated:
+        if not backend.offers().simulated:
             msg = (
                 f"{name} moves a real instrument and needs an envelope; write one with "
                 f"`stempilot envelope init --backend {name} --out envelope.toml`, check it, "
                 "and pass it with --envelope envelope.toml"
             )
             raise EnvelopeError(msg)
-        return open_envelope(name, backend.capabilities())
+        return open_envelope(name, backend.offers())
     if envelope.backend != name:
         msg = f"this envelope was written for {envelope.backend}, not for {name}"
         raise EnvelopeError(msg)
@@ -169,7 +169,7 @@ def require_envelope(envelope: Envelope | None, backend: Backend, name: str) -> 
 
 
 def _require_fit(
-    tasks: Sequence[AnyTask], names: Sequence[str], offers: Capabilities, backend: str
+    tasks: Sequence[AnyTask], names: Sequence[str], offers: Offers, backend: str
 ) -> None:
     """Check what all tasks need, naming each as it is called or by its class."""
     called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
@@ -196,7 +196,7 @@ def open_session(
     name: str,
     envelope: Envelope | None = None,
     keep: bool = False,
-    on_baseline: Callable[[Mapping[str, Reading]], None] | None = None,
+    on_baseline: Callable[[Mapping[str, KnobValue]], None] | None = None,
     names: Sequence[str] = (),
     run_dir: Path | None = None,
 ) -> Iterator[Session]:
@@ -227,7 +227,7 @@ def open_session(
         RestoreError: the instrument was not put back.
         HandsOffError: somebody else moved a knob that was written; it stays where they put it.
     """
-    offers = backend.capabilities()
+    offers = backend.offers()
     _require_fit(tasks, names, offers, name)
     envelope = require_envelope(envelope, backend, name)
     check_calibration(envelope, offers, name)
@@ -246,7 +246,7 @@ def open_session(
             writes_per_s=envelope.writes_per_s,
             max_writes=envelope.max_writes,
             standing=baseline,
-            journal=recorded.enter_context(_audit(run_dir, ahead=not offers.simulated)),
+            audit=recorded.enter_context(_audit(run_dir, ahead=not offers.simulated)),
             pixel_mrad=envelope.pixel_mrad,
         )
         if on_baseline is not None:

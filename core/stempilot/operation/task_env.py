@@ -14,7 +14,7 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Reseedable, StartsEpisodes, Truthful
 from stempilot.contract.task import Task
-from stempilot.contract.values import Outcome, Reading, SetPoint, Snapshot
+from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
 from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
 from stempilot.instrument.fit import check_states
 from stempilot.instrument.frame_guard import FrameGuard
@@ -59,7 +59,7 @@ class Timestep:
     state: Any = None
     observation: npt.NDArray[Any] | None = None
     writes: tuple[Write, ...] = field(factory=tuple)
-    truth: Mapping[str, Reading] | None = None
+    truth: Mapping[str, KnobValue] | None = None
     instrument: str = ""
 
     @property
@@ -92,7 +92,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         home: where resets return to before a start is drawn; ``None`` to start each episode from
             where the instrument stands (a plain run: no reseed, no scramble).
         scramble: draw a start around home; without, each episode begins at home itself.
-        max_steps: the framework's budget of timesteps for an episode.
+        max_timesteps: the framework's budget of timesteps for an episode.
         recorder: told of every timestep and reset.
         first_episode: number of the first episode, to continue a run.
         first_timestep: timesteps of the run before, to continue it.
@@ -111,9 +111,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         frames: FrameGuard,
         *,
         seed: int,
-        home: Mapping[str, Reading] | None,
+        home: Mapping[str, KnobValue] | None,
         scramble: bool = True,
-        max_steps: int = DEFAULT_MAX_STEPS,
+        max_timesteps: int = DEFAULT_MAX_STEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
         first_timestep: int = 0,
@@ -130,22 +130,22 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._seed = seed
         self._home = None if home is None else dict(home)
         self._scramble = scramble
-        self._max_steps = max_steps
+        self._max_steps = max_timesteps
         self._recorder = recorder
-        self.beside = Meanwhile()
+        self.meanwhile_work = Meanwhile()
         self.closing = contextlib.ExitStack()
-        self.closing.callback(self.beside.close)
+        self.closing.callback(self.meanwhile_work.close)
         self._instrument = ""
         self._needs = task.needs
         self._truthful = guard.backend if isinstance(guard.backend, Truthful) else None
-        offered = guard.backend.capabilities().knobs
+        offered = guard.backend.offers().knobs
         further = (knob for knob in self._needs.reads if knob in offered)
         self._recorded_knobs = (*self._needs.knobs, *further)
 
     @property
     def waits(self) -> bool:
         """Whether a timestep is mostly waiting for an instrument (no simulator)."""
-        return not self._guard.backend.capabilities().simulated
+        return not self._guard.backend.offers().simulated
 
     def meanwhile(self, work: Callable[[], object], times: int) -> None:
         """Let ``work`` be called ``times`` times during the next `step`, beside the instrument.
@@ -155,7 +155,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         wait for more than the call under way. They must not touch this environment, nor the
         generators that anything in the step draws from.
         """
-        self.beside.ask(work, times)
+        self.meanwhile_work.ask(work, times)
 
     def vector(self, count: int, seed: int) -> TaskVecEnv:
         """Return the task on many such instruments at once, measured without frames.
@@ -181,7 +181,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             source.batch(count, home),
             seed=seed,
             limits=self._guard.limits,
-            max_steps=self._max_steps,
+            max_timesteps=self._max_steps,
         )
 
     def reset(
@@ -215,7 +215,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             snapshot=snapshot,
         )
 
-    def _start(self, episode: int, home: Mapping[str, Reading]) -> tuple[Any, Snapshot]:
+    def _start(self, episode: int, home: Mapping[str, KnobValue]) -> tuple[Any, Snapshot]:
         backend = self._guard.backend
         if isinstance(backend, StartsEpisodes):
             return self._recorded_start(backend.start_of(episode))
@@ -229,7 +229,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             if isinstance(backend, Reseedable):
                 backend.reseed(sequence, timestep=self.timestep)
                 self._frames.forget()
-            if not backend.capabilities().misaligns:
+            if not backend.offers().misaligns:
                 rng = np.random.default_rng(
                     SeedSequence(self._seed, spawn_key=(episode, attempt, 1))
                 )
@@ -277,7 +277,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             FrameError: the camera failed.
             BackendError: the instrument failed. Never turned into a reward.
         """
-        with self.beside.running():
+        with self.meanwhile_work.running():
             return self._step(action)
 
     def _step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
@@ -326,8 +326,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
     def _tell(self, **what: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Record a timestep, forget its pixels, and return observation and info."""
-        writes = tuple(self._guard.audit)
-        self._guard.audit.clear()
+        writes = tuple(self._guard.writes)
+        self._guard.writes.clear()
         truth = None if self._truthful is None else self._truthful.truth()
         snapshot = what.pop("snapshot")
         observation = self.task.observe(what["state"])

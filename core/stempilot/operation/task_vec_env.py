@@ -41,7 +41,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         instruments: n of them.
         seed: seed of all episodes until `reset` gets another one.
         limits: what may be written, by knob.
-        max_steps: the framework's budget of timesteps for an episode.
+        max_timesteps: the framework's budget of timesteps for an episode.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium's own attribute
@@ -56,7 +56,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         *,
         seed: int,
         limits: Mapping[str, KnobSpec],
-        max_steps: int,
+        max_timesteps: int,
     ) -> None:
         if not isinstance(task, Batchable):
             raise IncompatibleError([f"{type(task).__name__} does not take many episodes at once"])
@@ -68,7 +68,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         self._task = task.batched()
         self._instruments = instruments
         self._limits = {knob: _Limit(spec) for knob, spec in limits.items()}
-        self._max_steps = max_steps
+        self._max_steps = max_timesteps
         self._everywhere = np.ones(count, np.bool_)
         self._everywhere.flags.writeable = False
         self._state: Arrays | None = None
@@ -251,7 +251,7 @@ class _Limit:
 
     def __init__(self, spec: KnobSpec) -> None:
         self._lower, self._upper = np.array(spec.lower), np.array(spec.upper)
-        self._step = np.array(spec.max_step) * (1 + 1e-9) + np.array(spec.resolution)
+        self._step = np.array(spec.max_change) * (1 + 1e-9) + np.array(spec.resolution)
 
     def allows(self, values: FloatArray, standing: FloatArray) -> Flags:
         """Return (n,), whether each row of ``values`` may be written; NaN may not."""

@@ -161,6 +161,8 @@ def _escape_hint(text: str, error: str) -> str:
 def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
     """Return a validated ``kind`` from plain values, with its preset applied.
 
+    A class may list earlier names of its options in ``earlier``, old to new; they are still taken.
+
     Args:
         kind: a frozen attrs class.
         values: what the user set.
@@ -171,6 +173,8 @@ def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
             preset. The message names all unknown keys and all wrong types; an unknown preset hides
             the latter, and a wrong type hides a value out of range.
     """
+    earlier: Mapping[str, str] = getattr(kind, "earlier", {})
+    values = {earlier.get(key, key): value for key, value in values.items()}
     known = [attribute.name for attribute in attrs.fields(kind)]  # type: ignore[arg-type]
     what, prefix = f"option in section {section}", f"{section}."
     problems = [_unknown(key, known, what, prefix) for key in values if key not in known]

@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import attrs
 from attrs import field, frozen, validators
@@ -37,14 +38,16 @@ class RunConfig:
     """Options of the framework itself, section ``run``.
 
     Attributes:
-        max_steps: budget of timesteps for an episode; exceeding it truncates, unpriced.
+        max_timesteps: budget of timesteps for an episode; exceeding it truncates, unpriced.
         checkpoint_every: timesteps after which the next episode's end is a checkpoint.
         evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
         adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed;
             ``None`` for as many as the agent takes as a rule.
     """
 
-    max_steps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
+    earlier: ClassVar[Mapping[str, str]] = MappingProxyType({"max_steps": "max_timesteps"})
+
+    max_timesteps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
     checkpoint_every: int = field(default=100, validator=validators.ge(1))
     evaluate: bool = True
     adapt_steps: int | None = field(default=None, validator=validators.optional(validators.ge(1)))

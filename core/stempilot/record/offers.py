@@ -2,21 +2,25 @@
 
 from typing import Any
 
-from stempilot.contract.values import Capabilities, KnobSpec, SourceSpec, StateSpec
+from stempilot.contract.values import KnobSpec, Offers, SourceSpec, StateSpec
 from stempilot.errors import RunDirError
 from stempilot.record.recorder import plain_numbers
 from stempilot.record.run_dir import RunDir
 
 ENTRY = "capabilities"
-_KNOB = ("lower", "upper", "max_step", "resolution")
+_KNOB = {"lower": "lower", "upper": "upper", "max_step": "max_change", "resolution": "resolution"}
+"""Attributes of a `KnobSpec` by their keys in the record."""
 
 
-def plain_offers(offers: Capabilities) -> dict[str, Any]:
+def plain_offers(offers: Offers) -> dict[str, Any]:
     """Return knobs, sources and states as JSON values; what is not finite is text."""
     return {
         "knobs": {
-            name: {"unit": spec.unit, **{key: plain_numbers(getattr(spec, key)) for key in _KNOB}}
-            for name, spec in offers.knobs.items()
+            knob: {
+                "unit": spec.unit,
+                **{key: plain_numbers(getattr(spec, name)) for key, name in _KNOB.items()},
+            }
+            for knob, spec in offers.knobs.items()
         },
         "sources": {
             name: {"shape": list(s.shape), "dtype": s.dtype, "saturation": s.saturation}
@@ -26,7 +30,7 @@ def plain_offers(offers: Capabilities) -> dict[str, Any]:
     }
 
 
-def recorded_offers(run: RunDir) -> Capabilities:
+def recorded_offers(run: RunDir) -> Offers:
     """Return what the instrument of a run offered.
 
     Raises:
@@ -37,8 +41,11 @@ def recorded_offers(run: RunDir) -> Capabilities:
         msg = f"{run.path} does not say what its instrument offers: it is of an earlier version"
         raise RunDirError(msg)
     try:
-        return Capabilities(
-            knobs={name: KnobSpec(**row) for name, row in content["knobs"].items()},
+        return Offers(
+            knobs={
+                name: KnobSpec(unit=row["unit"], **{own: row[key] for key, own in _KNOB.items()})
+                for name, row in content["knobs"].items()
+            },
             sources={
                 name: SourceSpec(
                     shape=(int(row["shape"][0]), int(row["shape"][1])),

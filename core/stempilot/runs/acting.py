@@ -23,7 +23,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
     recent = RecentEpisodes(recorder)
     adapting = Adapting(job, agent, recorder)
     env = job.session.env(
-        job.task, seed=job.plan.seed, plain=True, max_steps=job.max_steps, recorder=recent
+        job.task, seed=job.plan.seed, plain=True, max_timesteps=job.max_timesteps, recorder=recent
     )
     episode = run_episode(env, agent.policy(), on_change=adapting.noting(env))
     if adapting.is_due and not episode.success:
@@ -51,7 +51,7 @@ def _try_again(
         job.task,
         seed=job.plan.seed,
         scramble=False,
-        max_steps=job.max_steps,
+        max_timesteps=job.max_timesteps,
         recorder=recent,
         first_episode=before.next_episode,
         first_timestep=before.timestep,
@@ -83,7 +83,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
     recent = RecentEpisodes(recorder)
     adapting = Adapting(job, agent, recorder)
     seed = job.plan.seed
-    env = job.session.env(job.task, seed=seed, max_steps=job.max_steps, recorder=recent)
+    env = job.session.env(job.task, seed=seed, max_timesteps=job.max_timesteps, recorder=recent)
     job.files.callback(env.close)
     played: list[Episode] = []
     best: list[Episode] = []

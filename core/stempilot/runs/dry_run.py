@@ -5,7 +5,7 @@ from typing import Any
 from stempilot.contract.agent import Agent, Learner
 from stempilot.instrument.checks import read_back
 from stempilot.instrument.envelope import check_calibration, effective_limits
-from stempilot.instrument.fit import check_states, negotiate
+from stempilot.instrument.fit import check_states, require_fit
 from stempilot.instrument.lock import instrument_lock
 from stempilot.operation.session import require_envelope
 from stempilot.record.run_dir import require_free
@@ -16,7 +16,7 @@ from stempilot.runs.plans import Plan
 
 def moves_real_instrument(plan: Plan) -> bool:
     """Return whether the plan's backend is a real instrument."""
-    return not plan.parts.make_backend(plan.opening).capabilities().simulated
+    return not plan.parts.make_backend(plan.opening).offers().simulated
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     if not plan.resumes:
         require_free(plan.out)
     backend = plan.parts.make_backend(plan.opening)
-    name, needs, offers = plan.parts.backend.name, task.needs, backend.capabilities()
-    negotiate(needs, offers, task=plan.parts.task.name, backend=name)
+    name, needs, offers = plan.parts.backend.name, task.needs, backend.offers()
+    require_fit(needs, offers, task=plan.parts.task.name, backend=name)
     envelope = require_envelope(plan.envelope, backend, name)
     check_calibration(envelope, offers, name)
     with instrument_lock(backend, name), backend:
@@ -47,11 +47,12 @@ def describe(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "timesteps": plan.steps or None,
         "episodes": plan.episodes,
-        "timesteps_per_episode": plan.parts.run.max_steps,
+        "timesteps_per_episode": plan.parts.run.max_timesteps,
         "sources": ", ".join(needs.sources),
         "moves": "; ".join(
             f"{knob} within {list(spec.lower)} to {list(spec.upper)} {spec.unit}, at most "
-            f"{list(spec.max_step)} a step, a full action {list(needs.knobs[knob].largest_step)}, "
+            f"{list(spec.max_change)} a step, "
+            f"a full action {list(needs.knobs[knob].largest_step)}, "
             f"now at {list(baseline[knob])}"
             for knob, spec in limits.items()
         ),

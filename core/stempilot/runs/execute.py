@@ -102,8 +102,8 @@ def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -
         status="running",
         reason=None,
         identity=dict(backend.identity()),
-        simulated=backend.capabilities().simulated,
-        capabilities=plain_offers(backend.capabilities()),
+        simulated=backend.offers().simulated,
+        capabilities=plain_offers(backend.offers()),
     )
 
 
@@ -223,7 +223,7 @@ def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     run = RunDir.open(plan.out)
     record = run.record()
     stuck = record["status"] == "failed" and str(record.get("reason")).startswith("RestoreError")
-    if (record["status"] == "running" or stuck) and not backend.capabilities().simulated:
+    if (record["status"] == "running" or stuck) and not backend.offers().simulated:
         msg = (
             f"{run.path} ended without putting the instrument back; do that first, with "
             f"`stempilot restore {run.path}`, then resume"

@@ -93,12 +93,12 @@ class Job:
         return sentence
 
     @property
-    def max_steps(self) -> int:
+    def max_timesteps(self) -> int:
         """Budget of timesteps for an episode."""
-        return self.plan.parts.run.max_steps
+        return self.plan.parts.run.max_timesteps
 
     def twin_env(self, seed: int, timestep: int = 0) -> TaskEnv | None:
         """Return an environment on a copy of the instrument as it is now, if there can be one."""
         return self.session.twin_env(
-            self.task, seed=seed, max_steps=self.max_steps, timestep=timestep
+            self.task, seed=seed, max_timesteps=self.max_timesteps, timestep=timestep
         )

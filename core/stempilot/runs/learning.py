@@ -172,7 +172,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
     env = job.session.env(
         job.task,
         seed=plan.seed,
-        max_steps=job.max_steps,
+        max_timesteps=job.max_timesteps,
         recorder=recent,
         first_episode=before["episodes"],
         first_timestep=before["timesteps"],
@@ -217,8 +217,8 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
         **recent.pace.figures(),
-        "updates_meanwhile": env.beside.calls,
-        "updates_waited_s": round(env.beside.waited_s, 3),
+        "updates_meanwhile": env.meanwhile_work.calls,
+        "updates_waited_s": round(env.meanwhile_work.waited_s, 3),
         "learner": dict(numbers),
         **_reward_measure(event for event in read_events(run.path) if event["k"]),
     }

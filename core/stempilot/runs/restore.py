@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stempilot.contract.backend import Opening
-from stempilot.contract.values import Capabilities, KnobNeed, Needs, Reading, as_reading
+from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers, as_knob_value
 from stempilot.errors import RecordError, RunDirError
 from stempilot.instrument.audit import AuditFile
 from stempilot.instrument.envelope import effective_limits, open_envelope
@@ -47,19 +47,19 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
     if saved is None:
         msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
         raise RunDirError(msg)
-    baseline = {knob: as_reading(value) for knob, value in saved["knobs"].items()}
+    baseline = {knob: as_knob_value(value) for knob, value in saved["knobs"].items()}
     made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
     backend = made.load(Opening(purpose="restore", seed=record["seed"]))
-    offers = backend.capabilities()
+    offers = backend.offers()
     envelope = recorded_envelope(record) or open_envelope(made.name, offers)
     limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)
     with contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(interrupts_once())
             stack.enter_context(instrument_lock(backend, made.name, run_dir=run))
-        journal = None if dry_run else stack.enter_context(_audit(run))
+        audit = None if dry_run else stack.enter_context(_audit(run))
         stack.enter_context(backend)
-        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s, journal=journal)
+        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s, audit=audit)
         before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
             put_back(guard, baseline, may_park=envelope.may_park)
@@ -79,16 +79,16 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
 def _audit(run: Path) -> Iterator[AuditFile | None]:
     """Open the audit; an instrument is put back even where its run directory cannot be written."""
     try:
-        journal = AuditFile(run, ahead=True)
+        audit = AuditFile(run, ahead=True)
     except RecordError as error:
         _log.warning("putting back without an audit: %s", error)
         yield None
         return
-    with journal:
-        yield journal
+    with audit:
+        yield audit
 
 
-def _needs(run: Path, baseline: Mapping[str, Reading], offers: Capabilities) -> Needs:
+def _needs(run: Path, baseline: Mapping[str, KnobValue], offers: Offers) -> Needs:
     """Return what putting back needs: the knobs of the baseline, in steps of any size."""
     knobs = {}
     for knob, value in baseline.items():

@@ -216,7 +216,7 @@ class AgentContract(PolicyContract):
             self.make_task(),
             self.make_backend(),
             seed=5,
-            max_steps=self.max_steps,
+            max_timesteps=self.max_timesteps,
             first_episode=first_episode,
             first_timestep=first_timestep,
         )

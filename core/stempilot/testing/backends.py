@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend, Parkable, Reseedable, Truthful, Twinnable
-from stempilot.contract.values import KnobSpec, Reading
+from stempilot.contract.values import KnobSpec, KnobValue
 from stempilot.instrument.checks import differs, ramp_steps
 from stempilot.testing.contract import does_not_apply, expect
 from stempilot.testing.fingerprint import fingerprint
@@ -24,7 +24,7 @@ class BackendContract(ReadOnlyBackendContract):
     def test_knobs_stand_within_their_range(self) -> None:
         """After opening no knob stands outside of its limits; a session would be refused there."""
         with self.make() as backend:
-            for knob, spec in backend.capabilities().knobs.items():
+            for knob, spec in backend.offers().knobs.items():
                 value = backend.read(knob)
                 limits = zip(spec.lower, value, spec.upper, strict=True)
                 inside = all(low <= item <= high for low, item, high in limits)
@@ -34,7 +34,7 @@ class BackendContract(ReadOnlyBackendContract):
     def test_reads_back_what_was_written(self) -> None:
         """A read-back equals what was written, within the resolution."""
         with self.make() as backend, _putting_back(backend) as home:
-            for knob, spec in backend.capabilities().knobs.items():
+            for knob, spec in backend.offers().knobs.items():
                 target = reachable(spec, home[knob])
                 backend.write(knob, target)
                 found = backend.read(knob)
@@ -44,7 +44,7 @@ class BackendContract(ReadOnlyBackendContract):
     def test_repeated_writes_are_harmless(self) -> None:
         """Values are absolute: writing one again moves nothing."""
         with self.make() as backend, _putting_back(backend) as home:
-            for knob, spec in backend.capabilities().knobs.items():
+            for knob, spec in backend.offers().knobs.items():
                 target = reachable(spec, home[knob])
                 for _ in range(3):
                     backend.write(knob, target)
@@ -57,7 +57,7 @@ class BackendContract(ReadOnlyBackendContract):
         with self.make() as backend:
             sentence = "writing an unknown knob raises BackendError"
             message = refusal(sentence, backend.write, UNKNOWN, (0.0,))
-            known = backend.capabilities().knobs
+            known = backend.offers().knobs
             unnamed = [name for name in (UNKNOWN, *known) if name not in message]
             sentence = "the message names the knob asked for and all known ones"
             expect(not unnamed, sentence, f"{message!r} without {', '.join(unnamed)}")
@@ -121,25 +121,25 @@ class BackendContract(ReadOnlyBackendContract):
             expect(isinstance(twin, Backend), "twin() is a Backend", type(twin))
             expect(twin is not backend, "twin() is another object", "itself")
             pairs = (
-                ("capabilities", twin.capabilities(), backend.capabilities()),
+                ("capabilities", twin.offers(), backend.offers()),
                 ("identity", dict(twin.identity()), dict(backend.identity())),
                 ("knobs", readings(twin), readings(backend)),
             )
             for what, copied, original in pairs:
                 sentence = f"the twin's {what} are those of the original, {original}"
                 expect(copied == original, sentence, copied)
-            for source in twin.capabilities().sources:
+            for source in twin.offers().sources:
                 twin.acquire(source)
 
     def test_twin_has_its_own_knobs(self) -> None:
         """Moving or closing the twin does nothing to the original."""
         with self.make() as backend, _putting_back(backend) as home:
             with _twin(backend) as twin:
-                for knob, spec in twin.capabilities().knobs.items():
+                for knob, spec in twin.offers().knobs.items():
                     twin.write(knob, reachable(spec, home[knob]))
             moves = moved(backend, home, readings(backend))
             expect(not moves, "moving the twin moves nothing on the original", moves)
-            for source in backend.capabilities().sources:
+            for source in backend.offers().sources:
                 backend.acquire(source)
 
     def test_twin_leaves_the_randomness_alone(self) -> None:
@@ -167,13 +167,13 @@ class BackendContract(ReadOnlyBackendContract):
             yield backend
 
 
-def reachable(spec: KnobSpec, standing: Reading) -> Reading:
+def reachable(spec: KnobSpec, standing: KnobValue) -> KnobValue:
     """Return a set point within the range and at most half of the largest step away.
 
     Components whose range leaves no room stay where they are. Those in ``index`` move by 1.
     """
     target = []
-    for low, high, step, now in zip(spec.lower, spec.upper, spec.max_step, standing, strict=True):
+    for low, high, step, now in zip(spec.lower, spec.upper, spec.max_change, standing, strict=True):
         room = min(step, high - low)
         move = 1.0 if spec.unit == "index" else room / 2 if math.isfinite(room) else 1e-9
         fitting = [value for value in (now + move, now - move) if low <= value <= high]
@@ -182,16 +182,16 @@ def reachable(spec: KnobSpec, standing: Reading) -> Reading:
 
 
 @contextlib.contextmanager
-def _putting_back(backend: Backend) -> Iterator[dict[str, Reading]]:
+def _putting_back(backend: Backend) -> Iterator[dict[str, KnobValue]]:
     """Yield where the knobs stand, and ramp them back there at the end."""
     home = readings(backend)
     try:
         yield home
     finally:
-        for knob, spec in backend.capabilities().knobs.items():
+        for knob, spec in backend.offers().knobs.items():
             start = backend.read(knob)
             if differs(start, home[knob], spec):
-                for value in ramp_steps(start, home[knob], spec.max_step):
+                for value in ramp_steps(start, home[knob], spec.max_change):
                     backend.write(knob, value)
 
 
@@ -214,7 +214,7 @@ def _reseed(backend: Backend, seed: int) -> None:
 def _exposures(backend: Backend) -> list[str]:
     """Return fingerprints of an exposure of each source and of the truth that belongs to it."""
     found = []
-    for source in backend.capabilities().sources:
+    for source in backend.offers().sources:
         found.append(fingerprint(backend.acquire(source).pixels))
         if isinstance(backend, Truthful):
             found.append(fingerprint(dict(backend.truth())))
@@ -227,7 +227,7 @@ def _exercise(backend: Backend) -> list[str]:
     """Move each knob there and back with an exposure at each stop; return their fingerprints."""
     found = _exposures(backend)
     home = readings(backend)
-    for knob, spec in backend.capabilities().knobs.items():
+    for knob, spec in backend.offers().knobs.items():
         backend.write(knob, reachable(spec, home[knob]))
         found += _exposures(backend)
         backend.write(knob, home[knob])

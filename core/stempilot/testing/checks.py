@@ -16,7 +16,7 @@ from stempilot.contract.backend import Backend, Opening, StartsEpisodes
 from stempilot.contract.emulator import Emulator
 from stempilot.contract.task import Task
 from stempilot.errors import BackendError, IncompatibleError, StempilotError
-from stempilot.instrument.fit import negotiate
+from stempilot.instrument.fit import require_fit
 from stempilot.instrument.lock import instrument_lock
 from stempilot.plugins.parts import DEFAULT_BACKEND, Part, part
 from stempilot.plugins.registry import Kind, Registry
@@ -135,7 +135,7 @@ def _suite(registry: Registry, kind: Kind, checked: Part) -> type[Contract]:
 
 
 def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
-    class Reading(ReadOnlyBackendContract):
+    class KnobValue(ReadOnlyBackendContract):
         def make(self) -> Backend:
             return _load_backend(checked)
 
@@ -145,8 +145,8 @@ def _backend_suite(checked: Part) -> type[ReadOnlyBackendContract]:
 
     made = _load_backend(checked)
     # What plays a record takes no other writes than the recorded ones.
-    moves = made.capabilities().simulated and not isinstance(made, StartsEpisodes)
-    return Moving if moves else Reading
+    moves = made.offers().simulated and not isinstance(made, StartsEpisodes)
+    return Moving if moves else KnobValue
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def _simulators(registry: Registry) -> Iterator[tuple[str, MakeBackend]]:
     names = sorted(registry.names("backend"), key=lambda name: (name != DEFAULT_BACKEND, name))
     for name in names:
         loaded = _counterpart(registry, "backend", name)
-        if loaded is not None and _load_backend(loaded).capabilities().simulated:
+        if loaded is not None and _load_backend(loaded).offers().simulated:
             yield name, partial(_load_backend, loaded)
     yield "the toy", ToyBackend
 
@@ -236,7 +236,7 @@ def _counterpart(registry: Registry, kind: Kind, name: str) -> Part | None:
     try:
         loaded = part(registry, kind, name, {})
         if kind == "backend":
-            _load_backend(loaded).capabilities()
+            _load_backend(loaded).offers()
         else:
             _load_task(loaded)
     except Exception:  # noqa: BLE001 - it is not the one being checked, so it must not be blamed
@@ -248,7 +248,7 @@ def _fitting_backend(registry: Registry, task: Task[Any, Any], name: str) -> Mak
     problems: list[str] = []
     for backend, make in _simulators(registry):
         try:
-            negotiate(task.needs, make().capabilities(), task=name, backend=backend)
+            require_fit(task.needs, make().offers(), task=name, backend=backend)
         except IncompatibleError as error:
             problems += error.problems
         else:

@@ -19,7 +19,7 @@ def opened_env(
     backend: Backend,
     *,
     seed: int = 0,
-    max_steps: int = 8,
+    max_timesteps: int = 8,
     first_episode: int = 0,
     first_timestep: int = 0,
 ) -> Iterator[TaskEnv]:
@@ -29,7 +29,7 @@ def opened_env(
         task: the operation.
         backend: a backend that is not open yet. It is moved, and put back at the end.
         seed: seed of all episodes.
-        max_steps: the framework's budget of timesteps for an episode.
+        max_timesteps: the framework's budget of timesteps for an episode.
         first_episode: number of the first episode, to continue.
         first_timestep: timesteps before, to continue.
 
@@ -37,12 +37,12 @@ def opened_env(
         IncompatibleError: the backend does not offer what the task needs.
         BackendError: the instrument failed or is not ready.
     """
-    envelope = open_envelope(_NAME, backend.capabilities())
+    envelope = open_envelope(_NAME, backend.offers())
     with open_session(backend, [task], name=_NAME, envelope=envelope) as session:
         yield session.env(
             task,
             seed=seed,
-            max_steps=max_steps,
+            max_timesteps=max_timesteps,
             first_episode=first_episode,
             first_timestep=first_timestep,
         )

@@ -40,7 +40,7 @@ def play(task: Task[Any, Any], backend: Backend) -> list[Played]:
     """Return the timesteps of a few short episodes of random actions, always the same ones."""
     space = deepcopy(task.action_space)
     space.seed(0)
-    with opened_env(task, backend, seed=3, max_steps=_MAX_STEPS) as env:
+    with opened_env(task, backend, seed=3, max_timesteps=_MAX_STEPS) as env:
         return _episodes(env, space.sample, repeatable=isinstance(backend, Reseedable))
 
 
@@ -48,7 +48,7 @@ def play_oracle(task: Task[Any, Any], backend: Backend) -> list[Played]:
     """Return the timesteps of a few episodes of the best actions; none where nobody knows them."""
     if not isinstance(task, Scored):
         return []
-    with opened_env(task, backend, seed=3, max_steps=_MAX_STEPS) as env:
+    with opened_env(task, backend, seed=3, max_timesteps=_MAX_STEPS) as env:
         env.reset()
         if env.last.truth is None:
             return []

@@ -29,10 +29,10 @@ class PolicyContract(Contract, ABC):
     """The checks that need no learning, and what all checks of agents are made with.
 
     Attributes:
-        max_steps: budget of timesteps for an episode.
+        max_timesteps: budget of timesteps for an episode.
     """
 
-    max_steps = 8
+    max_timesteps = 8
 
     @abstractmethod
     def make(self, brief: Brief) -> Agent:
@@ -57,7 +57,7 @@ class PolicyContract(Contract, ABC):
         observations.seed(0)
         actions.seed(0)
         found = [observations.sample() for _ in range(20)]
-        with opened_env(task, self.make_backend(), max_steps=self.max_steps) as env:
+        with opened_env(task, self.make_backend(), max_timesteps=self.max_timesteps) as env:
             for _ in range(2):
                 found.append(env.reset()[0])
                 while not env.last.ended:

@@ -10,7 +10,7 @@ import numpy as np
 
 from stempilot.contract.backend import Backend, Truthful
 from stempilot.contract.names import KNOB_UNITS, UNITS
-from stempilot.contract.values import Capabilities, Frame, Reading
+from stempilot.contract.values import Frame, KnobValue, Offers
 from stempilot.errors import BackendError, FrameError
 from stempilot.instrument.checks import differs
 from stempilot.instrument.frame_guard import FrameGuard
@@ -19,16 +19,16 @@ from stempilot.testing.contract import Contract, does_not_apply, expect, is_tupl
 UNKNOWN = "no-such-name"
 
 
-def readings(backend: Backend) -> dict[str, Reading]:
+def readings(backend: Backend) -> dict[str, KnobValue]:
     """Return where all knobs stand."""
-    return {knob: backend.read(knob) for knob in backend.capabilities().knobs}
+    return {knob: backend.read(knob) for knob in backend.offers().knobs}
 
 
-def moved(backend: Backend, before: Mapping[str, Reading], after: Mapping[str, Reading]) -> str:
+def moved(backend: Backend, before: Mapping[str, KnobValue], after: Mapping[str, KnobValue]) -> str:
     """Return which knobs differ by more than their resolution, as text; empty when none does."""
     return "; ".join(
         f"{knob} at {before[knob]} before and {after[knob]} {spec.unit} after"
-        for knob, spec in backend.capabilities().knobs.items()
+        for knob, spec in backend.offers().knobs.items()
         if differs(before[knob], after[knob], spec)
     )
 
@@ -46,17 +46,17 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_capabilities_never_change(self) -> None:
         """They may be asked for before opening and are the same later."""
         backend = self.make()
-        before = backend.capabilities()
-        expect(isinstance(before, Capabilities), "capabilities() are a Capabilities", before)
+        before = backend.offers()
+        expect(isinstance(before, Offers), "offers() are a Offers", before)
         with backend:
-            later = backend.capabilities()
+            later = backend.offers()
             expect(later == before, "capabilities never change", f"{before}, when open {later}")
-        later = backend.capabilities()
+        later = backend.offers()
         expect(later == before, "capabilities never change", f"{before}, when closed {later}")
 
     def test_units_are_the_shared_ones(self) -> None:
         """Knobs are in SI units, those with shared names as the vocabulary says."""
-        for knob, spec in self.make().capabilities().knobs.items():
+        for knob, spec in self.make().offers().knobs.items():
             found = f"{knob} in {spec.unit}"
             expect(spec.unit in UNITS, f"a knob is in one of {', '.join(UNITS)}", found)
             unit, size = KNOB_UNITS.get(knob, (spec.unit, spec.size))
@@ -68,7 +68,7 @@ class ReadOnlyBackendContract(Contract, ABC):
 
     def test_sources_are_described_fully(self) -> None:
         """A source has two sides of at least one pixel and a NumPy pixel type of numbers."""
-        for source, spec in self.make().capabilities().sources.items():
+        for source, spec in self.make().offers().sources.items():
             sides = (
                 is_tuple_of(spec.shape, int) and [side >= 1 for side in spec.shape] == [True] * 2
             )
@@ -89,14 +89,14 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_states_have_promised_values(self) -> None:
         """Each state has one of the values in its StateSpec."""
         with self.make() as backend:
-            for name, spec in backend.capabilities().states.items():
+            for name, spec in backend.offers().states.items():
                 value = backend.state(name)
                 expect(value in spec.values, f"{name} is one of {spec.values}", repr(value))
 
     def test_readings_are_finite_numbers(self) -> None:
         """Each knob reads as a tuple of as many finite floats as its KnobSpec says."""
         with self.make() as backend:
-            for knob, spec in backend.capabilities().knobs.items():
+            for knob, spec in backend.offers().knobs.items():
                 value = backend.read(knob)
                 expect(is_tuple_of(value, float), f"{knob} reads as a tuple of floats", repr(value))
                 expect(len(value) == spec.size, f"{knob} has {spec.size} components", value)
@@ -105,7 +105,7 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_frames_match_their_source(self) -> None:
         """Shape and pixel type are those of the SourceSpec, and all pixels are finite."""
         with self.make() as backend:
-            for source, spec in backend.capabilities().sources.items():
+            for source, spec in backend.offers().sources.items():
                 frame = backend.acquire(source)
                 expect(isinstance(frame, Frame), f"{source} delivers a Frame", type(frame))
                 found = (frame.pixels.shape, frame.pixels.dtype.name)
@@ -117,7 +117,7 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_frames_tell_their_times(self) -> None:
         """Each frame ends later than the one before; exposures are finite and not negative."""
         with self.make() as backend:
-            for source in backend.capabilities().sources:
+            for source in backend.offers().sources:
                 frames = [backend.acquire(source) for _ in range(3)]
                 for frame in frames:
                     known = math.isfinite(frame.exposure_s) and frame.exposure_s >= 0
@@ -135,7 +135,7 @@ class ReadOnlyBackendContract(Contract, ABC):
         A camera that is off, with the same number in every pixel, shows nothing to compare.
         """
         with self.make() as backend:
-            sources = backend.capabilities().sources
+            sources = backend.offers().sources
             guard = FrameGuard(sources)
             guard.saw_something()
             for source in sources:
@@ -151,7 +151,7 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_frames_cannot_be_changed(self) -> None:
         """Pixels are read-only, and a later exposure does not overwrite an earlier one."""
         with self.make() as backend:
-            for source in backend.capabilities().sources:
+            for source in backend.offers().sources:
                 frame = backend.acquire(source)
                 writeable = frame.pixels.flags.writeable
                 expect(not writeable, "pixels are read-only", "writeable ones")
@@ -163,7 +163,7 @@ class ReadOnlyBackendContract(Contract, ABC):
     def test_unknown_names_are_refused(self) -> None:
         """Asking for what is not offered raises BackendError with the known names."""
         with self.make() as backend:
-            offers = backend.capabilities()
+            offers = backend.offers()
             for what, call, known in (
                 ("knob", backend.read, offers.knobs),
                 ("source", backend.acquire, offers.sources),
@@ -178,7 +178,7 @@ class ReadOnlyBackendContract(Contract, ABC):
         """After close, reading and exposing raise BackendError."""
         backend = self.make()
         with backend:
-            offers = backend.capabilities()
+            offers = backend.offers()
         for knob in offers.knobs:
             refusal("read() on a closed backend raises BackendError", backend.read, knob)
         for source in offers.sources:
@@ -202,7 +202,7 @@ class ReadOnlyBackendContract(Contract, ABC):
         written: list[str] = []
         original = backend.write
 
-        def spy(knob: str, value: Reading) -> None:
+        def spy(knob: str, value: KnobValue) -> None:
             written.append(knob)
             original(knob, value)
 
@@ -219,7 +219,7 @@ class ReadOnlyBackendContract(Contract, ABC):
         with self.make() as backend:
             if not isinstance(backend, Truthful):
                 raise does_not_apply("it offers no truth")
-            for source in backend.capabilities().sources:
+            for source in backend.offers().sources:
                 backend.acquire(source)
             for name, value in backend.truth().items():
                 finite = is_tuple_of(value, float) and all(map(math.isfinite, value))

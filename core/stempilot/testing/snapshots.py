@@ -7,8 +7,8 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend, Reseedable
 from stempilot.contract.task import Task
-from stempilot.contract.values import KnobNeed, KnobSpec, Reading, SetPoint, Snapshot
-from stempilot.instrument.fit import negotiate
+from stempilot.contract.values import KnobNeed, KnobSpec, KnobValue, SetPoint, Snapshot
+from stempilot.instrument.fit import require_fit
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.putting_back import savepoint
 
@@ -28,7 +28,7 @@ def draw_snapshots(
         IncompatibleError: the backend does not offer what the task needs.
         BackendError: the instrument failed.
     """
-    negotiate(task.needs, backend.capabilities(), task=type(task).__name__, backend="the backend")
+    require_fit(task.needs, backend.offers(), task=type(task).__name__, backend="the backend")
     found = []
     with backend:
         guard = GuardedBackend(backend, _limits(task, backend))
@@ -47,7 +47,7 @@ def draw_snapshots(
 
 def take_snapshot(task: Task[Any, Any], backend: Backend) -> Snapshot:
     """Return what the framework would show the task now."""
-    needs, offers = task.needs, backend.capabilities()
+    needs, offers = task.needs, backend.offers()
     knobs = [*needs.knobs, *(knob for knob in needs.reads if knob in offers.knobs)]
     return Snapshot(
         frames={source: backend.acquire(source) for source in needs.sources},
@@ -57,13 +57,13 @@ def take_snapshot(task: Task[Any, Any], backend: Backend) -> Snapshot:
 
 
 def _limits(task: Task[Any, Any], backend: Backend) -> dict[str, KnobSpec]:
-    return {knob: backend.capabilities().knobs[knob] for knob in task.needs.knobs}
+    return {knob: backend.offers().knobs[knob] for knob in task.needs.knobs}
 
 
 def _anywhere(
     task: Task[Any, Any],
     limits: dict[str, KnobSpec],
-    home: dict[str, Reading],
+    home: dict[str, KnobValue],
     rng: np.random.Generator,
 ) -> list[SetPoint]:
     return [
@@ -72,7 +72,9 @@ def _anywhere(
     ]
 
 
-def _around(centre: Reading, need: KnobNeed, spec: KnobSpec, rng: np.random.Generator) -> Reading:
+def _around(
+    centre: KnobValue, need: KnobNeed, spec: KnobSpec, rng: np.random.Generator
+) -> KnobValue:
     reach = _SPREAD * np.array(need.largest_step)
     low = np.maximum(spec.lower, np.array(centre) - reach)
     high = np.minimum(spec.upper, np.array(centre) + reach)

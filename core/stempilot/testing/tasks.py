@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete, Space
 
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Batchable, Drawable, Symmetric, Task
-from stempilot.contract.values import Outcome, Reading, SetPoint, Snapshot
+from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
 from stempilot.errors import FrameError
 from stempilot.testing.batches import Look, check_batch
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
@@ -342,7 +342,7 @@ class TaskContract(Contract, ABC):
         return (play_oracle if oracle else play)(task, self.make_backend())
 
 
-def _check_plan(task: AnyTask, plan: Sequence[SetPoint], standing: Mapping[str, Reading]) -> None:
+def _check_plan(task: AnyTask, plan: Sequence[SetPoint], standing: Mapping[str, KnobValue]) -> None:
     knobs = task.needs.knobs
     expect(isinstance(plan, tuple), "plan() is a tuple", type(plan))
     for point in plan:

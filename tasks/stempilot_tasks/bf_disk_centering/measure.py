@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.contract.values import Frame, Reading
+from stempilot.contract.values import Frame, KnobValue
 from stempilot.errors import FrameError
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.imaging import locate_disk
@@ -14,7 +14,7 @@ _ALL_CLIPPED: Final = 0.99
 """Share of clipped pixels from which a frame shows nothing; dead pixels are not the rest."""
 
 
-def measure_disk(frame: Frame, shift_rad: Reading, shape: tuple[int, int]) -> Measured:
+def measure_disk(frame: Frame, shift_rad: KnobValue, shape: tuple[int, int]) -> Measured:
     """Return what a frame of the FluCam shows.
 
     A snapshot does not tell from which value on pixels are clipped, so the largest value of their

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 
 Point = tuple[float, float]
 """x, y; in camera pixels from the frame's centre unless said otherwise."""
@@ -29,7 +29,7 @@ class Measured:
     cut: bool
     saturated: bool
     pixel_rad: float | None
-    shift_rad: Reading
+    shift_rad: KnobValue
 
 
 @frozen(kw_only=True)

@@ -18,9 +18,9 @@ from stempilot.contract.names import (
 from stempilot.contract.task import Task, TaskHints
 from stempilot.contract.values import (
     KnobNeed,
+    KnobValue,
     Needs,
     Outcome,
-    Reading,
     SetPoint,
     Snapshot,
     Transitions,
@@ -108,7 +108,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         return measured.visible
 
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         """Return a diffraction shift drawn uniformly, each component on its own, around home."""
         reach = self.config.scramble_steps * self.config.step_rad
@@ -267,7 +267,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """Return the same task on arrays (see `batch`)."""
         return BfDiskCenteringBatch(self.config)
 
-    def oracle_action(self, state: Any, truth: Mapping[str, Reading]) -> Any:
+    def oracle_action(self, state: Any, truth: Mapping[str, KnobValue]) -> Any:
         """Return the action that brings the next exposure nearest to the goal.
 
         Continuous: the exact move, each component limited to a full action. Discrete: the best of
@@ -276,7 +276,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         del state
         return best_actions(self.config, self.geometry, truth)
 
-    def true_error(self, state: Any, truth: Mapping[str, Reading]) -> dict[str, float]:
+    def true_error(self, state: Any, truth: Mapping[str, KnobValue]) -> dict[str, float]:
         """Return the true distance from the unrounded goal: ``error_px`` and ``error_mrad``.
 
         ``error_mrad`` is absent where the truth gives no ``pixel_rad``.

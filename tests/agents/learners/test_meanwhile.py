@@ -26,15 +26,15 @@ class SlowPoint(PointEnv):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.beside = Meanwhile()
+        self.meanwhile_work = Meanwhile()
         self.asked: list[int] = []
 
     def meanwhile(self, work: Callable[[], object], times: int) -> None:
         self.asked.append(times)
-        self.beside.ask(work, times)
+        self.meanwhile_work.ask(work, times)
 
     def step(self, action: Any) -> Any:
-        with self.beside.running():
+        with self.meanwhile_work.running():
             time.sleep(self.nap_s)
             return super().step(action)
 
@@ -83,7 +83,7 @@ def test_exactly_n_updates_beside_each_timestep(learner: Any, kind: Any) -> None
     one.learn(env, steps=30, report=lambda _: True)
     # As without: none before there are more timesteps than learning_starts.
     assert env.asked == [0] * (STARTS + 1) + [UPDATES] * (30 - STARTS - 1)
-    assert one._model.progress.updates == env.beside.calls == UPDATES * (30 - STARTS - 1)
+    assert one._model.progress.updates == env.meanwhile_work.calls == UPDATES * (30 - STARTS - 1)
 
 
 def test_updates_see_the_transitions_up_to_the_one_before(
@@ -98,7 +98,7 @@ def test_updates_see_the_transitions_up_to_the_one_before(
 
     # The action counts as carried out only when the updates have ended.
     def step(self: Any, action: Any) -> Any:
-        with self.beside.running():
+        with self.meanwhile_work.running():
             pass
         return PointEnv.step(self, action)
 

@@ -59,7 +59,7 @@ def record(folder: Path, *, episodes: int | None = 3, **what: Any) -> dict[str, 
     options = {"agent": "hesitant", "backend": "desk", **what}
     limits = None
     if options["backend"] == "desk":
-        limits = evolve(open_envelope("desk", Desk().capabilities()))
+        limits = evolve(open_envelope("desk", Desk().offers()))
     extras = Extras(seed=3, out=folder, frames=EVERYTHING, envelope=limits)
     plan = plan_run(registry(), task="centring", episodes=episodes, extras=extras, **options)
     return execute(plan)

@@ -83,7 +83,7 @@ def test_the_truth_is_kept_where_there_was_one(run: Path, simulated: Path) -> No
     assert isinstance(replay(simulated), Truthful)
     assert not isinstance(replay(run), Truthful)
     with replay(simulated) as backend:
-        backend.acquire(next(iter(backend.capabilities().sources)))
+        backend.acquire(next(iter(backend.offers().sources)))
         assert isinstance(backend, Truthful)
         truth = {name: list(value) for name, value in backend.truth().items()}
     assert truth == events(simulated)[0]["truth"]
@@ -163,7 +163,7 @@ def begun(backend: Any, episode: int) -> str:
     """Go to the start of an episode and look; return the source."""
     for point in backend.start_of(episode):
         backend.write(point.knob, point.value)
-    source = str(next(iter(backend.capabilities().sources)))
+    source = str(next(iter(backend.offers().sources)))
     backend.acquire(source)
     return source
 
@@ -171,7 +171,7 @@ def begun(backend: Any, episode: int) -> str:
 def test_it_starts_its_own_episodes(run: Path) -> None:
     with replay(run) as backend:
         assert isinstance(backend, StartsEpisodes)
-        assert backend.capabilities().simulated
+        assert backend.offers().simulated
 
 
 def test_a_write_that_differs_is_refused_and_nothing_moves(run: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_write_that_differs_is_refused_and_nothing_moves(run: Path) -> None:
 def test_a_write_that_differs_by_less_than_the_resolution_is_the_recorded_one(run: Path) -> None:
     with replay(run) as backend:
         source = begun(backend, 1)
-        grain = backend.capabilities().knobs[BEAM_SHIFT].resolution
+        grain = backend.offers().knobs[BEAM_SHIFT].resolution
         x, y = step_of(run, 1, 1)
         backend.write(BEAM_SHIFT, (x + 0.5 * grain[0], y))
         backend.acquire(source)
@@ -230,7 +230,7 @@ def test_the_way_home_is_free_and_shows_nothing(run: Path) -> None:
 
 def test_until_the_first_write_frames_follow_one_another(run: Path) -> None:
     with replay(run) as backend:
-        source = next(iter(backend.capabilities().sources))
+        source = next(iter(backend.offers().sources))
         shown = [backend.acquire(source).pixels for _ in range(len(frames(run)))]
         with pytest.raises(BackendError, match="nothing further is recorded"):
             backend.acquire(source)
@@ -240,7 +240,7 @@ def test_until_the_first_write_frames_follow_one_another(run: Path) -> None:
 
 def test_opened_again_it_begins_again(run: Path) -> None:
     backend = replay(run)
-    source = next(iter(backend.capabilities().sources))
+    source = next(iter(backend.offers().sources))
     seen = []
     for _ in range(2):
         with backend:
@@ -262,7 +262,7 @@ def test_a_frame_that_cannot_be_read_is_an_instrument_error(
     else:
         first.write_bytes(damage)
     with replay(copy) as backend:
-        source = next(iter(backend.capabilities().sources))
+        source = next(iter(backend.offers().sources))
         with pytest.raises(BackendError, match="e00000_k0000.npy"):
             backend.acquire(source)
         with pytest.raises(BackendError, match="e00000_k0001.npy: .*No such file"):

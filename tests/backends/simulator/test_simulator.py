@@ -107,8 +107,8 @@ def test_option_changes_the_frames(name):
 
 
 def test_the_shift_goes_as_far_as_its_limit():
-    spec = opened(shift_limit_rad=0.5).capabilities().knobs[SHIFT]
-    assert (spec.lower, spec.upper, spec.max_step) == ((-0.5, -0.5), (0.5, 0.5), (1.0, 1.0))
+    spec = opened(shift_limit_rad=0.5).offers().knobs[SHIFT]
+    assert (spec.lower, spec.upper, spec.max_change) == ((-0.5, -0.5), (0.5, 0.5), (1.0, 1.0))
 
 
 def test_same_seed_gives_the_same_bytes_whatever_came_before():

@@ -90,7 +90,7 @@ def test_writes_reach_the_microscope_and_come_back(backend: Temscript, microscop
 
 
 def test_states_are_read(backend: Temscript, microscope: Any) -> None:
-    assert [backend.state(name) for name in backend.capabilities().states] == [
+    assert [backend.state(name) for name in backend.offers().states] == [
         "down",
         "open",
         "open",
@@ -229,12 +229,12 @@ def test_limits_come_from_the_options(settings: dict[str, Any]) -> None:
         "beam_shift_resolution_m": 4e-10,
     }
     more = {"camera_dtype": "uint16", "saturation": 4095.0, **numbers}
-    offers = made(settings, **more).capabilities()
+    offers = made(settings, **more).offers()
     shift, beam = offers.knobs[DIFFRACTION_SHIFT], offers.knobs[BEAM_SHIFT]
     assert (shift.lower, shift.upper) == ((-0.2, -0.2), (0.2, 0.2))
-    assert (shift.max_step, shift.resolution) == ((0.01, 0.01), (1e-5, 1e-5))
+    assert (shift.max_change, shift.resolution) == ((0.01, 0.01), (1e-5, 1e-5))
     assert (beam.lower, beam.upper) == ((-2e-6, -2e-6), (2e-6, 2e-6))
-    assert (beam.max_step, beam.resolution) == ((3e-7, 3e-7), (4e-10, 4e-10))
+    assert (beam.max_change, beam.resolution) == ((3e-7, 3e-7), (4e-10, 4e-10))
     assert (offers.sources[FLUCAM].dtype, offers.sources[FLUCAM].saturation) == ("uint16", 4095.0)
 
 
@@ -309,4 +309,4 @@ def test_a_dark_screen_is_a_disk_not_visible(
 def test_loading_the_plugin_touches_nothing() -> None:
     plugin = discover().get("backend", "temscript")
     loaded = plugin.load(plugin.config()(), Opening())
-    assert loaded.capabilities().simulated is False
+    assert loaded.offers().simulated is False

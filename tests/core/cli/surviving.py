@@ -13,7 +13,7 @@ from attrs import field, frozen
 from tests.core.fakes import Desk
 
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Frame, Reading
+from stempilot.contract.values import Frame, KnobValue
 from stempilot.errors import BackendError
 
 STANDING = "standing.json"
@@ -48,10 +48,10 @@ class Surviving(Desk):
         if Path(STANDING).exists():
             self.toy.write(BEAM_SHIFT, self._standing())
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         return self._standing() if knob == BEAM_SHIFT else super().read(knob)
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         if Path("down").exists():
             msg = "the server does not answer"
             raise BackendError(msg)
@@ -68,7 +68,7 @@ class Surviving(Desk):
         self.toy.write(BEAM_SHIFT, self._standing())
         return super().acquire(source)
 
-    def _standing(self) -> Reading:
+    def _standing(self) -> KnobValue:
         path = Path(STANDING)
         return tuple(json.loads(path.read_text())) if path.exists() else (0.0, 0.0)
 

@@ -31,7 +31,7 @@ def desk(use: Use, stempilot: Stempilot) -> Desk:
     del stempilot
     made = Desk()
     use(toy_registry(desk_plugin(made)))
-    write_envelope(Path("envelope.toml"), "desk", made.capabilities())
+    write_envelope(Path("envelope.toml"), "desk", made.offers())
     return made
 
 
@@ -114,7 +114,7 @@ def test_settings_come_from_a_file_and_from_set(stempilot: Stempilot) -> None:
     stempilot(*words.split())
     config = RunDir.open(Path("a")).record()["config"]
     assert config["task"]["tolerance"] == 0.05
-    assert config["run"]["max_steps"] == 3
+    assert config["run"]["max_timesteps"] == 3
 
 
 def test_without_out_a_run_goes_below_runs(stempilot: Stempilot) -> None:
@@ -189,7 +189,7 @@ def test_put_back_puts_back(stempilot: Stempilot, desk: Desk) -> None:
 
 
 def test_a_run_that_fails_ends_with_1_and_is_put_back(stempilot: Stempilot, desk: Desk) -> None:
-    limits = typed("--set run.max_steps=2 --set task.tolerance=1e-6")
+    limits = typed("--set run.max_timesteps=2 --set task.tolerance=1e-6")
     ended = stempilot(*RUN, "--yes", "--out", "a", "--json", *limits)
     assert (ended.code, ended.json["success"], ended.json["outcome"]) == (1, False, "out of steps")
     assert desk.log
@@ -424,7 +424,7 @@ def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk)
     ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml")
     assert ended.code == 0
     assert "wrote mine.toml; 7 of its entries are guesses, marked so; read it" in ended.err
-    offered = desk.capabilities().knobs
+    offered = desk.offers().knobs
     found = read_envelope(Path("mine.toml"))
     assert {name: row.spec for name, row in found.knobs.items()} == dict(offered)
 

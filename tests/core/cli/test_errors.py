@@ -29,7 +29,7 @@ def trained(name: str, *, saved: bool = True, **record: Any) -> str:
 
 def envelope_file(*replacements: tuple[str, str]) -> str:
     path = Path("envelope.toml")
-    write_envelope(path, "desk", Desk().capabilities())
+    write_envelope(path, "desk", Desk().offers())
     text = path.read_text()
     for old, new in replacements:
         assert old in text
@@ -276,8 +276,8 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
 class Empty(Desk):
     """Offers nothing."""
 
-    def capabilities(self) -> Any:
-        return evolve(super().capabilities(), knobs={}, sources={}, simulated=True)
+    def offers(self) -> Any:
+        return evolve(super().offers(), knobs={}, sources={}, simulated=True)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -326,7 +326,7 @@ HOSTILE_RECORDS: list[dict[str, Any]] = [
     {"steps": 1e30},
     {"parent": ["x"]},
     {"envelope": {"schema": 1}},
-    {"envelope": {**plain_envelope(open_envelope("x", Desk().capabilities())), "max_writes": 0}},
+    {"envelope": {**plain_envelope(open_envelope("x", Desk().offers())), "max_writes": 0}},
     {"task": 3},
     {"command": None},
 ]

@@ -26,7 +26,7 @@ MAIN = "from stempilot.cli import main; main()"
 HOME = [3e-7, -2e-7]
 TASK = ("toy-centring", "--agent", "toy-learner", "--backend", "surviving", "--json")
 GO = ("--envelope", "envelope.toml", "--yes", "--out", "out")
-RUN = ("run", *TASK, *GO, "--set", "run.max_steps=100000")
+RUN = ("run", *TASK, *GO, "--set", "run.max_timesteps=100000")
 TRAIN = ("train", *TASK, *GO, "--steps", "100000")
 EVALUATE = ("run", *TASK, *GO, "--episodes", "100")
 DEADLINE_S = 40.0
@@ -92,7 +92,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     install(site, "surviving", PACKAGE)
     path = os.pathsep.join([str(site), str(ROOT), os.environ.get("PYTHONPATH", "")])
     made = Lab(folder, {**os.environ, "PYTHONPATH": path, "STEMPILOT_PLUGINS": "surviving"})
-    write_envelope(folder / "envelope.toml", "surviving", Surviving(Options()).capabilities())
+    write_envelope(folder / "envelope.toml", "surviving", Surviving(Options()).offers())
     (folder / STANDING).write_text(json.dumps(HOME))
     yield made
     for process in made.started:

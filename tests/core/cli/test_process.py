@@ -78,7 +78,7 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
     site = tmp_path / "site"
     site.mkdir()
     install(site, "slow-instrument", PACKAGE)
-    write_envelope(tmp_path / "envelope.toml", "slow-desk", Desk().capabilities())
+    write_envelope(tmp_path / "envelope.toml", "slow-desk", Desk().offers())
     path = os.pathsep.join([str(site), str(ROOT), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "STEMPILOT_PLUGINS": "slow-instrument"}
 
@@ -135,7 +135,7 @@ def test_what_is_only_shown_imports_nothing_heavy(words: tuple[str, ...]) -> Non
 def test_a_run_that_is_stopped_puts_the_instrument_back(
     tmp_path: Path, environment: Mapping[str, str], number: signal.Signals
 ) -> None:
-    process = start(tmp_path, environment, *RUN, "--set", "run.max_steps=100000")
+    process = start(tmp_path, environment, *RUN, "--set", "run.max_timesteps=100000")
     wait_for(tmp_path / "moved", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=40)

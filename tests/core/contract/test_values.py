@@ -13,13 +13,13 @@ from stempilot.contract import values as model
 
 @pytest.mark.parametrize("value", [[1, 2], (1.0, 2.0), np.array([1, 2], np.float32), range(1, 3)])
 def test_readings_are_plain_floats(value: Any) -> None:
-    reading = model.as_reading(value)
+    reading = model.as_knob_value(value)
     assert reading == (1.0, 2.0)
     assert all(type(item) is float for item in reading)
 
 
 def test_a_scalar_is_a_reading_of_one() -> None:
-    assert model.as_reading(np.float32(0.5)) == (0.5,)
+    assert model.as_knob_value(np.float32(0.5)) == (0.5,)
     assert model.SetPoint("focus", 3).value == (3.0,)
 
 
@@ -27,14 +27,14 @@ def test_a_scalar_is_a_reading_of_one() -> None:
     ("change", "said"),
     [
         ({"upper": (1.0,)}, "upper has 1 components, lower has 2"),
-        ({"max_step": (1.0, 1.0, 1.0)}, "max_step has 3 components, lower has 2"),
+        ({"max_change": (1.0, 1.0, 1.0)}, "max_change has 3 components, lower has 2"),
         ({"resolution": ()}, "resolution has 0 components"),
         ({"upper": (1.0, np.nan)}, "upper .* holds NaN"),
         ({"lower": (np.nan, 0.0)}, "lower .* holds NaN"),
-        ({"max_step": (np.nan, 0.1)}, "max_step .* holds NaN"),
+        ({"max_change": (np.nan, 0.1)}, "max_change .* holds NaN"),
         ({"lower": (2.0, 0.0)}, "component 0: lower = 2 exceeds upper = 1 m"),
-        ({"max_step": (0.1, 0.0)}, "max_step .* must be above 0"),
-        ({"max_step": (-0.1, 0.1)}, "max_step .* must be above 0"),
+        ({"max_change": (0.1, 0.0)}, "max_change .* must be above 0"),
+        ({"max_change": (-0.1, 0.1)}, "max_change .* must be above 0"),
         ({"resolution": (0.0, -1e-9)}, "resolution .* must not be negative"),
     ],
 )
@@ -72,7 +72,7 @@ def test_values_cannot_be_changed() -> None:
 
 def test_mappings_are_copied_and_read_only() -> None:
     knobs = {"shift": SHIFT}
-    offers = model.Capabilities(knobs=knobs)
+    offers = model.Offers(knobs=knobs)
     knobs["focus"] = FOCUS
     assert list(offers.knobs) == ["shift"]
     with pytest.raises(TypeError, match="does not support item assignment"):

@@ -15,7 +15,7 @@ from tests.core.fakes import (
     focus,
 )
 
-from stempilot.contract.values import Capabilities, SetPoint
+from stempilot.contract.values import Offers, SetPoint
 from stempilot.errors import BackendError, RecordError, RunDirError
 from stempilot.instrument.audit import AUDIT, AuditFile, read_audit
 from stempilot.instrument.guard import GuardedBackend, Write
@@ -28,12 +28,12 @@ WRITE = Write(knob="focus", value=(4.0,), before=(3.0,), at_s=1.5)
 class RealBench(Bench):
     """Counts as real."""
 
-    def capabilities(self) -> Capabilities:
-        return Capabilities(knobs=self.knobs)
+    def offers(self) -> Offers:
+        return Offers(knobs=self.knobs)
 
 
 def audited(folder: Path, bench: Bench, audit: AuditFile) -> GuardedBackend:
-    return GuardedBackend(bench, KNOBS, standing=START, journal=audit)
+    return GuardedBackend(bench, KNOBS, standing=START, audit=audit)
 
 
 def raw(folder: Path) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ def test_a_write_that_did_not_take_effect_says_what_was_read(tmp_path: Path) -> 
     (found,) = read_audit(tmp_path)
     assert found["read_back"] == [3.0]
     assert "after (4.0,) was written" in found["error"]
-    assert guard.audit[-1].read_back == (3.0,), "the events say so too"
+    assert guard.writes[-1].read_back == (3.0,), "the events say so too"
 
 
 @pytest.mark.parametrize("bench", [Bench, RealBench])
@@ -162,7 +162,7 @@ def test_what_cannot_be_noted_is_not_sent_but_is_put_back() -> None:
         end = begin
 
     bench = Bench()
-    guard = GuardedBackend(bench, KNOBS, journal=Full())
+    guard = GuardedBackend(bench, KNOBS, audit=Full())
     for move in (guard.send, guard.ramp):
         with pytest.raises(RecordError):
             move([focus(4.0)])
@@ -182,7 +182,7 @@ def test_a_failure_that_cannot_be_noted_is_still_that_failure() -> None:
             raise RecordError(msg)
 
     bench = Bench()
-    guard = GuardedBackend(bench, KNOBS, journal=Fills())
+    guard = GuardedBackend(bench, KNOBS, audit=Fills())
     with pytest.raises(RecordError):
         guard.send([focus(4.0)])
     bench.trouble = fails("write focus")

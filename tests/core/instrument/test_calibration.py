@@ -7,14 +7,14 @@ from attrs import evolve
 from tests.core.fakes import Desk
 
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
-from stempilot.contract.values import Capabilities, KnobSpec, Reading
+from stempilot.contract.values import KnobSpec, KnobValue, Offers
 from stempilot.errors import EnvelopeError
 from stempilot.instrument.envelope import Envelope, open_envelope
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.operation.session import open_session
 from stempilot.testing.toys import TOY_CAMERA, ToyCentring
 
-LENGTHS = KnobSpec(unit="index", lower=0, upper=20, max_step=20, resolution=0)
+LENGTHS = KnobSpec(unit="index", lower=0, upper=20, max_change=20, resolution=0)
 TABLE = {TOY_CAMERA: {12: 0.565, 3: 2.0}}
 
 
@@ -26,11 +26,11 @@ class LongDesk(Desk):
         self.index = 12.0
         self.asked = 0
 
-    def capabilities(self) -> Capabilities:
-        offers = super().capabilities()
+    def offers(self) -> Offers:
+        offers = super().offers()
         return evolve(offers, knobs={**offers.knobs, CAMERA_LENGTH_INDEX: LENGTHS})
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         if knob == CAMERA_LENGTH_INDEX:
             self.asked += 1
             return (self.index,)
@@ -38,7 +38,7 @@ class LongDesk(Desk):
 
 
 def envelope(desk: Desk, table: Any = TABLE) -> Envelope:
-    return evolve(open_envelope("desk", desk.capabilities()), pixel_mrad=table)
+    return evolve(open_envelope("desk", desk.offers()), pixel_mrad=table)
 
 
 def test_a_frame_is_calibrated_by_the_camera_length_it_was_taken_at() -> None:

@@ -16,7 +16,7 @@ from tests.core.fakes import (
     guarded,
 )
 
-from stempilot.contract.values import Reading, SetPoint
+from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, EnvelopeError, HandsOffError
 from stempilot.instrument.checks import check_set_point, differs, read_back
 
@@ -26,12 +26,12 @@ NAN, INF = math.nan, math.inf
 # --- what is let through -------------------------------------------------------------------------
 
 
-def watch(bench: Bench) -> Callable[[], list[tuple[str, Reading, Reading]]]:
+def watch(bench: Bench) -> Callable[[], list[tuple[str, KnobValue, KnobValue]]]:
     """Note each write with where its knob stood, on the instrument's own side."""
-    seen: list[tuple[str, Reading, Reading]] = []
+    seen: list[tuple[str, KnobValue, KnobValue]] = []
     plain = bench.write
 
-    def write(knob: str, value: Reading) -> None:
+    def write(knob: str, value: KnobValue) -> None:
         seen.append((knob, bench.standing.get(knob, ()), value))
         plain(knob, value)
 
@@ -39,14 +39,14 @@ def watch(bench: Bench) -> Callable[[], list[tuple[str, Reading, Reading]]]:
     return lambda: seen
 
 
-def assert_allowed(knob: str, before: Reading, value: Reading) -> None:
+def assert_allowed(knob: str, before: KnobValue, value: KnobValue) -> None:
     """Say the limits in another way than the envelope does."""
     spec = KNOBS[knob]
     assert len(value) == spec.size
     for index, item in enumerate(value):
         assert math.isfinite(item)
         assert spec.lower[index] <= item <= spec.upper[index]
-        allowed = spec.max_step[index] + spec.resolution[index]
+        allowed = spec.max_change[index] + spec.resolution[index]
         assert abs(item - before[index]) <= allowed * (1 + 1e-8)
 
 
@@ -151,7 +151,7 @@ def test_a_step_from_nowhere_is_refused() -> None:
 
 
 @pytest.mark.parametrize("found", [(NAN,), (INF,), (), (1.0, 2.0)])
-def test_a_read_back_that_is_none_stops_everything(found: Reading) -> None:
+def test_a_read_back_that_is_none_stops_everything(found: KnobValue) -> None:
     bench, guard = guarded()
     bench.standing["focus"] = found
     for move in (guard.send, guard.ramp):
@@ -223,7 +223,7 @@ def test_other_knobs_may_be_moved_by_anybody() -> None:
     ],
 )
 def test_readings_differ_by_more_than_the_resolution(
-    one: Reading, other: Reading, expected: bool
+    one: KnobValue, other: KnobValue, expected: bool
 ) -> None:
     assert differs(one, other, FOCUS) is expected
 

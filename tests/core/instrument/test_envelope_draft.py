@@ -8,17 +8,17 @@ from tests.core.fakes import FOCUS, KNOBS, SHIFT
 
 from stempilot.contract.backend import EnvelopeSuggestion, Suggested
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
-from stempilot.contract.values import Capabilities, KnobSpec, SourceSpec
+from stempilot.contract.values import KnobSpec, Offers, SourceSpec
 from stempilot.instrument.envelope import Envelope
 from stempilot.instrument.envelope_draft import draft
 from stempilot.instrument.envelope_file import read_envelope, write_envelope
 
-REAL = Capabilities(knobs=KNOBS)
-SIMULATED = Capabilities(knobs=KNOBS, simulated=True)
+REAL = Offers(knobs=KNOBS)
+SIMULATED = Offers(knobs=KNOBS, simulated=True)
 
 
 def drafted(
-    folder: Path, offers: Capabilities = REAL, suggestion: EnvelopeSuggestion | None = None
+    folder: Path, offers: Offers = REAL, suggestion: EnvelopeSuggestion | None = None
 ) -> tuple[str, Envelope]:
     path = folder / "envelope.toml"
     write_envelope(path, "desk", offers, suggestion)
@@ -70,7 +70,7 @@ def test_what_a_backend_suggests_is_written_and_nothing_else_moves(tmp_path: Pat
     text, found = drafted(tmp_path, REAL, SUGGESTION)
     assert set(found.knobs) == {"focus"}
     row = found.knobs["focus"]
-    assert row.spec == KnobSpec(unit="m", lower=-1, upper=10, max_step=0.5, resolution=0.01)
+    assert row.spec == KnobSpec(unit="m", lower=-1, upper=10, max_change=0.5, resolution=0.01)
     assert row.reach == (0.75,)
     assert (found.writes_per_s, found.may_park) == (3.0, True)
     assert found.max_writes is not None, "what is not suggested is guessed"
@@ -82,17 +82,17 @@ def test_what_a_backend_suggests_is_written_and_nothing_else_moves(tmp_path: Pat
 
 
 def test_calibration_is_shown_where_the_camera_length_can_be_read() -> None:
-    lengths = KnobSpec(unit="index", lower=0, upper=20, max_step=20, resolution=0)
+    lengths = KnobSpec(unit="index", lower=0, upper=20, max_change=20, resolution=0)
     sources = {"flucam": SourceSpec(shape=(8, 8), dtype="uint16")}
-    offers = Capabilities(knobs={CAMERA_LENGTH_INDEX: lengths}, sources=sources)
+    offers = Offers(knobs={CAMERA_LENGTH_INDEX: lengths}, sources=sources)
     assert "# [calibration.flucam]" in draft("desk", offers)
-    assert "# [calibration.flucam]" not in draft("desk", Capabilities(sources=sources))
+    assert "# [calibration.flucam]" not in draft("desk", Offers(sources=sources))
 
 
 def test_the_calibration_that_is_shown_can_be_used(tmp_path: Path) -> None:
-    lengths = KnobSpec(unit="index", lower=0, upper=20, max_step=20, resolution=0)
+    lengths = KnobSpec(unit="index", lower=0, upper=20, max_change=20, resolution=0)
     sources = {"flu cam": SourceSpec(shape=(8, 8), dtype="uint16")}
-    offers = Capabilities(knobs={CAMERA_LENGTH_INDEX: lengths}, sources=sources)
+    offers = Offers(knobs={CAMERA_LENGTH_INDEX: lengths}, sources=sources)
     lines = draft("desk", offers)
     at = lines.index('# [calibration."flu cam"]')
     path = tmp_path / "envelope.toml"
@@ -103,5 +103,5 @@ def test_the_calibration_that_is_shown_can_be_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", [SHIFT, FOCUS])
 @pytest.mark.parametrize("simulated", [False, True])
 def test_no_line_is_too_long_to_be_read(spec: Any, simulated: bool) -> None:
-    lines = draft("desk", Capabilities(knobs={"focus": spec}, simulated=simulated), SUGGESTION)
+    lines = draft("desk", Offers(knobs={"focus": spec}, simulated=simulated), SUGGESTION)
     assert max(map(len, lines)) <= 100

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT
 
 from stempilot.contract.names import UNITS
-from stempilot.contract.values import Capabilities, KnobSpec
+from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
 from stempilot.instrument.envelope import Envelope, KnobLimits
 from stempilot.instrument.envelope_file import (
@@ -143,7 +143,7 @@ def rows(draw: st.DrawFn) -> KnobLimits:
         unit=draw(st.sampled_from(UNITS)),
         lower=[min(pair) for pair in pairs],
         upper=[max(pair) for pair in pairs],
-        max_step=list(map(max, steps, grains)),
+        max_change=list(map(max, steps, grains)),
         resolution=list(map(min, steps, grains)),
     )
     return KnobLimits(spec=spec, reach=draw(st.none() | positive.map(tuple)))
@@ -177,7 +177,7 @@ def test_a_damaged_record_of_an_envelope_is_refused() -> None:
 @pytest.mark.parametrize("knob", ["focus", "stage.x", "stage x", 'the "knob"'])
 def test_a_written_file_allows_what_is_offered(tmp_path: Path, knob: str) -> None:
     path = tmp_path / "envelope.toml"
-    write_envelope(path, "desk", Capabilities(knobs={**KNOBS, knob: FOCUS}))
+    write_envelope(path, "desk", Offers(knobs={**KNOBS, knob: FOCUS}))
     found = read_envelope(path)
     assert {name: row.spec for name, row in found.knobs.items()} == {**KNOBS, knob: FOCUS}
     assert (found.backend, found.may_park) == ("desk", False)
@@ -186,7 +186,7 @@ def test_a_written_file_allows_what_is_offered(tmp_path: Path, knob: str) -> Non
 def test_bounds_that_a_backend_leaves_open_must_be_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "envelope.toml"
     boundless = evolve(FOCUS, upper=float("inf"))
-    write_envelope(path, "desk", Capabilities(knobs={"focus": boundless}))
+    write_envelope(path, "desk", Offers(knobs={"focus": boundless}))
     with pytest.raises(EnvelopeError, match="inf is not finite; correct the envelope file"):
         read_envelope(path)
 
@@ -194,7 +194,7 @@ def test_bounds_that_a_backend_leaves_open_must_be_filled_in(tmp_path: Path) -> 
 def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     path = written(tmp_path, "mine")
     with pytest.raises(EnvelopeError, match="exists already"):
-        write_envelope(path, "desk", Capabilities(knobs=KNOBS))
+        write_envelope(path, "desk", Offers(knobs=KNOBS))
     assert path.read_text() == "mine"
 
 
@@ -210,7 +210,7 @@ def test_what_init_writes_for_the_built_in_backends_can_be_read(tmp_path: Path) 
         except ConfigError:
             continue
         loaded = made.plugin.load(made.config, Opening())
-        offers = loaded.capabilities()
+        offers = loaded.offers()
         suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
         write_envelope(tmp_path / f"{name}.toml", name, offers, suggestion)
         envelope = read_envelope(tmp_path / f"{name}.toml")

@@ -13,14 +13,14 @@ from tests.core.fakes import (
     bench_envelope,
 )
 
-from stempilot.contract.values import Capabilities, KnobNeed, KnobSpec, Needs, Reading
+from stempilot.contract.values import KnobNeed, KnobSpec, KnobValue, Needs, Offers
 from stempilot.errors import EnvelopeError
 from stempilot.instrument.envelope import Envelope, KnobLimits, effective_limits, open_envelope
 
 NAN, INF = math.nan, math.inf
 
 
-OFFERS = Capabilities(knobs=KNOBS)
+OFFERS = Offers(knobs=KNOBS)
 NEEDS = Needs(
     knobs={
         "shift": KnobNeed(unit="m", size=2, largest_step=(0.2, 0.2)),
@@ -30,7 +30,7 @@ NEEDS = Needs(
 
 
 def limits(
-    needs: Needs = NEEDS, start: dict[str, Reading] | None = None, **rows: KnobLimits
+    needs: Needs = NEEDS, start: dict[str, KnobValue] | None = None, **rows: KnobLimits
 ) -> dict[str, KnobSpec]:
     envelope = bench_envelope()
     envelope = evolve(envelope, knobs={**envelope.knobs, **rows})
@@ -38,8 +38,8 @@ def limits(
 
 
 def test_a_resolution_that_only_together_exceeds_the_step_is_refused() -> None:
-    rows = {"focus": KnobLimits(spec=evolve(FOCUS, resolution=0.5, max_step=0.6))}
-    offers = Capabilities(knobs={"focus": evolve(FOCUS, max_step=0.4)})
+    rows = {"focus": KnobLimits(spec=evolve(FOCUS, resolution=0.5, max_change=0.6))}
+    offers = Offers(knobs={"focus": evolve(FOCUS, max_change=0.4)})
     needs = Needs(knobs={"focus": KnobNeed(unit="m", size=1, largest_step=0.1)})
     with pytest.raises(EnvelopeError, match=r"focus\[0\]: resolution = 0.5 m exceeds max_step"):
         effective_limits(Envelope(backend="b", knobs=rows), offers, needs, {"focus": (0.0,)})
@@ -50,14 +50,14 @@ def test_only_the_knobs_of_the_task_may_be_written() -> None:
 
 
 def test_the_narrower_of_offer_and_envelope_holds_either_way() -> None:
-    wide = evolve(FOCUS, lower=-99, upper=5.0, max_step=50.0, resolution=0.001)
+    wide = evolve(FOCUS, lower=-99, upper=5.0, max_change=50.0, resolution=0.001)
     found = limits(focus=KnobLimits(spec=wide))["focus"]
     assert (found.lower, found.upper) == ((-10.0,), (5.0,))
-    assert (found.max_step, found.resolution) == ((2.0,), (0.01,))
-    narrow = evolve(FOCUS, lower=2.5, upper=99, max_step=1.5, resolution=0.2)
+    assert (found.max_change, found.resolution) == ((2.0,), (0.01,))
+    narrow = evolve(FOCUS, lower=2.5, upper=99, max_change=1.5, resolution=0.2)
     found = limits(focus=KnobLimits(spec=narrow))["focus"]
     assert (found.lower, found.upper) == ((2.5,), (10.0,))
-    assert (found.max_step, found.resolution) == ((1.5,), (0.2,))
+    assert (found.max_change, found.resolution) == ((1.5,), (0.2,))
 
 
 def test_the_reach_is_measured_from_the_start() -> None:
@@ -79,7 +79,7 @@ def test_an_open_envelope_allows_what_is_offered() -> None:
         (KnobLimits(spec=evolve(FOCUS, upper=2.5)), "focus[0] stands at the start = 3 m outside"),
         (KnobLimits(spec=evolve(FOCUS, unit="rad")), "the envelope says 1 x rad, the backend"),
         (KnobLimits(spec=SHIFT), "the envelope says 2 x m, the backend takes 1 x m"),
-        (KnobLimits(spec=evolve(FOCUS, max_step=0.9)), "a full action moves 1 m, the envelope"),
+        (KnobLimits(spec=evolve(FOCUS, max_change=0.9)), "a full action moves 1 m, the envelope"),
     ],
 )
 def test_envelopes_that_do_not_fit_are_refused(row: KnobLimits, said: str) -> None:
@@ -100,6 +100,6 @@ def test_a_knob_that_is_not_listed_must_not_be_moved() -> None:
 
 
 @pytest.mark.parametrize("start", [(NAN,), (INF,), (10.5,)])
-def test_a_start_outside_is_refused(start: Reading) -> None:
+def test_a_start_outside_is_refused(start: KnobValue) -> None:
     with pytest.raises(EnvelopeError, match="stands at the start"):
         limits(start={**START, "focus": start})

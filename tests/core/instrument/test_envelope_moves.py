@@ -55,12 +55,12 @@ POSITIONS = st.floats(-1e3, 1e3)
 def test_ramps_end_exactly_at_the_target_and_no_step_is_too_large(
     knob: Sequence[tuple[float, float, float]],
 ) -> None:
-    start, target, max_step = zip(*knob, strict=True)
-    steps = list(ramp_steps(start, target, max_step))
+    start, target, max_change = zip(*knob, strict=True)
+    steps = list(ramp_steps(start, target, max_change))
     assert steps[-1] == target
     for before, after in zip([start, *steps], steps, strict=False):
         for a, b, limit, low, high in zip(
-            before, after, max_step, map(min, start, target), map(max, start, target), strict=True
+            before, after, max_change, map(min, start, target), map(max, start, target), strict=True
         ):
             assert abs(b - a) <= limit * (1 + 1e-9)
             assert low - 1e-9 <= b <= high + 1e-9
@@ -178,7 +178,7 @@ def test_writes_that_come_too_soon_wait() -> None:
     clock.now += 10.0
     guard.send([focus(4.5)])
     assert len(clock.slept) == 2
-    times = [write.at_s for write in guard.audit]
+    times = [write.at_s for write in guard.writes]
     assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 0.25 - 1e-9
     assert len(bench.written) == 4
 
@@ -240,7 +240,7 @@ def test_every_write_is_noted_even_one_that_fails() -> None:
     bench.trouble = fails("write focus")
     with pytest.raises(BackendError):
         guard.send([focus(4.5)])
-    assert [(w.knob, w.value, w.before) for w in guard.audit] == [
+    assert [(w.knob, w.value, w.before) for w in guard.writes] == [
         ("focus", (4.0,), (3.0,)),
         ("focus", (4.5,), (4.0,)),
     ]

@@ -6,11 +6,11 @@ import pytest
 from attrs import evolve
 from tests.core.fakes import FOCUS, SHIFT
 
-from stempilot.contract.values import Capabilities, KnobNeed, Needs, SourceSpec, StateSpec
+from stempilot.contract.values import KnobNeed, Needs, Offers, SourceSpec, StateSpec
 from stempilot.errors import BackendError, IncompatibleError
-from stempilot.instrument.fit import check_states, largest_step_problems, negotiate
+from stempilot.instrument.fit import check_states, largest_step_problems, require_fit
 
-OFFERS = Capabilities(
+OFFERS = Offers(
     knobs={"shift": SHIFT, "focus": FOCUS},
     sources={"flucam": SourceSpec(shape=(8, 8), dtype="uint16")},
     states={"screen": StateSpec(values=("up", "down"))},
@@ -23,13 +23,13 @@ def need(**changes: Any) -> KnobNeed:
 
 def problems(needs: Needs) -> tuple[str, ...]:
     with pytest.raises(IncompatibleError) as caught:
-        negotiate(needs, OFFERS, task="centring", backend="desktop")
+        require_fit(needs, OFFERS, task="centring", backend="desktop")
     return caught.value.problems
 
 
 def test_what_is_offered_may_be_needed() -> None:
     needs = Needs(knobs={"shift": need()}, sources=("flucam",), states={"screen": "down"})
-    negotiate(needs, OFFERS, task="centring", backend="desktop")
+    require_fit(needs, OFFERS, task="centring", backend="desktop")
 
 
 def test_all_mismatches_are_named_with_the_nearest_name() -> None:
@@ -61,7 +61,9 @@ def test_frames_must_have_the_shape_that_a_task_takes() -> None:
         "flucam: centring takes frames of (4, 8) (rows, cols), desktop delivers (8, 8); choose "
         "options with which both agree",
     )
-    negotiate(evolve(needs, shapes={"flucam": (8, 8)}), OFFERS, task="centring", backend="desktop")
+    require_fit(
+        evolve(needs, shapes={"flucam": (8, 8)}), OFFERS, task="centring", backend="desktop"
+    )
 
 
 def test_only_frames_that_are_looked_at_have_a_shape() -> None:
@@ -85,7 +87,7 @@ def test_rounding_is_not_a_mismatch() -> None:
 
 def test_nothing_offered_is_said() -> None:
     with pytest.raises(IncompatibleError, match="offers none"):
-        negotiate(Needs(sources=("flucam",)), Capabilities(), task="t", backend="b")
+        require_fit(Needs(sources=("flucam",)), Offers(), task="t", backend="b")
 
 
 def test_modes_that_are_wrong_are_all_named() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.core.fakes import KNOBS, START, Bench, fails, focus
 
-from stempilot.contract.values import Capabilities, SetPoint
+from stempilot.contract.values import Offers, SetPoint
 from stempilot.errors import BackendError, HandsOffError, RestoreError
 from stempilot.instrument import putting_back as module
 from stempilot.instrument.guard import GuardedBackend
@@ -35,8 +35,8 @@ class Clock:
 
 
 class RealBench(Bench):
-    def capabilities(self) -> Capabilities:
-        return Capabilities(knobs=self.knobs)
+    def offers(self) -> Offers:
+        return Offers(knobs=self.knobs)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.fakes import KNOBS, QUICK, START, Bench, ParkableBench, fails
 
-from stempilot.contract.values import Reading, SetPoint
+from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, EnvelopeError, HandsOffError, RestoreError
 from stempilot.instrument.checks import differs
 from stempilot.instrument.guard import GuardedBackend
@@ -220,7 +220,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("read fails"), st.sampled_from(list(KNOBS)), st.just(())),
     st.tuples(st.just("all is well"), st.just(""), st.just(())),
 )
-Action = tuple[str, str, Reading]
+Action = tuple[str, str, KnobValue]
 ENDS = st.sampled_from([None, Broken, KeyboardInterrupt, BackendError, SystemExit])
 
 
@@ -257,10 +257,10 @@ class Told(Bench):
 
     def __init__(self) -> None:
         super().__init__()
-        self.own: dict[str, Reading | None] = {}
+        self.own: dict[str, KnobValue | None] = {}
         self._verified = ""
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         verifies, self._verified = self._verified == knob, ""
         try:
             return super().read(knob)
@@ -269,7 +269,7 @@ class Told(Bench):
                 self.own[knob] = None
             raise
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         self.own[knob] = None
         super().write(knob, value)
         self.own[knob] = value
@@ -280,7 +280,7 @@ class Told(Bench):
         known = {knob: value for knob, value in self.own.items() if value is not None}
         return {k for k, value in known.items() if differs(self.standing[k], value, KNOBS[k])}
 
-    def expected(self) -> dict[str, Reading]:
+    def expected(self) -> dict[str, KnobValue]:
         """Return where the knobs should stand when all that is the run's is put back."""
         ours = set(self.own) - self.theirs()
         return {knob: START[knob] if knob in ours else self.standing[knob] for knob in KNOBS}
@@ -302,7 +302,7 @@ def test_all_that_is_ours_is_put_back_whatever_the_interleaving(
     actions: Sequence[Action], end: type[BaseException] | None
 ) -> None:
     bench, guard = told()
-    expected: dict[str, Reading] = {}
+    expected: dict[str, KnobValue] = {}
     theirs: set[str] = set()
     try:
         with savepoint(guard, keep=False):
@@ -331,7 +331,7 @@ def test_what_is_not_back_is_exactly_what_is_listed(
 ) -> None:
     bench, guard = told()
     listed: set[str] = set()
-    expected: dict[str, Reading] = {}
+    expected: dict[str, KnobValue] = {}
     theirs: set[str] = set()
     try:
         with savepoint(guard, keep=False):

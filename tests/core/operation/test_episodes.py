@@ -36,9 +36,9 @@ def brief() -> Brief:
 def envs() -> Iterator[tuple[TaskEnv, TaskEnv]]:
     """Yield an environment and one with the same starts on a twin."""
     with open_session(ToyBackend(), [ToyCentring()], name="toy") as session:
-        twin = session.twin_env(ToyCentring(), seed=4, max_steps=20)
+        twin = session.twin_env(ToyCentring(), seed=4, max_timesteps=20)
         assert twin is not None
-        yield session.env(ToyCentring(), seed=4, max_steps=20), twin
+        yield session.env(ToyCentring(), seed=4, max_timesteps=20), twin
 
 
 def test_an_episode_is_played_to_its_end(envs: tuple[TaskEnv, TaskEnv]) -> None:
@@ -94,7 +94,7 @@ def test_the_oracle_starts_where_the_policy_did(envs: tuple[TaskEnv, TaskEnv]) -
 def test_without_truth_there_is_no_oracle_and_no_true_error() -> None:
     desk = Desk(simulated=True)
     with open_session(desk, [ToyCentring()], name="desk") as session:
-        env = session.env(ToyCentring(), seed=4, max_steps=20)
+        env = session.env(ToyCentring(), seed=4, max_timesteps=20)
         assert run_oracle(env) is None
         played = run_episode(env, ExactAgent(brief()).policy())
         assert math.isnan(played.error_px)

@@ -19,7 +19,7 @@ from tests.core.fakes import (
 )
 
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Needs, Reading, SetPoint
+from stempilot.contract.values import KnobValue, Needs, SetPoint
 from stempilot.errors import (
     BackendError,
     EnvelopeError,
@@ -44,7 +44,7 @@ def opened(bench: Bench, **options: Any) -> Any:
 
 
 def desk_envelope(**changes: Any) -> Envelope:
-    return evolve(open_envelope("desk", Desk().capabilities()), **changes)
+    return evolve(open_envelope("desk", Desk().offers()), **changes)
 
 
 # --- before anything is written ------------------------------------------------------------------
@@ -61,9 +61,9 @@ def test_opening_reads_and_never_writes() -> None:
 
 def test_the_baseline_is_saved_before_the_first_write() -> None:
     bench = Bench()
-    saved: list[Mapping[str, Reading]] = []
+    saved: list[Mapping[str, KnobValue]] = []
 
-    def save(baseline: Mapping[str, Reading]) -> None:
+    def save(baseline: Mapping[str, KnobValue]) -> None:
         assert bench.written == []
         saved.append(dict(baseline))
 
@@ -75,7 +75,7 @@ def test_the_baseline_is_saved_before_the_first_write() -> None:
 def test_a_baseline_that_cannot_be_saved_stops_before_the_first_write() -> None:
     bench = Bench()
 
-    def save(_: Mapping[str, Reading]) -> None:
+    def save(_: Mapping[str, KnobValue]) -> None:
         raise Broken
 
     with pytest.raises(Broken), opened(bench, on_baseline=save):
@@ -171,7 +171,7 @@ def test_an_instrument_that_cannot_be_opened_is_closed() -> None:
 
 
 @pytest.mark.parametrize("found", [(np.nan,), (1.0, 2.0)])
-def test_a_baseline_that_is_none_stops_before_the_first_write(found: Reading) -> None:
+def test_a_baseline_that_is_none_stops_before_the_first_write(found: KnobValue) -> None:
     bench = Bench()
     bench.standing["focus"] = found
     with pytest.raises(StempilotError), opened(bench):
@@ -195,7 +195,7 @@ def test_rate_and_budget_of_the_envelope_hold() -> None:
     with opened(bench, envelope=envelope) as session:
         assert session.guard.remaining_writes() == 2
         session.guard.send([SetPoint("focus", 3.1), SetPoint("tilt", 0.01)])
-        first, second = session.guard.audit
+        first, second = session.guard.writes
         assert second.at_s - first.at_s >= 0.019
 
 
@@ -339,7 +339,7 @@ def test_an_environment_on_a_twin_leaves_the_instrument_alone() -> None:
         env.step(np.ones(2, np.float32))
         assert env.timestep == 71
         assert toy.read(BEAM_SHIFT) == (0.0, 0.0)
-        assert session.guard.audit == []
+        assert session.guard.writes == []
         env.close()
         with pytest.raises(BackendError, match="not open"):
             env.reset()

@@ -101,7 +101,7 @@ def test_failure_terminates() -> None:
 
 def test_the_budget_of_timesteps_truncates_and_is_not_priced() -> None:
     kept = Kept()
-    with on_desk(Desk(), seed=3, max_steps=3, recorder=kept) as env:
+    with on_desk(Desk(), seed=3, max_timesteps=3, recorder=kept) as env:
         env.reset()
         ends = [env.step(REST)[1:4] for _ in range(3)]
     assert [(terminated, truncated) for _, terminated, truncated in ends] == [
@@ -116,7 +116,7 @@ def test_the_budget_of_timesteps_truncates_and_is_not_priced() -> None:
 
 def test_an_end_within_the_last_timestep_is_the_tasks_and_not_the_budgets() -> None:
     desk = Desk()
-    with on_desk(desk, seed=3, max_steps=1) as env:
+    with on_desk(desk, seed=3, max_timesteps=1) as env:
         env.reset()
         desk.develop = lambda frame: evolve(frame, pixels=frame.pixels % 7)
         assert env.step(REST)[2:4] == (True, False)

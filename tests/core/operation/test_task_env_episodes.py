@@ -9,7 +9,7 @@ from tests.core.envs import BACK, FULL, HomeTask, on_desk, on_toy
 from tests.core.fakes import Desk
 
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.errors import StartError
 from stempilot.operation.session import open_session
 from stempilot.operation.task_env import MAX_STARTS, TaskEnv
@@ -166,7 +166,7 @@ class Reseeded(ToyBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.noted: list[tuple[Any, tuple[int, ...], int, Reading]] = []
+        self.noted: list[tuple[Any, tuple[int, ...], int, KnobValue]] = []
 
     def reseed(self, seed: np.random.SeedSequence, *, timestep: int = 0) -> None:
         where = self.read(BEAM_SHIFT)

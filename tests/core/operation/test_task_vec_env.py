@@ -36,7 +36,7 @@ def single(
     simulator = part(REGISTRY, "backend", "simulator", {"redraw": "episode"} | (backend or {}))
     made = chosen.plugin.load(chosen.config)
     microscope = simulator.plugin.load(simulator.config, Opening(purpose="train"))
-    envelope = open_envelope("simulator", microscope.capabilities())
+    envelope = open_envelope("simulator", microscope.offers())
     spec = evolve(envelope.knobs[SHIFT].spec, **(limits or {}))
     envelope = evolve(envelope, knobs={SHIFT: KnobLimits(spec=spec)})
     with stempilot.open_session(microscope, [made], name="simulator", envelope=envelope) as session:
@@ -160,7 +160,7 @@ def test_an_action_of_the_step_that_begins_an_episode_is_ignored() -> None:
 
 
 def test_the_framework_truncates_and_the_count_begins_anew() -> None:
-    env = vector(max_steps=3, backend={"start_range": 0.5})
+    env = vector(max_timesteps=3, backend={"start_range": 0.5})
     env.reset()
     rest = np.zeros((64, 2), np.float32)
     for _ in range(2):
@@ -174,7 +174,7 @@ def test_the_framework_truncates_and_the_count_begins_anew() -> None:
 
 
 def test_limits_refuse_what_they_refuse_a_single_instrument() -> None:
-    limits = {"lower": (-0.03, -0.5), "upper": (0.5, 0.04), "max_step": (0.024, 0.024)}
+    limits = {"lower": (-0.03, -0.5), "upper": (0.5, 0.04), "max_change": (0.024, 0.024)}
     env = vector(256, limits=limits)
     env.reset()
     spec = env._limits
@@ -212,7 +212,7 @@ def test_limits_refuse_what_they_refuse_a_single_instrument() -> None:
 def test_knobs_that_the_limits_do_not_list_are_not_moved() -> None:
     with single() as env:
         source = instruments_of(env._guard.backend, env.task)
-        many = TaskVecEnv(env.task, source.batch(4, {}), seed=0, limits={}, max_steps=9)
+        many = TaskVecEnv(env.task, source.batch(4, {}), seed=0, limits={}, max_timesteps=9)
     many.reset()
     with pytest.raises(IncompatibleError, match=f"do not list {SHIFT}"):
         many.step(np.zeros((4, 2), np.float32))

@@ -77,7 +77,7 @@ def test_configurations_survive_json(options: Options) -> None:
 
 
 @QUICK
-@given(st.builds(RunConfig, max_steps=st.integers(1), checkpoint_every=st.integers(1)))
+@given(st.builds(RunConfig, max_timesteps=st.integers(1), checkpoint_every=st.integers(1)))
 def test_the_run_section_survives_json(options: RunConfig) -> None:
     plain = json.loads(json.dumps(config.plain(options)))
     assert config.build(RunConfig, plain, section="run") == options
@@ -291,7 +291,7 @@ def test_settings_override_the_file_and_later_ones_earlier_ones(tmp_path: Path) 
         "task": {"size": 3, "ratio": 0.1},
         "backend": {},
         "agent": {"x": 1},
-        "run": {"max_steps": 9},
+        "run": {"max_timesteps": 9},
     }
 
 
@@ -347,3 +347,8 @@ def test_options_of_built_in_plugins_survive_json(kind: Kind, name: str, preset:
 def test_defaults_are_plain() -> None:
     assert config.defaults(Inner) == {"gain": 1.0, "label": "a"}
     assert config.build(Inner, config.defaults(Inner), section="x") == attrs.evolve(Inner())
+
+
+def test_an_earlier_name_of_an_option_is_still_taken() -> None:
+    built = config.build(RunConfig, {"max_steps": 7}, section="run")
+    assert built.max_timesteps == 7

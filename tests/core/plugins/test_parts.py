@@ -8,7 +8,7 @@ from attrs import frozen
 from tests.core.fakes import NoOptions, plugin, toy_registry
 
 from stempilot.contract.backend import Backend, Opening
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.errors import ConfigError, IncompatibleError, PluginError
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS, RunConfig, compose, part
 from stempilot.plugins.registry import Kind
@@ -17,7 +17,7 @@ from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner
 SETTINGS: dict[str, dict[str, Any]] = {
     "task": {"tolerance": 0.2},
     "backend": {"serial": 4},
-    "run": {"max_steps": 9},
+    "run": {"max_timesteps": 9},
 }
 
 
@@ -34,7 +34,7 @@ def test_parts_are_named_validated_and_not_yet_loaded() -> None:
         "learner",
     )
     assert parts.task.config.tolerance == 0.2
-    assert parts.run == RunConfig(max_steps=9)
+    assert parts.run == RunConfig(max_timesteps=9)
     assert parts.settings == SETTINGS
     assert parts.sources == dict.fromkeys(("task", "backend", "agent"), "toys 1.0")
 
@@ -44,9 +44,9 @@ def test_all_configurations_are_resolved_with_their_defaults() -> None:
         "task": {"tolerance": 0.2, "actions": "box"},
         "backend": {"serial": 4},
         "agent": {},
-        "run": {"max_steps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
+        "run": {"max_timesteps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
     }
-    assert composed().run.max_steps == DEFAULT_MAX_STEPS
+    assert composed().run.max_timesteps == DEFAULT_MAX_STEPS
 
 
 def test_parts_are_made_with_their_configurations() -> None:
@@ -89,10 +89,10 @@ def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
         ({"task": {"tolerence": 1}}, {}, "task.tolerence; did you mean task.tolerance?"),
         ({"backend": {"serial": 0.5}}, {}, "backend.serial: 0.5 is not a whole number"),
         ({"agent": {"gamma": 1}}, {}, "unknown option in section agent: agent.gamma"),
-        ({"run": {"max_steps": 0}}, {}, "'max_steps' must be >= 1"),
+        ({"run": {"max_timesteps": 0}}, {}, "'max_timesteps' must be >= 1"),
         ({"run": {"checkpoint_every": 0}}, {}, "'checkpoint_every' must be >= 1"),
         ({"run": {"evaluate": 1}}, {}, "run.evaluate: 1 is not true or false"),
-        ({"run": {"max_step": 3}}, {}, "run.max_step; did you mean run.max_steps"),
+        ({"run": {"max_step": 3}}, {}, "run.max_step; did you mean run.max_timesteps"),
     ],
 )
 def test_what_cannot_be_composed_is_said(
@@ -125,7 +125,7 @@ def test_a_package_that_is_not_installed_is_named() -> None:
 class Deaf(Backend):
     """Forgot most of its contract."""
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         raise NotImplementedError
 
 

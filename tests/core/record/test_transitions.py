@@ -81,7 +81,7 @@ def event(k: int, seen: Any, **more: Any) -> dict[str, Any]:
 
 def test_exactly_what_the_agent_met(tmp_path: Path) -> None:
     registry = witness_registry()
-    settings = {"run": {"max_steps": 6, "evaluate": False}}
+    settings = {"run": {"max_timesteps": 6, "evaluate": False}}
     execute(train(tmp_path / "run", registry, agent="witness", steps=60, settings=settings))
     found, met = read_transitions(tmp_path / "run", *SPACES), Witness.met
     assert len(found) == len(met) == 60

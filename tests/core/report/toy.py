@@ -36,7 +36,7 @@ def record(**changes: Any) -> dict[str, Any]:
             "task": {"binning": 4, "goal_px": [16.3, 32.6], "reward": "informative"},
             "backend": {"preset": "published"},
             "agent": {"layers": [128, 128], "gamma": 0.99},
-            "run": {"max_steps": 200, "checkpoint_every": 500, "evaluate": True},
+            "run": {"max_timesteps": 200, "checkpoint_every": 500, "evaluate": True},
         },
         "seed": 3,
         "instrument_seed": 3,

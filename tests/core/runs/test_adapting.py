@@ -114,7 +114,7 @@ def turning(at_write: int) -> Desk:
 
 def plan(desk: Desk, folder: Path, *, adapt: bool = True, **what: Any) -> Any:
     more = {"envelope": what.pop("limits", None) or desk_envelope(), "adapt": adapt}
-    settings = {"run": {"adapt_steps": STEPS, "max_steps": 30}}
+    settings = {"run": {"adapt_steps": STEPS, "max_timesteps": 30}}
     options = {"agent": "noticing", "settings": settings, **what}
     registry = toy_registry(desk_plugin(desk), NOTICING)
     return plan_run(
@@ -141,7 +141,7 @@ def brief() -> Brief:
 
 def played(act: Callable[[TaskEnv, Any], Any], **options: Any) -> Any:
     with open_session(ToyBackend(), [ToyCentring()], name="toy", **options) as session:
-        env = session.env(ToyCentring(), seed=1, max_steps=20)
+        env = session.env(ToyCentring(), seed=1, max_timesteps=20)
         return act(env, NoticingAgent(brief()).policy())
 
 
@@ -257,7 +257,7 @@ def test_a_run_relearns_at_its_baseline_and_tries_once_more(tmp_path: Path) -> N
 
 def test_a_run_that_relearnt_in_vain_is_put_back(tmp_path: Path) -> None:
     desk = turning(1)
-    settings = {"run": {"adapt_steps": 1, "max_steps": 30}, "task": {"tolerance": 1e-6}}
+    settings = {"run": {"adapt_steps": 1, "max_timesteps": 30}, "task": {"tolerance": 1e-6}}
     result = execute(plan(desk, tmp_path / "run", settings=settings))
     assert result["success"] is False
     assert result["relearnt_timesteps"] == 1
@@ -439,7 +439,7 @@ def test_a_dry_run_says_that_it_would_relearn(tmp_path: Path) -> None:
 
 
 def test_an_agent_relearns_for_as_long_as_it_takes_as_a_rule(tmp_path: Path) -> None:
-    settings = {"run": {"max_steps": 30}}
+    settings = {"run": {"max_timesteps": 30}}
     made = plan(turning(60), tmp_path / "run", episodes=40, settings=settings)
     wanted = NoticingAgent(brief()).relearn_steps
     assert describe(made)["when_changed"] == f"relearns for {wanted} timesteps"

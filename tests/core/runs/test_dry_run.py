@@ -23,7 +23,7 @@ from stempilot.runs.plans import Extras, Plan, plan_resume, plan_run, plan_train
 
 
 def plan(desk: Desk, folder: Path, *, agent: str = "walker", **more: Any) -> Plan:
-    envelope = more.pop("envelope", open_envelope("desk", desk.capabilities()))
+    envelope = more.pop("envelope", open_envelope("desk", desk.offers()))
     return plan_run(
         toy_registry(desk_plugin(desk)),
         task="centring",
@@ -70,7 +70,7 @@ def test_the_instrument_is_closed_again(tmp_path: Path) -> None:
 
 
 def narrow(desk: Desk) -> Any:
-    made = open_envelope("desk", desk.capabilities())
+    made = open_envelope("desk", desk.offers())
     spec = made.knobs[BEAM_SHIFT].spec
     return evolve(made, knobs={BEAM_SHIFT: KnobLimits(spec=evolve(spec, lower=(1e-7, 1e-7)))})
 

@@ -121,7 +121,7 @@ def test_frames_are_kept_as_asked(tmp_path: Path) -> None:
 
 
 def test_max_steps_ends_episodes(tmp_path: Path) -> None:
-    settings = {"run": {"max_steps": 3}, "task": {"tolerance": 1e-6}}
+    settings = {"run": {"max_timesteps": 3}, "task": {"tolerance": 1e-6}}
     execute(train(tmp_path / "run", settings=settings, steps=12))
     lengths = [e["k"] for e in events(tmp_path / "run") if e["truncated"]]
     assert lengths
@@ -146,7 +146,7 @@ def test_checkpoint_every_says_how_often_a_run_is_saved(
 ) -> None:
     at = saves(monkeypatch)
     settings: dict[str, dict[str, Any]] = {
-        "run": {"max_steps": 4, "checkpoint_every": 10},
+        "run": {"max_timesteps": 4, "checkpoint_every": 10},
         "task": {"tolerance": 1e-6},
     }
     execute(train(tmp_path / "a", settings=settings))
@@ -163,7 +163,7 @@ def test_checkpoint_every_says_how_often_a_run_is_saved(
 def test_evaluate_says_whether_training_is_evaluated(tmp_path: Path) -> None:
     for evaluates in (True, False):
         folder = tmp_path / str(evaluates)
-        settings = {"run": {"evaluate": evaluates, "max_steps": 5}}
+        settings = {"run": {"evaluate": evaluates, "max_timesteps": 5}}
         result = execute(train(folder, agent="exact", steps=20, settings=settings))
         progress = RunDir.open(folder).progress()
         assert progress is not None
@@ -174,9 +174,13 @@ def test_evaluate_says_whether_training_is_evaluated(tmp_path: Path) -> None:
 
 def test_max_steps_holds_in_evaluations_too(tmp_path: Path) -> None:
     passed = []
-    for max_steps in (1, 9):
-        folder = tmp_path / str(max_steps)
-        execute(train(folder, agent="exact", steps=10, settings={"run": {"max_steps": max_steps}}))
+    for max_timesteps in (1, 9):
+        folder = tmp_path / str(max_timesteps)
+        execute(
+            train(
+                folder, agent="exact", steps=10, settings={"run": {"max_timesteps": max_timesteps}}
+            )
+        )
         progress = RunDir.open(folder).progress()
         assert progress is not None
         passed.append(Evaluation(**progress["evaluations"][0]).passed)

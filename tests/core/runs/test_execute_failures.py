@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_puts_back_and_the_one_before_holds(
         agent="full",
         backend="desk",
         steps=40,
-        settings={"run": {"checkpoint_every": 10, "max_steps": 5}},
+        settings={"run": {"checkpoint_every": 10, "max_timesteps": 5}},
         extras=extras(tmp_path / "run", envelope=desk_envelope()),
     )
     with pytest.raises(RecordError, match="No space left on device; free some space"):

@@ -42,7 +42,7 @@ def kill() -> None:
 
 
 def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    settings = {"run": {"checkpoint_every": 10, "max_steps": 6}}
+    settings = {"run": {"checkpoint_every": 10, "max_timesteps": 6}}
     execute(train(tmp_path / "whole", settings=settings))
     with pytest.raises(Killed):
         execute(train(tmp_path / "run", settings=settings), on_progress=when(27, kill))

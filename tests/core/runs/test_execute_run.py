@@ -97,7 +97,7 @@ def test_a_run_may_be_put_back_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [None, True])
 def test_a_run_that_fails_is_put_back(tmp_path: Path, keep: bool | None) -> None:
     desk = desk_away()
-    settings = {"run": {"max_steps": 2}, "task": {"tolerance": 1e-6}}
+    settings = {"run": {"max_timesteps": 2}, "task": {"tolerance": 1e-6}}
     plan = run(desk, tmp_path / "run", settings=settings, extras={"keep": keep})
     result = execute(plan)
     assert (result["success"], result["outcome"]) == (False, "out of steps")

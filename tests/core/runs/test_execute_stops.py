@@ -73,7 +73,7 @@ def test_an_evaluation_that_is_stopped_does_not_play_its_episode_to_the_end(
             signal.raise_signal(signal.SIGINT)
 
     desk.before = stop
-    settings = {"task": {"tolerance": 1e-6}, "run": {"max_steps": 500}}
+    settings = {"task": {"tolerance": 1e-6}, "run": {"max_timesteps": 500}}
     result = execute(run(desk, tmp_path / "run", episodes=3, settings=settings))
     assert result["interrupted"] is True
     assert result["episodes"] == 0, "what was not played to its end does not count"

@@ -75,13 +75,13 @@ class Bench:
         self.run.write_record(RECORD)
         self.recorder = RunRecorder(folder, ToyCentring(), FramePolicy())
         counted = RecentEpisodes(self.recorder)
-        self.env = session.env(ToyCentring(), seed=1, max_steps=5, recorder=counted)
+        self.env = session.env(ToyCentring(), seed=1, max_timesteps=5, recorder=counted)
         self.seen: list[Progress] = []
         self.stop = False
         self.learner = learner
 
         def twin() -> TaskEnv | None:
-            return session.twin_env(ToyCentring(), seed=2, max_steps=5)
+            return session.twin_env(ToyCentring(), seed=2, max_timesteps=5)
 
         self.companion = Companion(
             self.env,

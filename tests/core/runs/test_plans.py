@@ -58,12 +58,12 @@ def run(registry: Registry = REGISTRY, extras: Extras | None = None, **what: Any
 def test_a_training_is_planned(tmp_path: Path) -> None:
     envelope = bench_envelope()
     extras = Extras(seed=5, out=tmp_path / "out", frames=FramePolicy(every=2), envelope=envelope)
-    plan = train(extras=extras, settings={"run": {"max_steps": 7}})
+    plan = train(extras=extras, settings={"run": {"max_timesteps": 7}})
     assert (plan.command, plan.seed, plan.steps, plan.episodes) == ("train", 5, 50, None)
     assert (plan.out, plan.frames, plan.envelope) == (tmp_path / "out", FramePolicy(2), envelope)
     assert (plan.parent, plan.resumes, plan.keeps) == (None, False, False)
     assert plan.parts.backend.name == "simulator"
-    assert plan.parts.run.max_steps == 7
+    assert plan.parts.run.max_timesteps == 7
     assert (plan.opening.purpose, plan.opening.seed, plan.opening.instrument_seed) == (
         "train",
         5,
@@ -241,7 +241,7 @@ def test_resuming_goes_on_with_what_the_run_was_begun_with(tmp_path: Path) -> No
     envelope = bench_envelope(max_writes=7)
     path = trained(
         tmp_path / "run",
-        settings={"task": {"tolerance": 0.3}, "run": {"max_steps": 4}},
+        settings={"task": {"tolerance": 0.3}, "run": {"max_timesteps": 4}},
         seed=8,
         instrument_seed=9,
         steps=120,
@@ -254,7 +254,7 @@ def test_resuming_goes_on_with_what_the_run_was_begun_with(tmp_path: Path) -> No
     assert plan.frames == FramePolicy(every=3, ends=True)
     assert plan.envelope == envelope
     assert plan.parts.task.config.tolerance == 0.3
-    assert plan.parts.run.max_steps == 4
+    assert plan.parts.run.max_timesteps == 4
     assert (plan.opening.seed, plan.opening.instrument_seed) == (8, 9)
     assert plan_resume(REGISTRY, path, steps=500).steps == 500
 
@@ -326,7 +326,7 @@ def test_a_hostile_envelope_in_a_record_is_refused(tmp_path: Path, envelope: Any
         ({"agent": "os.system"}, PluginError),
         ({"settings": {"task": {"__class__": "x"}}}, ConfigError),
         ({"settings": {"backend": {"serial": 1e99}}}, ConfigError),
-        ({"settings": {"run": {"max_steps": -1}}}, ConfigError),
+        ({"settings": {"run": {"max_timesteps": -1}}}, ConfigError),
         ({"parent": "/no/such/place"}, RunDirError),
         ({"parent": "\0"}, RunDirError),
         ({"parent": "x" * 5000}, RunDirError),

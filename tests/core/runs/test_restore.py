@@ -19,7 +19,7 @@ from tests.core.fakes import (
     toy_registry,
 )
 
-from stempilot.contract.values import Capabilities, Reading
+from stempilot.contract.values import KnobValue, Offers
 from stempilot.errors import (
     BackendError,
     EnvelopeError,
@@ -36,7 +36,7 @@ from stempilot.plugins.registry import Registry
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.restore import restore
 
-LEFT: dict[str, Reading] = {"shift": (0.9, 0.9), "focus": (-9.0,), "tilt": (0.45,)}
+LEFT: dict[str, KnobValue] = {"shift": (0.9, 0.9), "focus": (-9.0,), "tilt": (0.45,)}
 
 
 def registry(bench: Bench) -> Registry:
@@ -94,12 +94,12 @@ def test_a_dry_run_reads_alone(tmp_path: Path) -> None:
 
 def test_the_narrower_step_holds(tmp_path: Path) -> None:
     bench = left()
-    spec = evolve(KNOBS["focus"], max_step=0.5, lower=-1e6, upper=1e6)
+    spec = evolve(KNOBS["focus"], max_change=0.5, lower=-1e6, upper=1e6)
     rows = {**bench_envelope().knobs, "focus": KnobLimits(spec=spec)}
     restore(registry(bench), run(tmp_path / "a", envelope=bench_envelope(knobs=rows)))
     assert len([knob for knob, _ in bench.written if knob == "focus"]) == 24
     bench = left()
-    rows["focus"] = KnobLimits(spec=evolve(spec, max_step=1e6))
+    rows["focus"] = KnobLimits(spec=evolve(spec, max_change=1e6))
     restore(registry(bench), run(tmp_path / "b", envelope=bench_envelope(knobs=rows)))
     assert len([knob for knob, _ in bench.written if knob == "focus"]) == 6, "the backend's own"
 
@@ -150,8 +150,8 @@ def test_a_run_that_never_moved_anything_has_nothing_to_put_back(tmp_path: Path)
 class RealBench(Bench):
     """Counts as real."""
 
-    def capabilities(self) -> Capabilities:
-        return Capabilities(knobs=self.knobs)
+    def offers(self) -> Offers:
+        return Offers(knobs=self.knobs)
 
 
 def test_while_a_run_drives_the_instrument_nothing_is_put_back(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_baseline_outside_the_limits_moves_nothing(
     tmp_path: Path, focus: float, generous: bool
 ) -> None:
     bench = left()
-    spec = evolve(KNOBS["focus"], lower=-1e308, upper=1e308, max_step=1e308)
+    spec = evolve(KNOBS["focus"], lower=-1e308, upper=1e308, max_change=1e308)
     rows = {**bench_envelope().knobs, "focus": KnobLimits(spec=spec)}
     envelope = bench_envelope(knobs=rows) if generous else None
     folder = run(tmp_path / "run", {"shift": [0.0, 0.0], "focus": [focus]}, envelope)
@@ -244,4 +244,4 @@ def test_an_envelope_of_a_real_run_lets_it_go_back(tmp_path: Path) -> None:
     reach = {k: KnobLimits(spec=s, reach=(0.01,) * s.size) for k, s in KNOBS.items()}
     restore(registry(bench), run(tmp_path / "run", envelope=bench_envelope(knobs=reach)))
     assert bench.standing == START
-    assert open_envelope("bench", bench.capabilities()).knobs["focus"].reach is None
+    assert open_envelope("bench", bench.offers()).knobs["focus"].reach is None

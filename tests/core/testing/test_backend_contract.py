@@ -12,7 +12,7 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Capabilities, Frame, Reading
+from stempilot.contract.values import Frame, KnobValue, Offers
 from stempilot.errors import BackendError
 from stempilot.testing import BackendContract, ReadOnlyBackendContract, ToyBackend, run_contract
 from stempilot.testing.checks import run_check
@@ -26,19 +26,19 @@ class TestToyBackend(BackendContract):
 
 
 class Fickle(ToyBackend):
-    def capabilities(self) -> Capabilities:
-        return evolve(super().capabilities(), misaligns=self._is_open)
+    def offers(self) -> Offers:
+        return evolve(super().offers(), misaligns=self._is_open)
 
 
 class InRadians(ToyBackend):
-    def capabilities(self) -> Capabilities:
-        offers = super().capabilities()
+    def offers(self) -> Offers:
+        offers = super().offers()
         return evolve(offers, knobs={BEAM_SHIFT: evolve(offers.knobs[BEAM_SHIFT], unit="rad")})
 
 
 class OfComplexPixels(ToyBackend):
-    def capabilities(self) -> Capabilities:
-        offers = super().capabilities()
+    def offers(self) -> Offers:
+        offers = super().offers()
         sources = {name: evolve(spec, dtype="complex64") for name, spec in offers.sources.items()}
         return evolve(offers, sources=sources)
 
@@ -55,7 +55,7 @@ class Ajar(ToyBackend):
 
 
 class NotANumber(ToyBackend):
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         super().read(knob)
         return (math.nan, 0.0)
 
@@ -121,34 +121,34 @@ class MovesOnOpen(ToyBackend):
 
 
 class TruthOfNan(ToyBackend):
-    def truth(self) -> Mapping[str, Reading]:
+    def truth(self) -> Mapping[str, KnobValue]:
         return {**super().truth(), "position_px": (math.nan, 0.0)}
 
 
 class OutOfRange(ToyBackend):
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         super().read(knob)
         return (5e-6, 0.0)
 
 
 class Coarse(ToyBackend):
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         super().write(knob, tuple(round(item, 7) + 1e-8 for item in value))
 
 
 class Relative(ToyBackend):
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         super().write(knob, tuple(a + b for a, b in zip(self.read(knob), value, strict=True)))
 
 
 class WritesAnything(ToyBackend):
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         if knob == BEAM_SHIFT:
             super().write(knob, value)
 
 
 class WritesWhenClosed(ToyBackend):
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         if self._is_open:
             super().write(knob, value)
 
@@ -188,7 +188,7 @@ class ClosedTwin(ToyBackend):
 
 
 class SharedKnobs(ToyBackend):
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         self._shift[:] = value
 
     def twin(self) -> Backend:
@@ -288,7 +288,7 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
 
 def test_reading_suite_writes_nothing() -> None:
     class Immovable(ToyBackend):
-        def write(self, knob: str, value: Reading) -> None:
+        def write(self, knob: str, value: KnobValue) -> None:
             raise AssertionError("written")
 
         def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:

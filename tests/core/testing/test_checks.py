@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from stempilot.contract.agent import Agent, Brief
 from stempilot.contract.backend import Opening
 from stempilot.contract.plugin import Plugin
-from stempilot.contract.values import Capabilities, Needs, Reading
+from stempilot.contract.values import KnobValue, Needs, Offers
 from stempilot.errors import (
     BackendError,
     ConfigError,
@@ -58,18 +58,18 @@ def centring(options: Options) -> ToyCentring:
 class Real(ToyBackend):
     """Must be read alone."""
 
-    def capabilities(self) -> Capabilities:
-        return evolve(super().capabilities(), simulated=False)
+    def offers(self) -> Offers:
+        return evolve(super().offers(), simulated=False)
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         raise AssertionError("written")
 
 
 class Renamed(ToyBackend):
     """Delivers the toy's frames under another name."""
 
-    def capabilities(self) -> Capabilities:
-        offers = super().capabilities()
+    def offers(self) -> Offers:
+        offers = super().offers()
         return evolve(offers, sources={"toy_camera_2": offers.sources["toy_camera"]})
 
 

@@ -137,4 +137,4 @@ def test_toys_are_offered_from_one_door() -> None:
 
     for name in stempilot.testing.__all__:
         assert hasattr(stempilot.testing, name)
-    assert ToyBackend().capabilities().simulated
+    assert ToyBackend().offers().simulated

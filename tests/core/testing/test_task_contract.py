@@ -17,9 +17,9 @@ from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.task import TaskHints
 from stempilot.contract.values import (
     KnobNeed,
+    KnobValue,
     Needs,
     Outcome,
-    Reading,
     SetPoint,
     Snapshot,
     Transitions,
@@ -178,14 +178,14 @@ class SummaryOfNan(ToyCentring):
 
 class OwnScramble(ToyCentring):
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         return super().scramble(home, np.random.default_rng())
 
 
 class ScrambleAboutZero(ToyCentring):
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         return super().scramble({BEAM_SHIFT: (0.0, 0.0)}, rng)
 
@@ -208,7 +208,7 @@ class NoGoal(ToyCentring):
 
 
 class OverdoneOracle(ToyCentring):
-    def oracle_action(self, state: ToyState, truth: Mapping[str, Reading]) -> Any:
+    def oracle_action(self, state: ToyState, truth: Mapping[str, KnobValue]) -> Any:
         return 2 * super().oracle_action(state, truth)
 
 
@@ -323,7 +323,7 @@ class EpisodesDiffer(ToyCentring):
     played = 0
 
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         return super().scramble(home, rng)
 

@@ -62,7 +62,7 @@ def test_parked_toy_shows_no_dot() -> None:
 @pytest.mark.parametrize("actions", ["box", "discrete"])
 def test_oracle_reaches_the_goal(actions: str) -> None:
     task = ToyCentring("discrete" if actions == "discrete" else "box")
-    with opened_env(task, ToyBackend(), max_steps=20) as env:
+    with opened_env(task, ToyBackend(), max_timesteps=20) as env:
         for _ in range(10):
             played = run_oracle(env)
             assert played is not None
@@ -72,11 +72,11 @@ def test_oracle_reaches_the_goal(actions: str) -> None:
 def test_learner_learns_what_the_walker_does_not_know() -> None:
     task = ToyCentring()
     learner = ToyLearner(brief(task))
-    with opened_env(task, ToyBackend(), seed=1, max_steps=20) as env:
+    with opened_env(task, ToyBackend(), seed=1, max_timesteps=20) as env:
         watched_lesson(learner, env, 60)
     successes = []
     for policy in (learner.policy(), ToyWalker(brief(task)).policy()):
-        with opened_env(task, ToyBackend(), seed=2, max_steps=10) as env:
+        with opened_env(task, ToyBackend(), seed=2, max_timesteps=10) as env:
             successes.append(sum(run_episode(env, policy).success for _ in range(20)))
     assert successes[0] >= 18
     assert successes[1] <= 8

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot_tasks.bf_disk_centering.actions import DISCRETE_MOVES
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.oracle import exact_change, position_after
@@ -17,7 +17,7 @@ small = st.floats(-0.02, 0.02)
 numbers = st.floats(-400, 400)
 
 
-def make_truth(**rest: Any) -> dict[str, Reading]:
+def make_truth(**rest: Any) -> dict[str, KnobValue]:
     straight = (1 / 0.565e-3, 0.0, 0.0, 1 / 0.565e-3)
     truth = {
         "position_px": (0.0, 0.0),
@@ -32,7 +32,7 @@ def make_truth(**rest: Any) -> dict[str, Reading]:
 
 
 @st.composite
-def truths(draw: st.DrawFn) -> dict[str, Reading]:
+def truths(draw: st.DrawFn) -> dict[str, KnobValue]:
     angle, scale = draw(st.floats(0, 2 * np.pi)), draw(st.floats(400, 7000))
     mirror = draw(st.sampled_from([-1.0, 1.0]))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

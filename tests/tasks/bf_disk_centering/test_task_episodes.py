@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stempilot.contract.values import Outcome, Reading
+from stempilot.contract.values import KnobValue, Outcome
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 
@@ -22,7 +22,7 @@ def priced(task: BfDiskCentering, before: CenteringState, after: CenteringState)
     return task.reward(before, FULL_X, after, task.outcome(after))
 
 
-def truth_at(position_px: npt.NDArray[Any]) -> dict[str, Reading]:
+def truth_at(position_px: npt.NDArray[Any]) -> dict[str, KnobValue]:
     return {
         "position_px": tuple(position_px),
         "jacobian_px_per_rad": tuple(JACOBIAN.ravel()),

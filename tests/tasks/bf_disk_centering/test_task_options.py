@@ -5,7 +5,7 @@ import attrs
 import numpy as np
 import pytest
 
-from stempilot.contract.values import Outcome, Reading
+from stempilot.contract.values import KnobValue, Outcome
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
@@ -45,7 +45,7 @@ def _starts(task: BfDiskCentering, see: See) -> list[bool]:
     return [task.is_start(task.initial(see(float(x)))) for x in range(0, 500, 20)]
 
 
-def _scrambled(task: BfDiskCentering, see: See) -> Reading:
+def _scrambled(task: BfDiskCentering, see: See) -> KnobValue:
     home = {"diffraction_shift": (0.0, 0.0)}
     return task.scramble(home, np.random.default_rng(0))[0].value
 

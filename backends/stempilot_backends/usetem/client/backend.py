@@ -10,7 +10,7 @@ import numpy as np
 
 from stempilot.contract.backend import Backend, EnvelopeSuggestion, Opening
 from stempilot.contract.names import CAMERA_LENGTH_INDEX, FLUCAM
-from stempilot.contract.values import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
+from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
 from stempilot.errors import BackendError, HandsOffError, StempilotError
 from stempilot.instrument.checks import differs
 from stempilot_backends.usetem.client.catalogue import (
@@ -56,7 +56,7 @@ class UsetemThemis(Backend):
 
     def _forget(self) -> None:
         self._readings = Readings()
-        self._second_hand: dict[str, Reading] = {}
+        self._second_hand: dict[str, KnobValue] = {}
         self._previous: Array | None = None
         self._written = False
         self._first_current_a: float | None = None
@@ -111,7 +111,7 @@ class UsetemThemis(Backend):
         self._owner = None
         self._forget()
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return the knobs that the options offer, the camera, and all states."""
         source = SourceSpec(
             shape=self._config.frame_shape,
@@ -121,7 +121,7 @@ class UsetemThemis(Backend):
         states = {
             name: StateSpec(values=tuple(state.words.values())) for name, state in STATES.items()
         }
-        return Capabilities(knobs=self._specs, sources={FLUCAM: source}, states=states)
+        return Offers(knobs=self._specs, sources={FLUCAM: source}, states=states)
 
     def lock_name(self) -> str:
         """Return host and port: two runs never drive through the same server."""
@@ -143,7 +143,7 @@ class UsetemThemis(Backend):
         held = self._readings.take(name)
         return state.word(self._server.call(state.method) if held is None else held.value())
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return a read-back; the first after a frame or a write is the one made right after it."""
         self._check_usable()
         self._spec(knob)
@@ -155,10 +155,10 @@ class UsetemThemis(Backend):
         self._second_hand[knob] = found
         return found
 
-    def _read_anew(self, knob: str) -> Reading:
+    def _read_anew(self, knob: str) -> KnobValue:
         return KNOBS[knob].reading(self._server.call(KNOBS[knob].method))
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Write, wait for it to settle, and see that it reads back.
 
         Raises:
@@ -180,7 +180,7 @@ class UsetemThemis(Backend):
         if differs(found, value, spec):
             self._await(knob, value, spec, found)
 
-    def _await(self, knob: str, value: Reading, spec: KnobSpec, found: Reading) -> None:
+    def _await(self, knob: str, value: KnobValue, spec: KnobSpec, found: KnobValue) -> None:
         """Read a knob until it reads what was written, or for too long."""
         self._readings.forget()
         _log.warning("%s reads %s after %s was written; reading again", knob, found, value)

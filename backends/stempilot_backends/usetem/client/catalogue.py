@@ -22,7 +22,7 @@ from stempilot.contract.names import (
     SCREEN,
     STEM_DEFOCUS,
 )
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.errors import BackendError
 from stempilot_backends.usetem.wire.values import boolean, doubles, integer, wrong
 
@@ -54,7 +54,7 @@ class WireKnob:
     knob: str
     method: str
 
-    def reading(self, value: Any) -> Reading:
+    def reading(self, value: Any) -> KnobValue:
         """Return the reading that a reply holds.
 
         Raises:
@@ -65,7 +65,7 @@ class WireKnob:
             return (float(integer(self.method, value)),)
         return doubles(self.method, value, size)
 
-    def argument(self, value: Reading) -> Any:
+    def argument(self, value: KnobValue) -> Any:
         """Return the one argument that writes a value: plain numbers, two as ONE array.
 
         Raises:

@@ -62,7 +62,7 @@ def _spec(knob: str, span: _Range) -> KnobSpec:
         unit=unit,
         lower=(span.lower,) * size,
         upper=(span.upper,) * size,
-        max_step=(span.step,) * size,
+        max_change=(span.step,) * size,
         resolution=(span.resolution,) * size,
     )
 

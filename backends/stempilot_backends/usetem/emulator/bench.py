@@ -18,11 +18,11 @@ from stempilot.contract.names import (
     FLUCAM,
     STEM_DEFOCUS,
 )
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.faults.injection import Effect, Fault
 from stempilot_backends.usetem.emulator.comerror import INVALID_ARGUMENT, UNEXPECTED, COMError
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
-from stempilot_backends.usetem.emulator.switches import Beam, Stage
+from stempilot_backends.usetem.emulator.switches import Beam, Switched
 
 _LOG_LENGTH = 100_000
 _OF_THE_COLUMN = (DIFFRACTION_SHIFT, CAMERA_LENGTH_INDEX)
@@ -59,7 +59,7 @@ class _Move:
 
     due_s: float
     knob: str
-    value: Reading = field(repr=False)
+    value: KnobValue = field(repr=False)
 
 
 class Bench:
@@ -76,10 +76,10 @@ class Bench:
         self._wait = wait
         self._born_s = time.monotonic()
         self._lock = threading.RLock()
-        self._stage = Stage.of_seed(config, seed)
+        self._column = Switched.of_seed(config, seed)
         self._log: deque[Command] = deque(maxlen=_LOG_LENGTH)
         self._moves: deque[_Move] = deque()
-        self._others: dict[str, Reading] = {BEAM_SHIFT: (0.0, 0.0), STEM_DEFOCUS: (0.0,)}
+        self._others: dict[str, KnobValue] = {BEAM_SHIFT: (0.0, 0.0), STEM_DEFOCUS: (0.0,)}
         self._mode = config.instrument_mode
         self._cameras: list[str] = []
         self._beam = self._as_configured()
@@ -95,7 +95,7 @@ class Bench:
     def warm_up(self) -> None:
         """Get ready, so that the first exposure takes no longer than the others."""
         with self._lock:
-            self._stage.warm_up()
+            self._column.warm_up()
 
     @property
     def beam(self) -> Beam:
@@ -115,7 +115,7 @@ class Bench:
         if self._config.realtime and seconds > 0:
             self._wait(seconds)
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return what a knob reads: what was written, rounded as the instrument rounds."""
         value = self.position(knob)
         grain = self._config.shift_resolution_rad
@@ -123,7 +123,7 @@ class Bench:
             return tuple(round(item / grain) * grain for item in value)
         return value
 
-    def position(self, knob: str) -> Reading:
+    def position(self, knob: str) -> KnobValue:
         """Return where a knob stands.
 
         Raises:
@@ -133,9 +133,9 @@ class Bench:
             for move in reversed(self._moves):
                 if move.knob == knob:
                     return move.value
-            return self._stage.read(knob) if knob in _OF_THE_COLUMN else self._others[knob]
+            return self._column.read(knob) if knob in _OF_THE_COLUMN else self._others[knob]
 
-    def write(self, knob: str, value: Reading, *, by: str = "client") -> None:
+    def write(self, knob: str, value: KnobValue, *, by: str = "client") -> None:
         """Set a knob.
 
         Raises:
@@ -149,20 +149,20 @@ class Bench:
             elif self._config.realtime and self._config.settle_s > 0:
                 self._moves.append(_Move(self._now() + self._config.settle_s, knob, value))
             else:
-                self._stage.write(knob, value)
+                self._column.write(knob, value)
             self._note(knob, list(value), by)
 
-    def _check(self, knob: str, value: Reading) -> None:
+    def _check(self, knob: str, value: KnobValue) -> None:
         if len(value) != _SIZES[knob] or not all(map(math.isfinite, value)):
             raise COMError(INVALID_ARGUMENT, "The parameter is incorrect.")
         reach = self._config.shift_limit_rad
-        length = len(self._stage.lengths_m())
+        length = len(self._column.lengths_m())
         if (knob == DIFFRACTION_SHIFT and max(map(abs, value)) > reach) or (
             knob == CAMERA_LENGTH_INDEX and not 0 <= value[0] < length
         ):
             raise COMError(INVALID_ARGUMENT, "Value does not fall within the expected range.")
 
-    def turn(self, knob: str, by: Reading) -> None:
+    def turn(self, knob: str, by: KnobValue) -> None:
         """Turn a knob by hand, by so much per component."""
         with self._lock:
             standing = self.position(knob)
@@ -196,11 +196,11 @@ class Bench:
 
     def lengths_m(self) -> tuple[float, ...]:
         """Return the table of camera lengths."""
-        return self._stage.lengths_m()
+        return self._column.lengths_m()
 
     def screen_current_a(self) -> float:
         """Return the current on the screen."""
-        return self._stage.current_a() if self._beam.on_screen else 0.0
+        return self._column.current_a() if self._beam.on_screen else 0.0
 
     def add_camera(self, name: str) -> None:
         """Add a camera to the list, which all clients share.
@@ -243,9 +243,9 @@ class Bench:
             if not self._cameras:
                 raise COMError(UNEXPECTED, "No acquisition device was added.")
             self._settle(started_s)
-            self._stage.light(self._beam)
-            frames = [self._stage.acquire(FLUCAM).pixels for _ in self._cameras]
-            shown = list(self._stage.truth()["position_px"])
+            self._column.light(self._beam)
+            frames = [self._column.acquire(FLUCAM).pixels for _ in self._cameras]
+            shown = list(self._column.truth()["position_px"])
             self._note("acquire", {"position_px": shown}, "client")
         self._pace(self._config.exposure_s - (self._now() - started_s))
         return frames
@@ -253,7 +253,7 @@ class Bench:
     def _settle(self, until_s: float) -> None:
         while self._moves and self._moves[0].due_s <= until_s:
             move = self._moves.popleft()
-            self._stage.write(move.knob, move.value)
+            self._column.write(move.knob, move.value)
 
     def log(self) -> tuple[Command, ...]:
         """Return the commands that took effect, the oldest first, the last 100,000 at most."""
@@ -273,7 +273,7 @@ class Bench:
                 "mode": self._mode,
                 "beam_lost": beam.lost,
                 "cameras": list(self._cameras),
-                "truth": {name: list(value) for name, value in self._stage.truth().items()},
+                "truth": {name: list(value) for name, value in self._column.truth().items()},
             }
 
     def _note(self, what: str, value: Any, by: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stempilot.contract.emulator import Emulator
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.faults.injection import Fault
 from stempilot_backends.usetem.emulator.bench import Bench, Command
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
@@ -63,11 +63,11 @@ class ThemisEmulator(Emulator):
         """Return how many calls each fault has struck, by name."""
         return self._desk.struck()
 
-    def position(self, knob: str) -> Reading:
+    def position(self, knob: str) -> KnobValue:
         """Return where a knob stands, whatever is read back."""
         return self._bench.position(knob)
 
-    def turn(self, knob: str, by: Reading) -> None:
+    def turn(self, knob: str, by: KnobValue) -> None:
         """Turn a knob as an operator would, by so much per component."""
         self._bench.turn(knob, by)
 

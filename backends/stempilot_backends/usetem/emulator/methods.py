@@ -9,7 +9,7 @@ from stempilot.contract.names import (
     DIFFRACTION_SHIFT,
     STEM_DEFOCUS,
 )
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.faults.injection import Effect, Fault, Role
 from stempilot_backends.usetem.emulator import frames
 from stempilot_backends.usetem.emulator.bench import Bench
@@ -99,14 +99,14 @@ class Methods:
             raise COMError(FAIL, "Unspecified error")
         return self._all[method](*params)
 
-    def _read(self, knob: str) -> Reading:
+    def _read(self, knob: str) -> KnobValue:
         value = self._bench.read(knob)
         wrong = self._faults.get("wrong-readback")
         if wrong is None:
             return value
         return tuple(a + b for a, b in zip(value, wrong.turn, strict=False))
 
-    def _write(self, knob: str, value: Reading) -> None:
+    def _write(self, knob: str, value: KnobValue) -> None:
         if "stuck-knob" not in self._faults:
             self._bench.write(knob, value)
 

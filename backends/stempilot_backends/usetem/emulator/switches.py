@@ -34,15 +34,15 @@ class Beam:
         return not (self.blanked or self.lost) and self.valves == "open" and self.screen == "down"
 
 
-class Stage(Simulator):
+class Switched(Simulator):
     """The simulator, with switches."""
 
     @classmethod
     def of_seed(cls, config: EmulatorConfig, seed: int) -> Self:
         """Return the simulator's instrument of a seed, as a plain run finds it; it is open."""
-        stage = cls(config, Opening(purpose="run", seed=seed, instrument_seed=seed))
-        stage.open()
-        return stage
+        made = cls(config, Opening(purpose="run", seed=seed, instrument_seed=seed))
+        made.open()
+        return made
 
     def warm_up(self) -> None:
         """Draw a frame like the next one elsewhere: compiling must not lengthen an exposure."""

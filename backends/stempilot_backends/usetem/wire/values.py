@@ -4,11 +4,11 @@ import reprlib
 import sys
 from typing import Any
 
-from stempilot.contract.values import Reading
+from stempilot.contract.values import KnobValue
 from stempilot.errors import BackendError
 
 
-def doubles(method: str, value: Any, size: int) -> Reading:
+def doubles(method: str, value: Any, size: int) -> KnobValue:
     """Return a reading of some finite numbers; one number comes by itself, more as an array.
 
     Raises:

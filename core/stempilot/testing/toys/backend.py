@@ -10,7 +10,7 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend
 from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
-from stempilot.contract.values import Capabilities, Frame, KnobSpec, Reading, SourceSpec, StateSpec
+from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
 from stempilot.errors import BackendError
 
 TOY_CAMERA: Final = "toy_camera"
@@ -22,13 +22,13 @@ _SHAPE: Final = (48, 64)
 _PX_PER_M: Final = 4e7
 _PLAY_M: Final = 2e-9
 _EXPOSURE_S: Final = 0.01
-_OFFERS: Final = Capabilities(
+_OFFERS: Final = Offers(
     knobs={
         BEAM_SHIFT: KnobSpec(
             unit="m",
             lower=(-4e-6, -4e-6),
             upper=(4e-6, 4e-6),
-            max_step=(4e-7, 4e-7),
+            max_change=(4e-7, 4e-7),
             resolution=(1e-12, 1e-12),
         )
     },
@@ -69,7 +69,7 @@ class ToyBackend(Backend):
         """Stop answering."""
         self._is_open = False
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return the one knob, the one camera and the beam blanker's state."""
         return _OFFERS
 
@@ -82,12 +82,12 @@ class ToyBackend(Backend):
         self._check(name, _OFFERS.states, "state")
         return "blanked" if self._blanked else "open"
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return the beam shift; raises as `Backend.read` does."""
         self._check(knob, _OFFERS.knobs, "knob")
         return float(self._shift[0]), float(self._shift[1])
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Move the beam shift; raises as `Backend.write` does."""
         self._check(knob, _OFFERS.knobs, "knob")
         self._shift = np.array(value)
@@ -113,7 +113,7 @@ class ToyBackend(Backend):
         """Return an independent copy."""
         return copy.deepcopy(self)
 
-    def truth(self) -> Mapping[str, Reading]:
+    def truth(self) -> Mapping[str, KnobValue]:
         """Return ``position_px``, x and y from the centre, and ``response_px_per_m``, by rows."""
         x_px, y_px = self._position_px
         response = tuple(float(item) for item in self._response.ravel())

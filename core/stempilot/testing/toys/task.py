@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete, Space
 
 from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
 from stempilot.contract.task import Task, TaskHints
-from stempilot.contract.values import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot
+from stempilot.contract.values import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot
 from stempilot.testing.toys.backend import TOY_CAMERA
 
 _HALF_PX: Final = 32.0
@@ -33,7 +33,7 @@ class ToyMeasured:
     """
 
     offset: tuple[float, float] | None
-    shift_m: Reading
+    shift_m: KnobValue
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,7 @@ class ToyState:
     offset: tuple[float, float]
     lost: bool
     steps: int
-    target_m: Reading
+    target_m: KnobValue
 
 
 class ToyCentring(Task[ToyMeasured, ToyState]):
@@ -116,7 +116,7 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
         return measured.offset is not None
 
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         """Return a beam shift within one full action of home."""
         away = rng.uniform(-_STEP_M, _STEP_M, 2)
@@ -180,7 +180,7 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
         x, y = state.offset
         return {"goal": (31.5, 23.5), "found": (31.5 + x * _HALF_PX, 23.5 + y * _HALF_PX)}
 
-    def oracle_action(self, state: ToyState, truth: Mapping[str, Reading]) -> Any:
+    def oracle_action(self, state: ToyState, truth: Mapping[str, KnobValue]) -> Any:
         """Return the action that brings the dot nearest to the centre."""
         del state
         response = np.array(truth["response_px_per_m"]).reshape(2, 2) * _STEP_M
@@ -190,7 +190,7 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
             return np.int64(np.argmin(np.hypot(after[:, 0], after[:, 1])))
         return np.clip(np.linalg.solve(response, -position), -1, 1).astype(np.float32)
 
-    def true_error(self, state: ToyState, truth: Mapping[str, Reading]) -> dict[str, float]:
+    def true_error(self, state: ToyState, truth: Mapping[str, KnobValue]) -> dict[str, float]:
         """Return ``error_px``."""
         del state
         return {"error_px": float(np.linalg.norm(truth["position_px"]))}

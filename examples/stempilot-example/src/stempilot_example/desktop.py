@@ -12,11 +12,11 @@ from numpy.random import SeedSequence
 from stempilot import (
     Backend,
     BackendError,
-    Capabilities,
     Frame,
     KnobSpec,
+    KnobValue,
+    Offers,
     Opening,
-    Reading,
     SourceSpec,
     StateSpec,
 )
@@ -27,10 +27,10 @@ HAADF = "haadf"
 """Source: the annular dark-field detector."""
 
 _RANGE_M = 3e-6
-_OFFERS = Capabilities(
+_OFFERS = Offers(
     knobs={
         vocabulary.STEM_DEFOCUS: KnobSpec(
-            unit="m", lower=-_RANGE_M, upper=_RANGE_M, max_step=5e-7, resolution=1e-11
+            unit="m", lower=-_RANGE_M, upper=_RANGE_M, max_change=5e-7, resolution=1e-11
         )
     },
     sources={HAADF: SourceSpec(shape=(SIDE_PX, SIDE_PX), dtype="uint16", saturation=65535)},
@@ -95,7 +95,7 @@ class Desktop(Backend):
         """Stop answering."""
         self._is_open = False
 
-    def capabilities(self) -> Capabilities:
+    def offers(self) -> Offers:
         """Return the defocus, the dark-field detector and the beam blanker's state."""
         return _OFFERS
 
@@ -108,12 +108,12 @@ class Desktop(Backend):
         self._check(name, _OFFERS.states, "state")
         return "open"
 
-    def read(self, knob: str) -> Reading:
+    def read(self, knob: str) -> KnobValue:
         """Return the defocus that the lens is set to, in m."""
         self._check(knob, _OFFERS.knobs, "knob")
         return (self._defocus_m,)
 
-    def write(self, knob: str, value: Reading) -> None:
+    def write(self, knob: str, value: KnobValue) -> None:
         """Set the lens to a defocus in m."""
         self._check(knob, _OFFERS.knobs, "knob")
         (self._defocus_m,) = value
@@ -141,7 +141,7 @@ class Desktop(Backend):
         """Return an independent copy."""
         return copy.deepcopy(self)
 
-    def truth(self) -> Mapping[str, Reading]:
+    def truth(self) -> Mapping[str, KnobValue]:
         """Return ``focus_m``, the defocus setting at which the probe is smallest."""
         return {"focus_m": (self._focus_m,)}
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import KnobNeed, Needs, Outcome, Reading, SetPoint, Snapshot, Task
+from stempilot import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot, Task
 from stempilot.contract import names as vocabulary
 
 HAADF = "haadf"
@@ -127,7 +127,7 @@ class Focus(Task[Tried, FocusState]):
         return Tried(defocus_m, sharpness(snapshot.frames[HAADF].pixels))
 
     def scramble(
-        self, home: Mapping[str, Reading], rng: np.random.Generator
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         """Return a defocus drawn uniformly around home."""
         reach = self._config.scramble_m

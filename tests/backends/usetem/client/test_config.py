@@ -48,6 +48,6 @@ def test_defaults_are_for_a_server_on_this_computer_and_the_published_camera():
     made = UsetemThemisConfig()
     assert made.url == "http://127.0.0.1:8001/temscript"
     assert (made.camera, made.frame_shape, made.frame_dtype) == ("BM-Flucam", (1040, 1040), "int32")
-    shift = backend(made.url).capabilities().knobs["diffraction_shift"]
+    shift = backend(made.url).offers().knobs["diffraction_shift"]
     assert (shift.lower, shift.upper) == ((-0.5, -0.5), (0.5, 0.5))
-    assert (shift.max_step, shift.resolution) == ((0.05, 0.05), (1e-5, 1e-5))
+    assert (shift.max_change, shift.resolution) == ((0.05, 0.05), (1e-5, 1e-5))

@@ -148,7 +148,7 @@ def test_the_lock_has_one_name_for_this_computer():
 def test_the_suggested_envelope_allows_the_shift_alone_and_marks_guesses():
     made = backend("http://127.0.0.1:1/t")
     assert isinstance(made, SuggestsEnvelope)
-    text = "\n".join(draft("usetem-themis", made.capabilities(), made.suggest_envelope()))
+    text = "\n".join(draft("usetem-themis", made.offers(), made.suggest_envelope()))
     assert "[knobs.diffraction_shift]" in text
     assert "[knobs.beam_shift]" not in text
     assert "reach = [0.415, 0.415]" in text

@@ -35,7 +35,7 @@ TESTS, option = registry()
 
 
 def spec(knob, **given):
-    return backend("http://127.0.0.1:1/t", **given).capabilities().knobs[knob]
+    return backend("http://127.0.0.1:1/t", **given).offers().knobs[knob]
 
 
 def shown(column, url, **given):
@@ -69,7 +69,7 @@ def _(column, url):
 def _(column, url):
     column.cameras["BM-Flucam"] = (30, 20)
     with backend(url, frame_shape=[30, 20]) as instrument:
-        assert instrument.capabilities().sources["flucam"].shape == (30, 20)
+        assert instrument.offers().sources["flucam"].shape == (30, 20)
         assert instrument.acquire("flucam").pixels.shape == (30, 20)
 
 
@@ -77,7 +77,7 @@ def _(column, url):
 def _(column, url):
     column.frame = np.full((COLS, ROWS), 7, np.uint16)
     with backend(url, frame_dtype="float32") as instrument:
-        assert instrument.capabilities().sources["flucam"].dtype == "float32"
+        assert instrument.offers().sources["flucam"].dtype == "float32"
         assert instrument.acquire("flucam").pixels.dtype == np.float32
     with pytest.raises(BackendError, match="uint16, not .* uint8"):
         backend(url, frame_dtype="uint8").open()
@@ -85,9 +85,9 @@ def _(column, url):
 
 @option("saturation")
 def _(column, url):
-    sources = backend(url, saturation=4095.0).capabilities().sources
+    sources = backend(url, saturation=4095.0).offers().sources
     assert sources["flucam"].saturation == 4095
-    assert backend(url).capabilities().sources["flucam"].saturation is None
+    assert backend(url).offers().sources["flucam"].saturation is None
 
 
 @option("exposure_s")
@@ -165,14 +165,14 @@ def _(column, url):
     given = {"camera_lengths_mm": [100.0, 200.0], "first_camera_length": 5}
     with backend(url, **given) as instrument:
         assert instrument.camera_length_m() == pytest.approx(0.2)
-        limits = instrument.capabilities().knobs["camera_length_index"]
+        limits = instrument.offers().knobs["camera_length_index"]
     assert (limits.lower, limits.upper) == ((5.0,), (6.0,))
 
 
 @option("knobs")
 def _(column, url):
     with backend(url, knobs=["diffraction_shift"]) as instrument:
-        assert list(instrument.capabilities().knobs) == ["diffraction_shift"]
+        assert list(instrument.offers().knobs) == ["diffraction_shift"]
         with pytest.raises(BackendError, match="no knob 'beam_shift'"):
             instrument.read("beam_shift")
 
@@ -207,7 +207,7 @@ def _(column, url):
 def _is(found, unit, lower, upper, step, resolution, size):
     expected = [(value,) * size for value in (lower, upper, step, resolution)]
     assert found.unit == unit
-    assert [found.lower, found.upper, found.max_step, found.resolution] == expected
+    assert [found.lower, found.upper, found.max_change, found.resolution] == expected
 
 
 @option("settle_s")
@@ -318,7 +318,7 @@ def _(column, url, monkeypatch):
         region = instrument._frames._region
         frame = instrument.acquire("flucam")
         assert region.opened
-        assert instrument.capabilities().sources["flucam"].dtype == frame.pixels.dtype == np.uint8
+        assert instrument.offers().sources["flucam"].dtype == frame.pixels.dtype == np.uint8
         assert instrument.identity()["camera"] == "screen"
     assert region.asked == ((30, 40), (ROWS, COLS), 0.25)
     assert not region.opened

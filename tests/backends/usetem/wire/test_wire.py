@@ -265,7 +265,7 @@ def _(column, url):
 @fact("broken methods are not used: tilt, imageShift, rotationCenter, gauges, imageSize")
 def _(column, url):
     with backend(url) as instrument:
-        for knob in instrument.capabilities().knobs:
+        for knob in instrument.offers().knobs:
             instrument.read(knob)
         instrument.acquire("flucam")
     used = {name.rpartition(".")[2] for name, _ in column.calls}
