@@ -61,6 +61,21 @@ from .contract.backend import (
 from .contract.emulator import (
     Emulator as Emulator,
 )
+from .contract.goals import (
+    Centre as Centre,
+)
+from .contract.goals import (
+    Goal as Goal,
+)
+from .contract.goals import (
+    Product as Product,
+)
+from .contract.goals import (
+    Quantity as Quantity,
+)
+from .contract.goals import (
+    Raise as Raise,
+)
 from .contract.plugin import (
     API as API,
 )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
+from stempilot.contract.goals import Product, Quantity
 from stempilot.contract.values import (
     KnobValue,
     Needs,
@@ -148,6 +149,16 @@ class Task(ABC, Generic[M, S]):
     @abstractmethod
     def summary(self, state: S) -> dict[str, float]:
         """Return the numbers of a state worth recording, by name with unit."""
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The numbers of `summary` that people want to see, the most important one first."""
+        return ()
+
+    def products(self, state: S) -> Mapping[str, Product]:
+        """Return what a finished episode hands on, by name."""
+        del state
+        return {}
 
     def explain(self, state: S) -> str:
         """Return what a person should know who asks why it failed; empty when nothing is wrong."""

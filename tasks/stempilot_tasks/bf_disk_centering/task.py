@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
+from stempilot.contract.goals import Quantity
 from stempilot.contract.names import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
@@ -204,6 +205,17 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             size=self._size,
         )
         return float(value)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The distance from the goal, and where the disk stands."""
+        return (
+            Quantity(
+                name="distance_px", unit="px", better="lower", symbol="distance", error="error_px"
+            ),
+            Quantity(name="x_px", unit="px", symbol="x"),
+            Quantity(name="y_px", unit="px", symbol="y"),
+        )
 
     def explain(self, state: CenteringState) -> str:
         """Return what the last frame shows instead of a centred disk."""

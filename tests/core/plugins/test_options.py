@@ -285,7 +285,7 @@ def test_lines_that_are_written_as_lines_are_taken(tmp_path: Path) -> None:
 
 def test_settings_override_the_file_and_later_ones_earlier_ones(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
-    file.write_text("[task]\nsize = 1\nratio = 0.1\n[run]\nmax_steps = 9\n")
+    file.write_text("[task]\nsize = 1\nratio = 0.1\n[run]\nmax_timesteps = 9\n")
     found = config.read_settings(file, ["task.size=2", "task.size=3", "agent.x=1"])
     assert found == {
         "task": {"size": 3, "ratio": 0.1},

@@ -139,8 +139,8 @@ class Duck:
 @pytest.mark.parametrize(
     ("kind", "made", "missing"),
     [
-        ("backend", Deaf, "capabilities"),
-        ("backend", Duck, "Duck has no acquire, capabilities, close, identity, read, state, write"),
+        ("backend", Deaf, "offers"),
+        ("backend", Duck, "Duck has no acquire, close, identity, offers, read, state, write"),
         ("task", Duck, "advance"),
         ("agent", Duck, "policy"),
         ("emulator", Duck, "start"),
