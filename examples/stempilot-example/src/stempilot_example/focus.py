@@ -138,7 +138,7 @@ class Focus(Task[Tried, FocusState]):
         """Return the state in which one set point was tried."""
         return FocusState(first=measured.sharpness, here=measured, best=measured)
 
-    def plan(self, state: FocusState, action: Any) -> tuple[SetPoint, ...]:
+    def targets(self, state: FocusState, action: Any) -> tuple[SetPoint, ...]:
         """Return the present defocus plus the action's share of a full step."""
         target = state.here.defocus_m + float(action[0]) * self._config.step_m
         return (SetPoint(vocabulary.STEM_DEFOCUS, target),)
