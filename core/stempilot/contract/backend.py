@@ -118,7 +118,8 @@ class Backend(ABC):
         Raises:
             BackendError: no such number, or the instrument did not answer.
         """
-        msg = f"{type(self).__name__} has no number {name}"
+        known = ", ".join(self.offers().numbers) or "none"
+        msg = f"no number {name!r}; known: {known}"
         raise BackendError(msg)
 
     def __enter__(self) -> Self:

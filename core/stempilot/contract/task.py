@@ -215,8 +215,8 @@ class Task(ABC, Generic[M, S]):
 class Reading(Task[M, S]):
     """A task that only measures: no agent, no actions, no reward.
 
-    It gives `needs`, `measure`, `initial`, `advance`, `own_moves`, `outcome` and `products`. Its own
-    moves are all that happens, and the instrument is put back when it is done.
+    It gives `needs`, `measure`, `initial`, `advance`, `own_moves`, `outcome` and `products`.
+    Nothing but its own moves happens, and the instrument is put back when it is done.
     """
 
     @property
@@ -242,6 +242,13 @@ class Reading(Task[M, S]):
         """Return True: a reading begins where the instrument stands."""
         del state
         return True
+
+    def scramble(
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        """Return nothing: a reading begins where the instrument stands."""
+        del home, rng
+        return ()
 
     def reward(self, before: S, action: Any, after: S, outcome: Outcome) -> float:
         """Return 0."""

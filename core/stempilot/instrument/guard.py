@@ -170,7 +170,7 @@ class GuardedBackend:
             self._wait()
             self._write(point, point.value, stood, origin)
 
-    def ramp(self, plan: Sequence[SetPoint]) -> None:
+    def ramp(self, plan: Sequence[SetPoint], origin: Origin = "reset") -> None:
         """Move to the set points in steps that the limits allow. Not charged to the run budget.
 
         Raises:
@@ -182,7 +182,7 @@ class GuardedBackend:
         for point in plan:
             check_set_point(point, self.limits, point.value)
         for point in plan:
-            self._walk(point, "reset")
+            self._walk(point, origin)
 
     def put_back(self, point: SetPoint) -> None:
         """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.

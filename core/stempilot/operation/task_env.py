@@ -265,7 +265,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             home = home or dict(self._standing)
             reward += self._move(points, None, by="task")
         if home and self.last.ended and self.last.outcome is not Outcome.SUCCESS:
-            self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()])
+            self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()], "task")
         return reward
 
     def return_to_best(self) -> None:
@@ -281,7 +281,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         failed = self.last.outcome is Outcome.FAILURE
         if not isinstance(goal, Raise) or self._best is None or not self.last.ended or failed:
             return
-        self._guard.ramp([SetPoint(knob, value) for knob, value in self._best.place.items()])
+        self._guard.ramp(
+            [SetPoint(knob, value) for knob, value in self._best.place.items()], "task"
+        )
         first = self._best.first
         snapshot, measured = self._measure()
         state = self.task.advance(self.last.state, None, measured)
