@@ -185,7 +185,7 @@ class Column:
     def _normals(self) -> NDArray[np.float64]:
         return self._mechanics.standard_normal((2, 1))
 
-    def _look(self, vibration_px: Vector) -> dict[str, tuple[float, ...]]:
+    def _look(self, shake_px: Vector) -> dict[str, tuple[float, ...]]:
         parameters, drive = self._parameters, self._drive
         (mx, my), (dx, dy) = self._misalignment_rad, _pair(drive.drift)
         ox, oy = apply(self._pattern, (mx + dx, my + dy))
@@ -193,7 +193,7 @@ class Column:
         ideal = (ox + rx, oy + ry)
         x, y = distort(ideal, parameters)
         return {
-            "position_px": (x + vibration_px[0], y + vibration_px[1]),
+            "position_px": (x + shake_px[0], y + shake_px[1]),
             "jacobian_px_per_rad": product(distortion_jacobian(ideal, parameters), self._response),
             "pending_rad": _pair(drive.pending),
             "play_rad": _pair(drive.play),
