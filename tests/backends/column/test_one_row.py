@@ -129,7 +129,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what is seen of two rows that are added to the table, and to nothing else."""
     copy = tmp_path_factory.mktemp("backends")
     package = shutil.copytree(
-        PACKAGE, copy / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")
+        PACKAGE, copy / PACKAGE.name
     )
     table = package / TABLE
     text = table.read_text(encoding="utf-8")
