@@ -56,7 +56,7 @@ def pace(folder: Any, updates: int, *, meanwhile: bool, steps: int = STEPS) -> d
         brief = Brief(
             observation_space=env.observation_space,
             action_space=env.action_space,
-            hints=made.hints,
+            goal=made.goal,
             seed=1,
         )
         agent.plugin.load(agent.config, brief).learn(env, steps=steps, report=lambda _: True)

@@ -109,7 +109,7 @@ class Stand:
     def __init__(self, condition: str, preset: str, seed: int) -> None:
         self.options = {"preset": condition, "redraw": "run"}
         self.task = Told(config.build(BfDiskCenteringConfig, {"preset": preset}, section="task"))
-        self.entries = list(self.task.hints.residual)
+        self.entries = list(self.task.goal.residual)
         self.seed = seed
         self.rng = np.random.default_rng(seed)
         self.inverse = np.zeros((2, 2))
@@ -138,7 +138,7 @@ class Stand:
             fitted = np.linalg.lstsq(first.actions[stayed], moved[stayed], rcond=None)[0]
             self.inverse = np.linalg.pinv(fitted.T)
             seen = self._seen(env, TRAINED, 0.3)
-        response = fit_response(seen, self.task.hints, self.task.action_space)  # type: ignore[arg-type]
+        response = fit_response(seen, self.task.goal, self.task.action_space)  # type: ignore[arg-type]
         assert response is not None
         return Watch(response)
 

@@ -86,8 +86,8 @@ class _Vector:
         self._aim_px = Geometry.of(chosen.config).aim_px()
         self._step_rad = chosen.config.step_rad
         self._bend = 5 * simulator.config.distortion_gain
-        self.hints = task.hints
-        self.field = Field.of(self.hints, group.count)
+        self.goal = task.goal
+        self.field = Field.of(self.goal, group.count)
         self.ended = np.zeros(group.count, np.bool_)
 
     def look(self) -> tuple[Vectors, Floats]:
@@ -172,4 +172,4 @@ class SimulatedInstruments:
 
     def _residual(self, observations: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         parts = zip(self._vectors, observations, strict=True)
-        return np.concatenate([seen[:, list(v.hints.residual)] for v, seen in parts])
+        return np.concatenate([seen[:, list(v.goal.residual)] for v, seen in parts])

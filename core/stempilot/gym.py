@@ -1,6 +1,6 @@
-"""The environment in Gymnasium's registry: import this module, and Gymnasium knows it by name.
+"""Every installed task that acts in Gymnasium's registry: import this module to register them.
 
-``gymnasium.make("stempilot.gym:stempilot/BFDiskCentering-v0")`` does both. Gymnasium itself loads
+``gymnasium.make("stempilot.gym:stempilot/BfDiskCentering-v0")`` does both. Gymnasium itself loads
 no entry points since its version 1.0.
 """
 
@@ -10,49 +10,67 @@ from typing import Any
 
 import gymnasium
 
-ENV_ID = "stempilot/BFDiskCentering-v0"
-_TASK = "bf-disk-centering"
-_BACKEND = "simulator"
+from stempilot.plugins.registry import Registry, discover
+
+EARLIER = {"stempilot/BFDiskCentering-v0": "bf-disk-centering"}
+"""Ids that are spelt otherwise than `env_id` spells them, and stay."""
 
 
-def register() -> None:
-    """Register the environment, once; importing this module does it."""
-    if ENV_ID not in gymnasium.registry:
-        gymnasium.register(id=ENV_ID, entry_point="stempilot.gym:make_env")
+def env_id(task: str) -> str:
+    """Return the id of a task, for example ``stempilot/StemFocus-v0`` of ``stem-focus``."""
+    return f"stempilot/{''.join(word.capitalize() for word in task.split('-'))}-v0"
+
+
+def register(registry: Registry | None = None) -> None:
+    """Register an id for each installed task; importing this module does it for those installed.
+
+    A task that only measures is registered too, because only loading it tells, and refused when
+    made.
+    """
+    names = (registry or discover()).names("task")
+    ids = {env_id(name): name for name in names}
+    ids |= {old: name for old, name in EARLIER.items() if name in names}
+    for name, task in ids.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(id=name, entry_point="stempilot.gym:make_env", kwargs={"name": task})
 
 
 def make_env(
     *,
+    name: str,
+    on: str | None = None,
     task: Mapping[str, Any] | None = None,
     backend: Mapping[str, Any] | None = None,
     max_timesteps: int | None = None,
     seed: int = 0,
 ) -> gymnasium.Env[Any, Any]:
-    """Return BF-disk centring on the simulator, opened for itself; close it when done.
+    """Return a task on a simulated backend, opened for itself; close it when done.
 
     Args:
+        name: name of the task.
+        on: name of the backend; the default one when ``None``.
         task: options of the task, for example ``{"preset": "paper"}``.
-        backend: options of the simulator.
+        backend: options of the backend.
         max_timesteps: budget of timesteps for an episode.
         seed: which instrument is drawn, and the episodes until ``reset(seed=...)`` says another.
 
     Raises:
         ConfigError: an option is unknown or out of range.
+        IncompatibleError: the task only measures, or the backend does not offer what it needs.
+        EnvelopeError: the backend is a real instrument, which needs a session and an envelope.
     """
     from stempilot.contract.backend import Opening
     from stempilot.operation.session import open_session
-    from stempilot.plugins.parts import DEFAULT_MAX_STEPS, part
-    from stempilot.plugins.registry import discover
+    from stempilot.plugins.no_agent import require_agent
+    from stempilot.plugins.parts import DEFAULT_BACKEND, DEFAULT_MAX_STEPS, part
 
     registry = discover()
-    task_part = part(registry, "task", _TASK, task or {})
-    backend_part = part(registry, "backend", _BACKEND, backend or {})
+    operation = part(registry, "task", name, task or {}).load()
+    require_agent(operation, name, "gymnasium")
+    made = part(registry, "backend", on or DEFAULT_BACKEND, backend or {})
     opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
-    operation = task_part.load()
     with contextlib.ExitStack() as stack:
-        session = stack.enter_context(
-            open_session(backend_part.load(opening), [operation], name=_BACKEND)
-        )
+        session = stack.enter_context(open_session(made.load(opening), [operation], name=made.name))
         env = session.env(operation, seed=seed, max_timesteps=max_timesteps or DEFAULT_MAX_STEPS)
         env.closing = stack.pop_all()
     return env

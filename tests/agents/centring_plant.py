@@ -5,30 +5,29 @@ from attrs import frozen
 from gymnasium.spaces import Box
 
 from stempilot.contract.agent import Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 
 HALF_PX, FULL_ACTION_PX, TOLERANCE_PX, EDGE_PX = 520.0, 40.78, 12.235, 499.6
 LIMIT = 200
 
 
-def hints(**changes):
+def goal(**changes):
     edge = (EDGE_PX / HALF_PX,) * 2
     values = {
         "residual": (0, 1),
         "unit": "half fields",
         "tolerance": TOLERANCE_PX / HALF_PX,
-        "edge_lower": tuple(-e for e in edge),
-        "edge_upper": edge,
+        "edges": (tuple(-e for e in edge), edge),
         "full_action": FULL_ACTION_PX / HALF_PX,
     }
-    return TaskHints(**{**values, **changes})
+    return Centre(**{**values, **changes})
 
 
-def brief(task_hints=None, size=2, seed=0):
+def brief(task_goal=None, size=2, seed=0):
     box = Box(-1, 1, (size,), np.float32)
     seen = Box(-3, 3, (size,), np.float32)
-    task_hints = hints() if task_hints is None else task_hints
-    return Brief(observation_space=seen, action_space=box, hints=task_hints, seed=seed)
+    task_goal = goal() if task_goal is None else task_goal
+    return Brief(observation_space=seen, action_space=box, goal=task_goal, seed=seed)
 
 
 @frozen

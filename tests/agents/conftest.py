@@ -86,7 +86,7 @@ def make_learner(kind: str, *, seed: int = 1, **options: Any) -> Learner:
     brief = Brief(
         observation_space=env.observation_space,
         action_space=env.action_space,
-        hints=None,
+        goal=None,
         seed=seed,
     )
     config, make = LEARNERS[kind]

@@ -44,7 +44,7 @@ def test_loads_a_learner(name: Any, new_learner: Any) -> None:
     brief = Brief(
         observation_space=made._model.observation_space,
         action_space=made._model.action_space,
-        hints=None,
+        goal=None,
         seed=1,
     )
     learner = plugin.load(plugin.config()(), brief)

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.tables import __main__ as command
-from benchmarks.tables import cells
-from benchmarks.tables import measure as measuring
+from benchmarks.tables import __main__ as command, cells, measure as measuring
 from benchmarks.tables.aggregate import Row
 from benchmarks.tables.cells import CONDITIONS, Cell, all_cells
 from benchmarks.tables.writing import as_csv, as_json, as_markdown

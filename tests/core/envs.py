@@ -12,7 +12,8 @@ from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.values import KnobValue, SetPoint, Snapshot
 from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.operation.session import open_session
-from stempilot.operation.task_env import TaskEnv, Timestep
+from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import Timestep
 from stempilot.testing.toys import ToyBackend, ToyCentring
 
 FULL = np.array([1.0, 0.0], np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from tests.agents.centring_plant import brief, hints
+from tests.agents.centring_plant import brief, goal
 from training.actor import Actor
 from training.imitation import Imitation
 from training.learning import Lessons, train
@@ -19,7 +19,7 @@ from stempilot_agents.universal.memory import Field, complexes
 from stempilot_agents.universal.network import SHAPES, UniversalNetwork
 
 EDGE, TOLERANCE = 499.6 / 520, 12.235 / 520
-FULL = hints().full_action
+FULL = goal().full_action
 SHAKE = 0.007
 SMALL = Improvement(iterations=4, warm_up=2, horizon=8, parts=4)
 
@@ -34,7 +34,7 @@ class Plants:
 
     def __init__(self, count: int, seed: int, shake: float = 0.0) -> None:
         self._shake = shake
-        self.field = Field.of(hints(), count)
+        self.field = Field.of(goal(), count)
         self._rng = np.random.default_rng(seed)
         self._position = np.zeros(count, complex)
         self._m1, self._m2 = np.zeros(count, complex), np.zeros(count, complex)

@@ -1,6 +1,6 @@
 """Agent ``adaptive``: probes, estimates the response as it goes, and takes the direct way.
 
-It works from the task's hints alone, so on any task that drives a residual to zero with as many
+It works from the task's goal alone, so on any task that drives a residual to zero with as many
 action components as the residual has entries.
 """
 
@@ -13,7 +13,7 @@ from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
 from stempilot.contract.agent import Agent, Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.errors import IncompatibleError
 from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
 from stempilot_agents.response.beliefs import (
@@ -83,20 +83,20 @@ def make_adaptive(config: AdaptiveConfig, brief: Brief) -> Agent:
         IncompatibleError: the task does not centre anything, or not in a way the agent can use.
     """
     problems = _problems(brief)
-    if problems or brief.hints is None or not isinstance(brief.action_space, Box):
+    if problems or brief.centre is None or not isinstance(brief.action_space, Box):
         raise IncompatibleError(problems)
-    return _Adaptive(config, brief.hints, brief.action_space)
+    return _Adaptive(config, brief.centre, brief.action_space)
 
 
 def _problems(brief: Brief) -> list[str]:
     problems = centring_problems("adaptive", brief)
-    hints = brief.hints
-    if hints is None or hints.full_action is not None:
+    goal = brief.centre
+    if goal is None or goal.full_action is not None:
         return problems
-    if not all(map(math.isfinite, (*hints.edge_lower, *hints.edge_upper))):
+    if not all(map(math.isfinite, (*goal.edges[0], *goal.edges[1]))):
         problems.append(
-            "adaptive needs hints.full_action or finite edges to know how large a probe may be, "
-            f"the edges are {hints.edge_lower} and {hints.edge_upper}"
+            "adaptive needs goal.full_action or finite edges to know how large a probe may be, "
+            f"the edges are {goal.edges[0]} and {goal.edges[1]}"
         )
     return problems
 
@@ -104,8 +104,8 @@ def _problems(brief: Brief) -> list[str]:
 class _Adaptive(Agent):
     """Makes policies; has nothing of its own to learn."""
 
-    def __init__(self, config: AdaptiveConfig, hints: TaskHints, actions: Box) -> None:
-        self._parts = (config, hints, actions)
+    def __init__(self, config: AdaptiveConfig, goal: Centre, actions: Box) -> None:
+        self._parts = (config, goal, actions)
 
     def policy(self) -> "_AdaptivePolicy":
         """Return a policy that knows nothing yet."""
@@ -125,21 +125,21 @@ class _AdaptivePolicy:
     _last: FloatArray
     _previous: FloatArray
 
-    def __init__(self, config: AdaptiveConfig, hints: TaskHints, actions: Box) -> None:
+    def __init__(self, config: AdaptiveConfig, goal: Centre, actions: Box) -> None:
         self._config = config
-        self._hints = hints
+        self._goal = goal
         self._actions = actions
-        self._size = len(hints.residual)
-        self._entries = np.array(hints.residual)
-        self._lower = np.array(hints.edge_lower)
-        self._upper = np.array(hints.edge_upper)
+        self._size = len(goal.residual)
+        self._entries = np.array(goal.residual)
+        self._lower = np.array(goal.edges[0])
+        self._upper = np.array(goal.edges[1])
         self._caution = Caution(
             probe=config.probe,
             room=config.room,
             deviations=config.deviations,
             mistrust=config.mistrust,
         )
-        reading = math.hypot(config.reading_noise * hints.tolerance, _ROUNDING * hints.resolution)
+        reading = math.hypot(config.reading_noise * goal.tolerance, _ROUNDING * goal.resolution)
         self._reading_variance = max(reading**2, np.finfo(float).tiny ** 0.5)
         self._instrument: str | None = None
         self._found = ""
@@ -172,7 +172,7 @@ class _AdaptivePolicy:
             last=self._last,
             lower=self._lower,
             upper=self._upper,
-            tolerance=self._hints.tolerance,
+            tolerance=self._goal.tolerance,
         )
         unknown = not self._moves.count or is_unclear(self._place, self._beliefs)
         choose = probe if unknown else steer
@@ -200,11 +200,11 @@ class _AdaptivePolicy:
     def _expected(self, residual: FloatArray) -> Prior:
         """Return the prior: from the nominal response, or from what a tiny probe may not do."""
         config = self._config
-        if self._hints.full_action is not None:
-            largest = config.largest_gain * self._hints.full_action
+        if self._goal.full_action is not None:
+            largest = config.largest_gain * self._goal.full_action
         else:
             edge = float(np.min([self._upper - residual, residual - self._lower]))
-            largest = config.room * max(edge, self._hints.tolerance) / config.first_probe
+            largest = config.room * max(edge, self._goal.tolerance) / config.first_probe
         gain = largest / config.deviations
         return Prior(gain=gain, skew=config.skew, lag=config.lag)
 
@@ -258,4 +258,4 @@ class _AdaptivePolicy:
         doubt = math.hypot(doubt, self._config.mistrust * float(np.linalg.norm(moved)))
         noise = math.sqrt(self._size * self._variance(self._last, self._moves.gain))
         margin = self._config.deviations * math.hypot(doubt, noise * math.sqrt(belief.noise))
-        return left > self._hints.tolerance + margin
+        return left > self._goal.tolerance + margin

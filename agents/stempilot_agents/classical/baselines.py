@@ -10,7 +10,7 @@ from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
 from stempilot.contract.agent import Agent, Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.errors import IncompatibleError
 from stempilot_agents.response.centring import centring_problems
 
@@ -38,14 +38,14 @@ def make_proportional(config: ProportionalConfig, brief: Brief) -> Agent:
         IncompatibleError: the task does not centre anything or has no nominal response.
     """
     problems = centring_problems("proportional", brief)
-    hints, actions = brief.hints, brief.action_space
-    if hints is not None and not hints.full_action:
+    goal, actions = brief.centre, brief.action_space
+    if goal is not None and not goal.full_action:
         problems.append(
-            f"proportional needs the nominal response, hints.full_action is {hints.full_action}"
+            f"proportional needs the nominal response, goal.full_action is {goal.full_action}"
         )
-    if problems or hints is None or not hints.full_action or not isinstance(actions, Box):
+    if problems or goal is None or not goal.full_action or not isinstance(actions, Box):
         raise IncompatibleError(problems)
-    return _Proportional(hints, config.gain / hints.full_action, actions)
+    return _Proportional(goal, config.gain / goal.full_action, actions)
 
 
 def make_random(config: RandomConfig, brief: Brief) -> Agent:
@@ -57,8 +57,8 @@ def make_random(config: RandomConfig, brief: Brief) -> Agent:
 class _Proportional(Agent):
     """Also its own policy, because it keeps nothing."""
 
-    def __init__(self, hints: TaskHints, per_residual: float, actions: Box) -> None:
-        self._entries = np.array(hints.residual)
+    def __init__(self, goal: Centre, per_residual: float, actions: Box) -> None:
+        self._entries = np.array(goal.residual)
         self._per_residual = per_residual
         self._actions = actions
 

@@ -25,8 +25,7 @@ from stempilot.contract.agent import (
 )
 from stempilot.errors import RunDirError
 from stempilot.plugins import options as configuration
-from stempilot_agents.learners import model_arrays, spaces
-from stempilot_agents.learners import saving as weights
+from stempilot_agents.learners import model_arrays, saving as weights, spaces
 from stempilot_agents.learners.dqn_config import DqnConfig
 from stempilot_agents.learners.randomness import LearnerRandom, RandomRecord
 from stempilot_agents.learners.resumable import Progress, Resumable
@@ -160,7 +159,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         # Two threads are no faster at these sizes, and sums then depend on the machine.
         torch.set_num_threads(1)
         self._config = config
-        self._hints = brief.hints
+        self._goal = brief.centre
         self._spaces = (
             spaces.describe(brief.observation_space),
             spaces.describe(brief.action_space),
@@ -194,7 +193,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             # Whoever met nothing knows no response to compare with.
             return policy
         seen = model_arrays.recall(model.buffer, MOST, reward_scale=scale)
-        return watched(policy, seen, hints=self._hints, action_space=model.action_space)
+        return watched(policy, seen, goal=self._goal, action_space=model.action_space)
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from gymnasium.spaces import Box, Discrete
 
 from stempilot.contract.agent import Transitions
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,13 +53,13 @@ class Field:
     reach: FloatArray
 
     @classmethod
-    def of(cls, hints: TaskHints, actions: Box | Discrete) -> "Field":
-        """Return the field that the hints of a task describe."""
-        lower, upper = np.array(hints.edge_lower), np.array(hints.edge_upper)
+    def of(cls, goal: Centre, actions: Box | Discrete) -> "Field":
+        """Return the field that the goal of a task describe."""
+        lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
         finite = bool(np.isfinite([lower, upper]).all() and (lower < upper).all())
         return cls(
             actions=actions,
-            entries=np.array(hints.residual, dtype=np.intp),
+            entries=np.array(goal.residual, dtype=np.intp),
             centre=(lower + upper) / 2 if finite else np.zeros(len(lower)),
             reach=(upper - lower) / 2 if finite else np.zeros(0),
         )
@@ -170,9 +170,7 @@ class Moves:
     displacements: FloatArray
 
 
-def fit_response(
-    seen: Transitions, hints: TaskHints, actions: Box | Discrete
-) -> FittedResponse | None:
+def fit_response(seen: Transitions, goal: Centre, actions: Box | Discrete) -> FittedResponse | None:
     """Return the response that transitions show; ``None`` where too few do, or nothing moved.
 
     The fit is by least squares, with less weight on moves that others make improbable (Student's
@@ -180,14 +178,14 @@ def fit_response(
 
     Args:
         seen: transitions in order; of many, the last `MOST` count.
-        hints: says what the residual is.
+        goal: says what the residual is.
         actions: space of the actions.
     """
-    place = Field.of(hints, actions)
-    moves = moves_seen(seen, place, hints.tolerance)
+    place = Field.of(goal, actions)
+    moves = moves_seen(seen, place, goal.tolerance)
     if len(moves.commands) < _FEWEST or not moves.displacements.any():
         return None
-    return _fit(moves, place, hints)
+    return _fit(moves, place, goal)
 
 
 def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Moves:
@@ -217,12 +215,12 @@ def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Moves:
     )
 
 
-def _fit(moves: Moves, place: Field, hints: TaskHints) -> FittedResponse:
+def _fit(moves: Moves, place: Field, goal: Centre) -> FittedResponse:
     size, count = moves.displacements.shape[1], moves.commands.shape[1]
     regressors = place.features(moves.residuals, moves.commands, moves.previous)
     lengths = np.linalg.norm(moves.displacements, axis=1)
     gain = float(np.linalg.norm(lengths)) / max(float(np.linalg.norm(moves.commands)), 1e-9)
-    least = (_LEAST_READING * hints.tolerance) ** 2 + _ROUNDING * hints.resolution**2
+    least = (_LEAST_READING * goal.tolerance) ** 2 + _ROUNDING * goal.resolution**2
     prior = np.full(regressors.shape[1], _BENDING * gain)
     prior[:size], prior[size : size + count] = _LAG, _GAIN * gain
     precision = np.diag(1.0 / np.maximum(prior, 1e-9) ** 2)

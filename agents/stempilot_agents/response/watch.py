@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete
 
 from stempilot.contract.agent import Policy, Transitions
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot_agents.response.fit import TAILS, FittedResponse, FloatArray, fit_response
 
 _THRESHOLD = 12.0
@@ -142,7 +142,7 @@ def watched(
     policy: Policy,
     seen: Transitions,
     *,
-    hints: TaskHints | None,
+    goal: Centre | None,
     action_space: gymnasium.Space[Any],
 ) -> Policy:
     """Return the policy with a watch over its response; the policy itself where none is possible.
@@ -152,12 +152,12 @@ def watched(
     Args:
         policy: what acts.
         seen: transitions, in order, by which the response was normal.
-        hints: says what the residual is; without, there is no watch.
+        goal: says what the residual is; without, there is no watch.
         action_space: a Box or Discrete; in others there is no watch.
     """
-    if hints is None or not hints.residual or not isinstance(action_space, Box | Discrete):
+    if goal is None or not goal.residual or not isinstance(action_space, Box | Discrete):
         return policy
-    response = fit_response(seen, hints, action_space)
+    response = fit_response(seen, goal, action_space)
     return policy if response is None else Watching(policy, Watch(response))
 
 

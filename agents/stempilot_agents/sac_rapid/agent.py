@@ -79,11 +79,11 @@ class RapidLearner(SacLearner):
 
     def _judged_prior(self) -> dict[str, float]:
         """Return whether displacements depend on the place, and warn if they do."""
-        hints = self._brief.hints
-        if hints is None or self._rapid.relabel is None:
+        goal = self._brief.centre
+        if goal is None or self._rapid.relabel is None:
             return {}
         met = recall(self._rapid.buffer, MOST, reward_scale=self._options.reward_scale)
-        found = dependence_on_place(met, hints, cast("Box", self._model.action_space))
+        found = dependence_on_place(met, goal, cast("Box", self._model.action_space))
         if found is None:
             return {}
         holds = found.p >= self._options.prior_p

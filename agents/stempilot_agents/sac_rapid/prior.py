@@ -13,7 +13,7 @@ import numpy as np
 from attrs import frozen
 from gymnasium.spaces import Box
 
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.contract.values import Transitions
 from stempilot_agents.response.fit import Field, FloatArray, Moves, moves_seen
 
@@ -40,22 +40,22 @@ class Dependence:
     share: float
 
 
-def dependence_on_place(met: Transitions, hints: TaskHints, actions: Box) -> Dependence | None:
+def dependence_on_place(met: Transitions, goal: Centre, actions: Box) -> Dependence | None:
     """Return how displacements of the residual depend on where they began.
 
     Args:
         met: transitions in order.
-        hints: which entries are the residual, and where the feature is lost.
+        goal: which entries are the residual, and where the feature is lost.
         actions: space of the actions.
 
     Returns:
         ``None`` where there are too few transitions to say, none with a displacement, or no edges
         that a place can be measured by.
     """
-    place = Field.of(hints, actions)
+    place = Field.of(goal, actions)
     if not len(met) or not len(place.reach):
         return None
-    moves = moves_seen(met, place, hints.tolerance)
+    moves = moves_seen(met, place, goal.tolerance)
     plain, bent = _terms(moves, place)
     shift = moves.displacements
     if len(shift) < plain.shape[1] + bent.shape[1] + _SPARE or not shift.any():

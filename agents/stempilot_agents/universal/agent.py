@@ -2,7 +2,7 @@
 
 Its network was trained on simulated instruments of all kinds (`docs/universal.md`). What it is
 told are statistics of its own moves in the episode, so that it needs no training where it is used.
-It works from the task's hints, like ``adaptive``: on any task that drives a residual on two axes
+It works from the task's goal, like ``adaptive``: on any task that drives a residual on two axes
 to zero.
 """
 
@@ -60,10 +60,10 @@ def make_universal(config: UniversalConfig, brief: Brief) -> Agent:
         RunDirError: the file of weights is missing or damaged.
     """
     problems = _problems(brief)
-    if problems or brief.hints is None or not isinstance(brief.action_space, Box):
+    if problems or brief.centre is None or not isinstance(brief.action_space, Box):
         raise IncompatibleError(problems)
     file = Path(config.weights) if config.weights else SHIPPED
-    tolerance = float(Field.of(brief.hints).tolerance[0])
+    tolerance = float(Field.of(brief.centre).tolerance[0])
     if tolerance > _WIDEST:
         _log.warning(
             "universal: the tolerance is %.2g half fields; it was trained with 0.024 and is made "
@@ -77,21 +77,21 @@ def make_universal(config: UniversalConfig, brief: Brief) -> Agent:
 
 def _problems(brief: Brief) -> list[str]:
     problems = centring_problems("universal", brief)
-    hints = brief.hints
-    if hints is None or problems:
+    goal = brief.centre
+    if goal is None or problems:
         return problems
-    if len(hints.residual) != _AXES:
-        problems.append(f"universal needs a residual on two axes, not {len(hints.residual)}")
-    if not all(map(math.isfinite, (*hints.edge_lower, *hints.edge_upper))):
-        edges = f"{hints.edge_lower} and {hints.edge_upper}"
+    if len(goal.residual) != _AXES:
+        problems.append(f"universal needs a residual on two axes, not {len(goal.residual)}")
+    if not all(map(math.isfinite, (*goal.edges[0], *goal.edges[1]))):
+        edges = f"{goal.edges[0]} and {goal.edges[1]}"
         problems.append(f"universal needs finite edges, they are {edges}")
-    if hints.full_action is None or not hints.full_action > 0:
+    if goal.full_action is None or not goal.full_action > 0:
         problems.append(
-            f"universal needs hints.full_action above 0 to know how large an action is, it is "
-            f"{hints.full_action}"
+            f"universal needs goal.full_action above 0 to know how large an action is, it is "
+            f"{goal.full_action}"
         )
-    if not hints.tolerance > 0:
-        problems.append(f"universal needs a tolerance above 0, it is {hints.tolerance:g}")
+    if not goal.tolerance > 0:
+        problems.append(f"universal needs a tolerance above 0, it is {goal.tolerance:g}")
     return problems
 
 
@@ -111,13 +111,13 @@ class _Policy:
     """Keeps the statistics of an episode and does what the network makes of them."""
 
     def __init__(self, network: UniversalNetwork, brief: Brief) -> None:
-        hints = brief.hints
-        if hints is None:
-            raise IncompatibleError(["universal needs hints"])
+        goal = brief.centre
+        if goal is None:
+            raise IncompatibleError(["universal needs goal"])
         self._network = network
-        self._entries = list(hints.residual)
+        self._entries = list(goal.residual)
         self._dtype = brief.action_space.dtype
-        self._memory = Memory(Field.of(hints))
+        self._memory = Memory(Field.of(goal))
 
     def reset(self, instrument_id: str) -> None:
         """Prepare for a new episode; nothing is known of its response."""

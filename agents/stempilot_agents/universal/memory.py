@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import fields, frozen
 
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 
 Floats = npt.NDArray[np.floating[Any]]
 Vectors = npt.NDArray[np.complexfloating[Any, Any]]
@@ -74,12 +74,12 @@ class Field:
     reading2: Floats
 
     @classmethod
-    def of(cls, hints: TaskHints, count: int = 1) -> Self:
+    def of(cls, goal: Centre, count: int = 1) -> Self:
         """Return the field of a task on two axes with finite edges and a nominal response."""
-        lower, upper = np.array(hints.edge_lower), np.array(hints.edge_upper)
+        lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
         unit = float(np.mean(upper - lower)) / 2
-        tolerance = hints.tolerance / unit
-        reading2 = (_READING * tolerance) ** 2 + _ROUNDING2 * (hints.resolution / unit) ** 2
+        tolerance = goal.tolerance / unit
+        reading2 = (_READING * tolerance) ** 2 + _ROUNDING2 * (goal.resolution / unit) ** 2
 
         def everywhere(value: Any, kind: type[Any] = np.float32) -> npt.NDArray[Any]:
             return np.full(count, value, kind)
@@ -89,7 +89,7 @@ class Field:
             lower=everywhere(complexes(lower / unit), np.complex64),
             upper=everywhere(complexes(upper / unit), np.complex64),
             tolerance=everywhere(tolerance),
-            full=everywhere((hints.full_action or 0.0) / unit),
+            full=everywhere((goal.full_action or 0.0) / unit),
             reading2=everywhere(reading2),
         )
 

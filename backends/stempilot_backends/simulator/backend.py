@@ -15,8 +15,17 @@ from stempilot.contract.names import (
     DIFFRACTION_SHIFT,
     FLUCAM,
     SCREEN,
+    SCREEN_CURRENT,
 )
-from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
+from stempilot.contract.values import (
+    Frame,
+    KnobSpec,
+    KnobValue,
+    NumberSpec,
+    Offers,
+    SourceSpec,
+    StateSpec,
+)
 from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.column.parameters import ROWS
@@ -108,6 +117,7 @@ class Simulator(Backend):
                 SCREEN: StateSpec(values=("down", "up")),
                 BEAM_BLANKER: StateSpec(values=("open", "blanked")),
             },
+            numbers={SCREEN_CURRENT: NumberSpec(unit="A")},
             misaligns=True,
             simulated=True,
         )
@@ -126,6 +136,15 @@ class Simulator(Backend):
             return "blanked" if column.beam_blanked else "open"
         msg = f"no state {name!r}; the simulator has {SCREEN} and {BEAM_BLANKER}"
         raise BackendError(msg)
+
+    def number(self, name: str) -> float:
+        """Return the current on the screen in A: that of the beam, or 0 where none gets there."""
+        column = self._opened()
+        if name != SCREEN_CURRENT:
+            msg = f"no number {name!r}; the simulator has {SCREEN_CURRENT}"
+            raise BackendError(msg)
+        lit = column.screen == "down" and not column.beam_blanked
+        return column.parameters.probe_current_a if lit else 0.0
 
     def read(self, knob: str) -> KnobValue:
         """Return what was commanded."""

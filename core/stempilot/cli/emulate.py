@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stempilot.cli import options as o
-from stempilot.cli import render
+from stempilot.cli import options as o, render
 
 _POLL_S = 0.1
 

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stempilot.cli import options as o
-from stempilot.cli import render
+from stempilot.cli import options as o, render
 from stempilot.errors import ConfigError, PluginError
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stempilot.cli import options as o
-from stempilot.cli import render
+from stempilot.cli import options as o, render
 from stempilot.cli.common import INTERRUPTED, settings_of
 
 envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")

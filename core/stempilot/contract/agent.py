@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from stempilot.contract.task import Symmetric, Task, TaskHints
+from stempilot.contract.goals import Centre, Goal
+from stempilot.contract.task import Symmetric, Task
 from stempilot.contract.values import Transitions, read_only
 
 __all__ = [
@@ -38,7 +39,7 @@ class Brief:
     Attributes:
         observation_space: space of the observations it will get.
         action_space: space of the actions it must return.
-        hints: what else it may know of the task.
+        goal: what the task asks for; ``None`` where it has no goal that agents know.
         seed: where all of its randomness comes from.
         relabel: the task's own `stempilot.Symmetric.relabel`; ``None`` where it declares no
             symmetry.
@@ -46,9 +47,14 @@ class Brief:
 
     observation_space: gymnasium.Space[Any]
     action_space: gymnasium.Space[Any]
-    hints: TaskHints | None
+    goal: Goal | None
     seed: int
     relabel: Callable[[Transitions, np.random.Generator], Transitions] | None = None
+
+    @property
+    def centre(self) -> Centre | None:
+        """The goal where it is to centre something, else ``None``."""
+        return self.goal if isinstance(self.goal, Centre) else None
 
     @classmethod
     def of(cls, task: Task[Any, Any], seed: int) -> "Brief":
@@ -56,7 +62,7 @@ class Brief:
         return cls(
             observation_space=task.observation_space,
             action_space=task.action_space,
-            hints=task.hints,
+            goal=task.goal,
             seed=seed,
             relabel=task.relabel if isinstance(task, Symmetric) else None,
         )

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from numpy.random import SeedSequence
 
 from stempilot.contract.values import Frame, KnobValue, Offers, SetPoint, as_knob_value
+from stempilot.errors import BackendError
 
 Purpose = Literal["train", "evaluate", "run", "restore"]
 
@@ -110,6 +111,16 @@ class Backend(ABC):
         Raises:
             BackendError: no such source, or the instrument did not answer.
         """
+
+    def number(self, name: str) -> float:
+        """Return the present value of the number ``name``, in the unit of its `NumberSpec`.
+
+        Raises:
+            BackendError: no such number, or the instrument did not answer.
+        """
+        known = ", ".join(self.offers().numbers) or "none"
+        msg = f"no number {name!r}; known: {known}"
+        raise BackendError(msg)
 
     def __enter__(self) -> Self:
         """Open and return the backend; what opened half way is closed."""

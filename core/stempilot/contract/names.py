@@ -23,6 +23,9 @@ FLUCAM: Final = "flucam"
 SCREEN: Final = "screen"
 """State ``up`` or ``down``; ``unknown`` where the instrument cannot tell."""
 
+SCREEN_CURRENT: Final = "screen_current"
+"""Number in A: the current that reaches the phosphor screen."""
+
 BEAM_BLANKER: Final = "beam_blanker"
 """State ``open`` or ``blanked``."""
 

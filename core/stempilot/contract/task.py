@@ -6,14 +6,14 @@ the task plans, and keeps the state that the task returns.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from gymnasium.spaces import Box
 
-from stempilot.contract.goals import Product, Quantity
+from stempilot.contract.goals import Centre, Goal, Product, Quantity, Raise
 from stempilot.contract.values import (
     KnobValue,
     Needs,
@@ -21,67 +21,34 @@ from stempilot.contract.values import (
     SetPoint,
     Snapshot,
     Transitions,
-    as_knob_value,
 )
 
 M = TypeVar("M")
 S = TypeVar("S")
 FloatArray = npt.NDArray[np.float64]
 
+SCRAMBLE_STEPS = 6.0
+"""How far from home a start is drawn by default, in full actions."""
 
-@frozen(kw_only=True)
-class TaskHints:
-    """What an agent may know of a centring task beside its spaces.
+REWARD_END = 10.0
+"""Default reward of success; failure costs as much."""
 
-    The residual is a part of the observation that is to be driven to zero. All numbers are in
-    the units of those observation entries, so that an agent needs no knowledge of the task.
-
-    Attributes:
-        residual: indices of the observation entries that form the residual.
-        unit: what those entries are measured in, to show to people.
-        tolerance: the episode succeeds when the residual's length is at most this.
-        edge_lower: residual at which the feature is lost on the low side, per entry.
-        edge_upper: residual at which the feature is lost on the high side, per entry.
-        resolution: rounding of the residual; 0 where it is not rounded.
-        full_action: displacement that an action of length 1 along one axis is nominally expected
-            to cause; ``None`` when nobody can say.
-    """
-
-    residual: tuple[int, ...]
-    unit: str
-    tolerance: float
-    edge_lower: KnobValue = field(converter=as_knob_value)
-    edge_upper: KnobValue = field(converter=as_knob_value)
-    resolution: float = 0.0
-    full_action: float | None = None
+REWARD_TIMESTEP = 0.1
+"""Default cost of a timestep."""
 
 
 class Task(ABC, Generic[M, S]):
     """An operation of the instrument, as pure functions: same inputs, same outputs.
 
     ``M`` is a measurement, a few numbers out of a snapshot. ``S`` is the state of an episode.
-    Neither may hold pixels.
+    Neither may hold pixels. A simple task gives `needs`, `observation_space`, `measure`, `observe`
+    and `goal`, and lets the state be the last measurement; all else has a default.
     """
 
     @property
     @abstractmethod
     def needs(self) -> Needs:
         """What the task requires of a backend."""
-
-    @property
-    @abstractmethod
-    def observation_space(self) -> gymnasium.Space[Any]:
-        """Space of what `observe` returns."""
-
-    @property
-    @abstractmethod
-    def action_space(self) -> gymnasium.Space[Any]:
-        """Space of what `plan` takes."""
-
-    @property
-    def hints(self) -> TaskHints | None:
-        """What an agent may know beside the spaces; ``None`` unless the task centres something."""
-        return None
 
     @abstractmethod
     def measure(self, snapshot: Snapshot) -> M:
@@ -93,23 +60,48 @@ class Task(ABC, Generic[M, S]):
             FrameError: the frame cannot be used at all (wrong shape, clipping hides the edge).
         """
 
-    def sees(self, measured: M) -> bool:
-        """Return whether the measurement shows what the task works on.
+    @property
+    @abstractmethod
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """Space of what `observe` returns."""
+
+    @abstractmethod
+    def observe(self, state: S) -> npt.NDArray[Any]:
+        """Return the observation, inside the observation space."""
+
+    @property
+    def goal(self) -> Goal | None:
+        """What the agent is asked for; ``None`` where the reward alone says it."""
+        return None
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        """Space of what `targets` takes: one number from -1 to 1 for each knob component."""
+        size = sum(need.size for need in self.needs.knobs.values())
+        return Box(-1.0, 1.0, (size,), dtype=np.float32)
+
+    def sees(self, measured: M, source: str) -> bool:
+        """Return whether the measurement shows what the task works on in a source's frame.
 
         The frame guard uses it: a dark frame at the start is the task's failure, a dead frame
         after something was seen stops the run.
         """
-        del measured
+        del measured, source
         return True
 
-    @abstractmethod
     def scramble(
         self, home: Mapping[str, KnobValue], rng: np.random.Generator
     ) -> tuple[SetPoint, ...]:
         """Return set points around HOME from which an episode can start.
 
-        Called at resets of training and evaluation only, never by a plain run.
+        Called at resets of training and evaluation only, never by a plain run. By default uniform
+        within `SCRAMBLE_STEPS` full actions of each component.
         """
+        return tuple(
+            SetPoint(knob, np.array(home[knob]) + rng.uniform(-1, 1, need.size) * reach)
+            for knob, need in self.needs.knobs.items()
+            for reach in [SCRAMBLE_STEPS * np.array(need.largest_step)]
+        )
 
     def is_start(self, state: S) -> bool:
         """Return whether training or evaluation may start an episode from this state.
@@ -118,42 +110,96 @@ class Task(ABC, Generic[M, S]):
         """
         return self.outcome(state) is Outcome.RUNNING
 
-    @abstractmethod
     def initial(self, measured: M) -> S:
-        """Return the state at the start of an episode."""
+        """Return the state at the start of an episode; by default the measurement itself."""
+        return cast("S", measured)
 
-    @abstractmethod
-    def plan(self, state: S, action: Any) -> tuple[SetPoint, ...]:
-        """Return the absolute set points that the action asks for."""
+    def targets(
+        self, state: S, action: Any, standing: Mapping[str, KnobValue]
+    ) -> tuple[SetPoint, ...]:
+        """Return the absolute set points that the action asks for.
 
-    @abstractmethod
+        By default each knob moves from where it stands by the action's share of its largest step.
+
+        Args:
+            state: the state before the action.
+            action: inside the action space.
+            standing: what the knobs of `needs` read now.
+        """
+        del state
+        shares, points = np.asarray(action, dtype=np.float64), []
+        for knob, need in self.needs.knobs.items():
+            share, shares = shares[: need.size], shares[need.size :]
+            moved = np.array(standing[knob]) + share * np.array(need.largest_step)
+            points.append(SetPoint(knob, moved))
+        return tuple(points)
+
+    def own_moves(self, state: S, standing: Mapping[str, KnobValue]) -> tuple[SetPoint, ...] | None:
+        """Return set points that the task itself wants next; ``None`` when it wants none.
+
+        Asked after each measurement until it returns ``None`` or the episode ends. The environment
+        sends them through the guard, counts each as a timestep, measures, and calls `advance` with
+        ``None`` for the action. An empty tuple measures again where the knobs stand. When the
+        episode fails on the way, the knobs return to where they stood before the task's moves.
+        """
+        del state, standing
+        return None
+
     def advance(self, state: S, action: Any, measured: M) -> S:
-        """Return the state after the action was carried out and measured."""
+        """Return the state after an action (``None``: the task's own move) was measured.
 
-    @abstractmethod
-    def observe(self, state: S) -> npt.NDArray[Any]:
-        """Return the observation, inside the observation space."""
+        By default the measurement itself.
+        """
+        del state, action
+        return cast("S", measured)
 
-    @abstractmethod
     def outcome(self, state: S) -> Outcome:
-        """Return RUNNING, SUCCESS or FAILURE."""
+        """Return RUNNING, SUCCESS or FAILURE; by default as `goal` has it.
 
-    @abstractmethod
+        A `Centre` succeeds within its tolerance and fails at its edges. Without it an episode runs
+        until its budget of timesteps is spent.
+        """
+        if not isinstance(self.goal, Centre):
+            return Outcome.RUNNING
+        residual = self.observe(state)[list(self.goal.residual)]
+        lower, upper = self.goal.edges
+        if float(np.linalg.norm(residual)) <= self.goal.tolerance:
+            return Outcome.SUCCESS
+        inside = np.all((np.array(lower) < residual) & (residual < np.array(upper)))
+        return Outcome.RUNNING if inside else Outcome.FAILURE
+
     def reward(self, before: S, action: Any, after: S, outcome: Outcome) -> float:
         """Return the reward of one timestep, finite.
 
         ``outcome`` is what `outcome` said of ``after``, or BLOCKED, in which case ``after`` is
-        ``before``.
+        ``before``. By default `REWARD_END` for success, minus that for failure or a refusal, and
+        else what was gained: of a `Raise` the gain of its entry, of a `Centre` the distance
+        covered, in full actions; each timestep costs `REWARD_TIMESTEP`.
         """
+        del action
+        if outcome is not Outcome.RUNNING:
+            return REWARD_END if outcome is Outcome.SUCCESS else -REWARD_END
+        return self._gain(self.observe(before), self.observe(after)) - REWARD_TIMESTEP
 
-    @abstractmethod
-    def summary(self, state: S) -> dict[str, float]:
-        """Return the numbers of a state worth recording, by name with unit."""
+    def _gain(self, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> float:
+        if self.goal is None:
+            return 0.0
+        if isinstance(self.goal, Raise):
+            gained = float(after[self.goal.entry]) - float(before[self.goal.entry])
+        else:
+            entries = list(self.goal.residual)
+            gained = float(np.linalg.norm(before[entries]) - np.linalg.norm(after[entries]))
+        return gained / (self.goal.full_action or 1.0)
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers of `summary` that people want to see, the most important one first."""
         return ()
+
+    def summary(self, state: S) -> dict[str, float]:
+        """Return the numbers of a state worth recording, by name with unit."""
+        del state
+        return {}
 
     def products(self, state: S) -> Mapping[str, Product]:
         """Return what a finished episode hands on, by name."""
@@ -161,9 +207,53 @@ class Task(ABC, Generic[M, S]):
         return {}
 
     def explain(self, state: S) -> str:
-        """Return what a person should know who asks why it failed; empty when nothing is wrong."""
+        """Return why it failed, for people; empty when nothing is wrong."""
         del state
         return ""
+
+
+class Reading(Task[M, S]):
+    """A task that only measures: no agent, no actions, no reward.
+
+    It gives `needs`, `measure`, `initial`, `advance`, `own_moves`, `outcome` and `products`.
+    Nothing but its own moves happens, and the instrument is put back when it is done.
+    """
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """An empty space: there is no agent to observe."""
+        return Box(0.0, 0.0, (0,), dtype=np.float32)
+
+    def observe(self, state: S) -> npt.NDArray[Any]:
+        """Return no numbers."""
+        del state
+        return np.empty(0, dtype=np.float32)
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        """An empty space: there is no agent to act."""
+        return Box(0.0, 0.0, (0,), dtype=np.float32)
+
+    @abstractmethod
+    def outcome(self, state: S) -> Outcome:
+        """Return RUNNING until all is measured, then SUCCESS, or FAILURE."""
+
+    def is_start(self, state: S) -> bool:
+        """Return True: a reading begins where the instrument stands."""
+        del state
+        return True
+
+    def scramble(
+        self, home: Mapping[str, KnobValue], rng: np.random.Generator
+    ) -> tuple[SetPoint, ...]:
+        """Return nothing: a reading begins where the instrument stands."""
+        del home, rng
+        return ()
+
+    def reward(self, before: S, action: Any, after: S, outcome: Outcome) -> float:
+        """Return 0."""
+        del before, action, after, outcome
+        return 0.0
 
 
 @runtime_checkable
@@ -237,7 +327,9 @@ class TaskBatch(Protocol):
     def is_start(self, state: Arrays) -> npt.NDArray[np.bool_]:
         """Return (n,), as `Task.is_start`."""
 
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, FloatArray]:
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Mapping[str, FloatArray]
+    ) -> dict[str, FloatArray]:
         """Return the absolute values, (n, components), of the knobs that the task moves."""
 
     def advance(

@@ -97,6 +97,17 @@ class StateSpec:
 
 
 @frozen(kw_only=True)
+class NumberSpec:
+    """A number that can be read and is never set, for example the screen current.
+
+    Attributes:
+        unit: its SI unit.
+    """
+
+    unit: str
+
+
+@frozen(kw_only=True)
 class Offers:
     """All that a backend offers, by name.
 
@@ -104,6 +115,7 @@ class Offers:
         knobs: what can be written and read.
         sources: cameras and detectors.
         states: modes that can only be read.
+        numbers: numbers that can only be read.
         misaligns: `stempilot.Reseedable.reseed` leaves the instrument misaligned by
             itself, so that no scramble is needed for a new start (simulators).
         simulated: nothing real moves, so no envelope file and no confirmation are asked for.
@@ -112,6 +124,7 @@ class Offers:
     knobs: Mapping[str, KnobSpec] = field(converter=read_only, factory=dict)
     sources: Mapping[str, SourceSpec] = field(converter=read_only, factory=dict)
     states: Mapping[str, StateSpec] = field(converter=read_only, factory=dict)
+    numbers: Mapping[str, NumberSpec] = field(converter=read_only, factory=dict)
     misaligns: bool = False
     simulated: bool = False
 
@@ -151,6 +164,7 @@ class Needs:
         states: modes that must hold, name to the required value.
         reads: further knobs recorded in each snapshot where the backend offers them.
         shapes: (rows, cols) that the frames of a source must have, where it matters.
+        numbers: numbers that it reads, name to the unit that it expects.
     """
 
     knobs: Mapping[str, KnobNeed] = field(converter=read_only, factory=dict)
@@ -158,6 +172,7 @@ class Needs:
     states: Mapping[str, str] = field(converter=read_only, factory=dict)
     reads: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int]] = field(converter=read_only, factory=dict)
+    numbers: Mapping[str, str] = field(converter=read_only, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Check that no other frames have a shape than those that are looked at."""
@@ -201,7 +216,7 @@ class Frame:
 
 @frozen(kw_only=True, eq=False)
 class Snapshot:
-    """What a task may look at: frames, knob read-backs and states of one moment.
+    """What a task may look at: frames, knob read-backs, states and numbers of one moment.
 
     It lives for one timestep only; nothing of a task's state may keep its pixels.
     """
@@ -209,6 +224,7 @@ class Snapshot:
     frames: Mapping[str, Frame] = field(converter=read_only)
     knobs: Mapping[str, KnobValue] = field(converter=read_only)
     states: Mapping[str, str] = field(converter=read_only)
+    numbers: Mapping[str, float] = field(converter=read_only, factory=dict)
 
 
 class Outcome(Enum):

@@ -24,9 +24,14 @@ def mismatches(needs: Needs, offers: Offers, *, task: str, backend: str) -> list
         *_missing("knob", needs.knobs, offers.knobs, task, backend),
         *_missing("source", needs.sources, offers.sources, task, backend),
         *_missing("state", needs.states, offers.states, task, backend),
+        *_missing("number", needs.numbers, offers.numbers, task, backend),
         *_knob_problems(needs, offers, task, backend),
         *_shape_problems(needs, offers, task, backend),
     ]
+    for name, unit in needs.numbers.items():
+        offered = offers.numbers.get(name)
+        if offered and offered.unit != unit:
+            problems.append(f"{name}: {task} reads it in {unit}, {backend} gives {offered.unit}")
     for name, value in needs.states.items():
         spec = offers.states.get(name)
         if spec and value not in spec.values:

@@ -25,11 +25,16 @@ class FrameGuard:
     def __init__(self, specs: Mapping[str, SourceSpec]) -> None:
         self._specs = dict(specs)
         self._before: dict[str, npt.NDArray[np.generic]] = {}
-        self._seen = False
+        self._seen: set[str] = set()
 
-    def saw_something(self) -> None:
-        """Note that the task has found what it works on: from now on a dead frame is a fault."""
-        self._seen = True
+    def saw_something(self, source: str) -> None:
+        """Note that a task found what it works on: from now on a dead frame is a fault.
+
+        A frame without noise shows nothing, whatever the task says.
+        """
+        sample = self._before.get(source)
+        if sample is not None and sample.min() != sample.max():
+            self._seen.add(source)
 
     def forget(self) -> None:
         """Forget the frames so far: a simulator that was reseeded may show them again."""
@@ -57,7 +62,7 @@ class FrameGuard:
             raise FrameError(msg)
         before = self._before.get(source)
         self._before[source] = sample
-        if not self._seen or before is None:
+        if source not in self._seen or before is None:
             return
         if np.array_equal(sample, before):
             msg = f"{source} delivered the same frame twice; is its live view running?"

@@ -30,8 +30,8 @@ from stempilot.instrument.checks import (
 from stempilot.instrument.envelope import PixelAngles
 from stempilot.instrument.signals import raise_held_back
 
-Origin = Literal["agent", "reset", "restore"]
-"""Who asked for a write: the agent, a ramp to the start of an episode, or putting back."""
+Origin = Literal["agent", "task", "reset", "restore"]
+"""Who asked for a write: agent, task, a ramp to the start of an episode, or putting back."""
 
 
 @frozen(kw_only=True)
@@ -140,7 +140,7 @@ class GuardedBackend:
         index = round(self.backend.read(CAMERA_LENGTH_INDEX)[0])
         return evolve(frame, pixel_rad=1e-3 * table[index]) if index in table else frame
 
-    def send(self, plan: Sequence[SetPoint]) -> None:
+    def send(self, plan: Sequence[SetPoint], origin: Origin = "agent") -> None:
         """Check the whole plan, then send all of it, reading each knob back.
 
         Raises:
@@ -168,9 +168,9 @@ class GuardedBackend:
             self._budget -= len(plan)
         for point, stood in zip(plan, before, strict=True):
             self._wait()
-            self._write(point, point.value, stood, "agent")
+            self._write(point, point.value, stood, origin)
 
-    def ramp(self, plan: Sequence[SetPoint]) -> None:
+    def ramp(self, plan: Sequence[SetPoint], origin: Origin = "reset") -> None:
         """Move to the set points in steps that the limits allow. Not charged to the run budget.
 
         Raises:
@@ -182,7 +182,7 @@ class GuardedBackend:
         for point in plan:
             check_set_point(point, self.limits, point.value)
         for point in plan:
-            self._walk(point, "reset")
+            self._walk(point, origin)
 
     def put_back(self, point: SetPoint) -> None:
         """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.

@@ -44,6 +44,7 @@ def run_episode(
             notices.ended(observation)
         if found := notices.changed():
             on_change(found)
+    env.return_to_best()
     return _episode(env, total)
 
 
@@ -56,6 +57,7 @@ def run_oracle(env: TaskEnv) -> Episode | None:
             return None
         action = env.task.oracle_action(env.last.state, env.last.truth)
         total += env.step(action)[1]
+    env.return_to_best()
     return _episode(env, total)
 
 

@@ -25,7 +25,8 @@ from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.lock import instrument_lock
 from stempilot.instrument.putting_back import put_back, savepoint
 from stempilot.instrument.signals import interrupts_once
-from stempilot.operation.task_env import Recorder, TaskEnv
+from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import Recorder
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
 
 AnyTask = Task[Any, Any]
@@ -144,7 +145,8 @@ def combined_needs(tasks: Sequence[AnyTask]) -> Needs:
                 problem = f"one task needs {name} = {states[name]}, another {name} = {value}"
                 raise IncompatibleError([problem])
     sources = dict.fromkeys(source for task in tasks for source in task.needs.sources)
-    return Needs(knobs=knobs, sources=tuple(sources), states=states)
+    numbers = {name: unit for task in tasks for name, unit in task.needs.numbers.items()}
+    return Needs(knobs=knobs, sources=tuple(sources), states=states, numbers=numbers)
 
 
 def require_envelope(envelope: Envelope | None, backend: Backend, name: str) -> Envelope:

@@ -1,81 +1,30 @@
 """`TaskEnv`, the only Gymnasium environment of stempilot: a task on a guarded backend."""
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
 from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Reseedable, StartsEpisodes, Truthful
+from stempilot.contract.goals import Raise
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
 from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
 from stempilot.instrument.fit import check_states
 from stempilot.instrument.frame_guard import FrameGuard
-from stempilot.instrument.guard import GuardedBackend, Write
+from stempilot.instrument.guard import GuardedBackend
 from stempilot.operation.meanwhile import Meanwhile
 from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
+from stempilot.operation.timestep import Best, By, Recorder, Timestep, better, instrument_id
 from stempilot.plugins.options import whole
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
 
 MAX_STARTS = 100
 """How often a start that the task refuses is drawn anew before giving up."""
-
-
-@frozen(kw_only=True, eq=False)
-class Timestep:
-    """What one timestep, or the reset before the first, left behind; for recorders.
-
-    Attributes:
-        episode: number of the episode, from 0.
-        step: timesteps into the episode; 0 is the reset.
-        timestep: timesteps of the run so far.
-        action: what the agent asked for; ``None`` at a reset.
-        reward: 0 at a reset.
-        outcome: the task's verdict, or BLOCKED.
-        truncated: the framework's budget ended the episode.
-        budget_spent: the run budget refused the action and cut the episode off.
-        state: the task's state.
-        observation: what the agent gets to see.
-        writes: all writes since the previous record.
-        truth: the backend's truth where it offers one.
-        instrument: which instrument this is.
-    """
-
-    episode: int
-    step: int
-    timestep: int
-    action: Any = None
-    reward: float = 0.0
-    outcome: Outcome = Outcome.RUNNING
-    truncated: bool = False
-    budget_spent: bool = False
-    state: Any = None
-    observation: npt.NDArray[Any] | None = None
-    writes: tuple[Write, ...] = field(factory=tuple)
-    truth: Mapping[str, KnobValue] | None = None
-    instrument: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the episode ended with this timestep."""
-        return self.outcome is not Outcome.RUNNING or self.truncated
-
-
-class Recorder(Protocol):
-    """Keeps what happens in an environment."""
-
-    def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
-        """Take one timestep and what was seen in it, ``None`` when nothing was sent.
-
-        Pixels must be written or dropped before returning.
-        """
 
 
 class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
@@ -100,6 +49,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     Attributes:
         beside: what a learner does while the instrument works.
         closing: what `close` unwinds.
+        recorder: told of every timestep and reset.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own attribute
@@ -130,12 +80,14 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._seed = seed
         self._home = None if home is None else dict(home)
         self._scramble = scramble
-        self._max_steps = max_timesteps
-        self._recorder = recorder
+        self._max_timesteps = max_timesteps
+        self.recorder = recorder
         self.meanwhile_work = Meanwhile()
         self.closing = contextlib.ExitStack()
         self.closing.callback(self.meanwhile_work.close)
-        self._instrument = ""
+        self._instrument = self._reason = ""
+        self._standing: dict[str, KnobValue] = {}
+        self._best: Best | None = None
         self._needs = task.needs
         self._truthful = guard.backend if isinstance(guard.backend, Truthful) else None
         offered = guard.backend.offers().knobs
@@ -181,7 +133,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             source.batch(count, home),
             seed=seed,
             limits=self._guard.limits,
-            max_timesteps=self._max_steps,
+            max_timesteps=self._max_timesteps,
         )
 
     def reset(
@@ -206,7 +158,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         else:
             state, snapshot = self._start(episode, self._home)
         self._instrument = instrument_id(self._guard.backend.identity())
-        return self._tell(
+        self._best = None
+        self._tell(
             episode=episode,
             step=0,
             timestep=self.timestep,
@@ -214,6 +167,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             state=state,
             snapshot=snapshot,
         )
+        self._task_moves()
+        return self._told()
 
     def _start(self, episode: int, home: Mapping[str, KnobValue]) -> tuple[Any, Snapshot]:
         backend = self._guard.backend
@@ -259,17 +214,23 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         for source in needs.sources:
             frames[source] = guard.acquire(source)
             self._frames.check(source, frames[source])
+        numbers = {name: guard.backend.number(name) for name in needs.numbers}
         knobs = {knob: guard.read(knob) for knob in self._recorded_knobs}
         states = {name: guard.backend.state(name) for name in needs.states}
         check_states(needs, states)
-        snapshot = Snapshot(frames=frames, knobs=knobs, states=states)
+        snapshot = Snapshot(frames=frames, knobs=knobs, states=states, numbers=numbers)
         measured = self.task.measure(snapshot)
-        if self.task.sees(measured):
-            self._frames.saw_something()
+        for source in needs.sources:
+            if self.task.sees(measured, source):
+                self._frames.saw_something(source)
+        self._standing = {knob: knobs[knob] for knob in needs.knobs}
         return snapshot, measured
 
     def step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Carry out an action and return observation, reward, terminated, truncated and info.
+
+        The task's own moves that follow belong to the action: their rewards are added to its own.
+        An episode that its start has ended moves nothing and ends.
 
         Raises:
             IncompatibleError: the action is outside the action space.
@@ -286,24 +247,78 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             raise RuntimeError(msg)
         if not self.action_space.contains(action):
             raise IncompatibleError([f"action {action!r} lies outside {self.action_space}"])
-        before = self.last.state
-        snapshot = None
+        ended = self.last.ended
+        targets = self.task.targets(self.last.state, action, self._standing)
+        reward = self._move(() if ended else targets, action)
+        reward += self._task_moves()
+        observation, info = self._told()
+        terminated = self.last.outcome is not Outcome.RUNNING
+        return observation, reward, terminated, self.last.truncated, info
+
+    def _task_moves(self) -> float:
+        """Carry out what the task itself wants to move; return the reward of it."""
+        reward, home = 0.0, None
+        while not self.last.ended:
+            points = self.task.own_moves(self.last.state, self._standing)
+            if points is None:
+                break
+            home = home or dict(self._standing)
+            reward += self._move(points, None, by="task")
+        if home and self.last.ended and self.last.outcome is not Outcome.SUCCESS:
+            self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()], "task")
+        return reward
+
+    def return_to_best(self) -> None:
+        """Go to the best place that an episode with the goal `Raise` visited, and measure again.
+
+        The episode has succeeded when that beats its start by more than twice the noise. Nothing is
+        done for other goals, or where the task itself says that the episode failed.
+
+        Raises:
+            BackendError: the instrument failed.
+        """
+        goal = self.task.goal
+        failed = self.last.outcome is Outcome.FAILURE
+        if not isinstance(goal, Raise) or self._best is None or not self.last.ended or failed:
+            return
+        self._guard.ramp(
+            [SetPoint(knob, value) for knob, value in self._best.place.items()], "task"
+        )
+        first = self._best.first
+        snapshot, measured = self._measure()
+        state = self.task.advance(self.last.state, None, measured)
+        gained = float(self.task.observe(state)[goal.entry]) - first
+        self.timestep += 1
+        self._tell(
+            episode=self.last.episode,
+            step=self.last.step + 1,
+            timestep=self.timestep,
+            outcome=Outcome.SUCCESS if gained > 2 * goal.noise else Outcome.FAILURE,
+            by="return",
+            state=state,
+            snapshot=snapshot,
+        )
+
+    def _move(self, points: Sequence[SetPoint], action: Any, by: By = "agent") -> float:
+        """Send set points, measure and tell one timestep; return its reward."""
+        before, snapshot = self.last.state, None
+        self._reason = ""
         try:
-            self._guard.send(self.task.plan(before, action))
+            self._guard.send(points, "task" if by == "task" else "agent")
         except EnvelopeError as refusal:
-            after, outcome, reason = before, Outcome.BLOCKED, str(refusal)
+            after, outcome, self._reason = before, Outcome.BLOCKED, str(refusal)
         except BudgetSpentError as spent:
-            after, outcome, reason = before, Outcome.RUNNING, str(spent)
+            after, outcome, self._reason = before, Outcome.RUNNING, str(spent)
             self.budget_spent = True
         else:
             snapshot, measured = self._measure()
-            after, reason = self.task.advance(before, action, measured), ""
+            after = self.task.advance(before, action, measured)
             outcome = self.task.outcome(after)
         reward = 0.0 if self.budget_spent else self.task.reward(before, action, after, outcome)
         step = self.last.step + 1
         self.timestep += 1
-        late = step >= self._max_steps or self.budget_spent
-        observation, info = self._tell(
+        late = step >= self._max_timesteps or self.budget_spent
+        self._tell(
             episode=self.last.episode,
             step=step,
             timestep=self.timestep,
@@ -312,20 +327,18 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             outcome=outcome,
             truncated=late and outcome is Outcome.RUNNING,
             budget_spent=self.budget_spent,
+            by=by,
             state=after,
             snapshot=snapshot,
         )
-        if reason:
-            info["reason"] = reason
-        terminated = outcome is not Outcome.RUNNING
-        return observation, reward, terminated, self.last.truncated, info
+        return reward
 
     def close(self) -> None:
         """Close what was opened for this environment alone; a session's stays open."""
         self.closing.close()
 
-    def _tell(self, **what: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Record a timestep, forget its pixels, and return observation and info."""
+    def _tell(self, **what: Any) -> None:
+        """Record a timestep and forget its pixels."""
         writes = tuple(self._guard.writes)
         self._guard.writes.clear()
         truth = None if self._truthful is None else self._truthful.truth()
@@ -338,18 +351,22 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             observation=observation,
             **what,
         )
-        if self._recorder is not None:
-            self._recorder.record(self.last, snapshot)
+        if isinstance(self.task.goal, Raise):
+            self._best = better(
+                self._best, float(observation[self.task.goal.entry]), self._standing
+            )
+        if self.recorder is not None:
+            self.recorder.record(self.last, snapshot)
+
+    def _told(self) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Return observation and info of the last timestep."""
         info = {
             "episode_number": self.last.episode,
             "instrument": self._instrument,
             "outcome": self.last.outcome.value,
             "is_success": self.last.outcome is Outcome.SUCCESS,
         }
-        return observation, info
-
-
-def instrument_id(identity: Mapping[str, str]) -> str:
-    """Return a short name for the instrument that identifies itself so."""
-    text = json.dumps(dict(identity), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        if self._reason and self.last.step:
+            info["reason"] = self._reason
+        assert self.last.observation is not None  # noqa: S101 - for the type checker
+        return self.last.observation, info

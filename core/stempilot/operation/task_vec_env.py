@@ -66,9 +66,10 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
         self._task = task.batched()
+        self._knobs = tuple(task.needs.knobs)
         self._instruments = instruments
         self._limits = {knob: _Limit(spec) for knob, spec in limits.items()}
-        self._max_steps = max_timesteps
+        self._max_timesteps = max_timesteps
         self._everywhere = np.ones(count, np.bool_)
         self._everywhere.flags.writeable = False
         self._state: Arrays | None = None
@@ -116,7 +117,8 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
             raise IncompatibleError([f"an action of {actions!r} is outside {self.action_space}"])
         # Component by component in memory, as the numbers of all that follows: twice as fast.
         actions = np.asfortranarray(actions)
-        blocked = self._send(self._task.plan(before, actions))
+        standing = {knob: self._instruments.read(knob) for knob in self._knobs}
+        blocked = self._send(self._task.targets(before, actions, standing), standing)
         after = self._task.advance(before, actions, self._instruments.measure())
         self._steps += 1
         if blocked.size:
@@ -148,9 +150,8 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
             raise IncompatibleError([msg])
         return self._task
 
-    def _send(self, plan: Mapping[str, FloatArray]) -> Rows:
+    def _send(self, plan: Mapping[str, FloatArray], standing: Mapping[str, FloatArray]) -> Rows:
         """Write what the limits allow; return the rows of which they refuse a knob."""
-        standing = {knob: self._instruments.read(knob) for knob in plan}
         allowed = self._everywhere
         for knob, values in plan.items():
             limit = self._limits.get(knob)
@@ -188,7 +189,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         rewards = self._task.reward(before, actions, after, success=success, failure=failure)
         rewards[begun] = 0.0
         terminated = success | failure
-        truncated = (self._steps >= self._max_steps) & ~terminated
+        truncated = (self._steps >= self._max_timesteps) & ~terminated
         self._state, self._ended = after, terminated | truncated
         info = self._info(success, refused)
         return self._task.observe(after), rewards, terminated, truncated, info

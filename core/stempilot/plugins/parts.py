@@ -12,12 +12,13 @@ from cattrs.errors import StructureHandlerNotFoundError
 from stempilot.contract.agent import Agent, Brief
 from stempilot.contract.backend import Backend, Opening
 from stempilot.contract.emulator import Emulator
-from stempilot.contract.plugin import Plugin
+from stempilot.contract.plugin import PROJECT, Plugin
 from stempilot.contract.task import Task
 from stempilot.errors import (
     PluginError,
 )
 from stempilot.plugins import options as config
+from stempilot.plugins.no_agent import NO_AGENT, PLUGIN, NoOptions, require_agent
 from stempilot.plugins.registry import Kind, Registry
 
 DEFAULT_MAX_STEPS = 200
@@ -136,6 +137,7 @@ class Composition:
         Raises:
             IncompatibleError: the agent cannot work with the task's spaces.
         """
+        require_agent(task, self.task.name, self.agent.name)
         made: Agent = self.agent.load(Brief.of(task, seed))
         return made
 
@@ -162,6 +164,8 @@ def compose(
 
 def part(registry: Registry, kind: Kind, name: str, values: Mapping[str, Any]) -> Part:
     """Return one plug-in with its validated configuration; raises as `compose` does."""
+    if (kind, name) == ("agent", NO_AGENT):
+        return Part(kind=kind, name=name, source=PROJECT, plugin=PLUGIN, config=NoOptions())
     plugin, entry = registry.get(kind, name), registry.entry(kind, name)
     source = f"{entry.distribution} {entry.version}"
     with _explained(kind, name, source, plugin):

@@ -5,7 +5,8 @@
 ``budget_spent`` (true, where the run budget refused the action and cut the episode off),
 ``summary`` of the task, ``observation`` (numbers; what is not finite as text), ``truth`` where the
 backend offers one, ``writes`` as [knob, value sent, value read before, seconds], at resets
-``instrument``, and ``phase`` while a run relearns. Where the frames of a timestep are kept,
+``instrument``, ``by`` where the task moved (``task``) or an episode went to its best place
+(``return``), and ``phase`` while a run relearns. Where the frames of a timestep are kept,
 ``seen`` has what else was in the snapshot: ``knobs``, ``states`` and per source ``frames`` its
 file, ``exposure_s``, ``taken_at_s`` and ``pixel_rad``.
 """
@@ -27,7 +28,7 @@ from stempilot.contract.task import Drawable, Task
 from stempilot.contract.values import Snapshot
 from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import parse_json, recording, write_file, write_json
-from stempilot.operation.task_env import Timestep
+from stempilot.operation.timestep import Timestep
 from stempilot.record.run_dir import EVENTS, FRAMES
 
 SHRUNK_SIDE = 260
@@ -197,6 +198,8 @@ def event(step: Timestep, task: Task[Any, Any]) -> dict[str, Any]:
         line["reward"] = step.reward
     line["outcome"] = step.outcome.value
     line["truncated"] = step.truncated
+    if step.by != "agent":
+        line["by"] = step.by
     if step.budget_spent:
         line["budget_spent"] = True
     line["summary"] = task.summary(step.state)

@@ -55,22 +55,32 @@ def _rows(
     action_space: gymnasium.Space[Any],
 ) -> Iterator[Row]:
     last: tuple[int, int] | None = None
-    before = None
+    before, row = None, None
     for event in read_events(run):
         where = f"{path}, episode {event['e']}, timestep {event['k']}"
         if "observation" not in event:
             msg = f"{where} has no observation: it was recorded by an earlier version"
             raise RunDirError(msg)
         after = _sample(event["observation"], observation_space, f"{where}: the observation")
-        if event["k"] > 0:
-            if before is None or last != (event["e"], event["k"] - 1):
-                msg = f"{where} does not follow the one before; the file is damaged"
-                raise RunDirError(msg)
-            action = _sample(event.get("action"), action_space, f"{where}: the action")
-            if not (event["truncated"] and not event.get("writes")):
-                ended = event["outcome"] != Outcome.RUNNING.value
-                yield before, action, event["reward"], after, ended, event["truncated"]
+        by = event.get("by", "agent")
+        if event["k"] > 0 and (before is None or last != (event["e"], event["k"] - 1)):
+            msg = f"{where} does not follow the one before; the file is damaged"
+            raise RunDirError(msg)
+        ended = event["outcome"] != Outcome.RUNNING.value, event["truncated"]
+        if by == "task" and row is not None:
+            # What the task moved itself belongs to the action before it.
+            row = (*row[:2], row[2] + event["reward"], after, *ended)
+        elif by != "return":
+            if row is not None:
+                yield row
+            row = None
+            if event["k"] > 0 and by == "agent" and before is not None:
+                action = _sample(event.get("action"), action_space, f"{where}: the action")
+                if not (event["truncated"] and not event.get("writes")):
+                    row = (before, action, event["reward"], after, *ended)
         before, last = after, (event["e"], event["k"])
+    if row is not None:
+        yield row
 
 
 def _sample(value: Any, space: gymnasium.Space[Any], what: str) -> npt.NDArray[Any]:

@@ -7,7 +7,8 @@ from stempilot.files import write_json
 from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate, run_episode
 from stempilot.operation.scores import Episode, score
-from stempilot.operation.task_env import TaskEnv, Timestep
+from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import Timestep
 from stempilot.runs.adapting import Adapting
 from stempilot.runs.job import Job
 from stempilot.runs.progress import RecentEpisodes

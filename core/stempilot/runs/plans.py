@@ -8,9 +8,11 @@ from typing import Any
 from attrs import converters, evolve, field, frozen
 
 from stempilot.contract.backend import Opening, Purpose
+from stempilot.contract.task import Reading
 from stempilot.errors import ConfigError, IncompatibleError, RunDirError
 from stempilot.instrument.envelope import Envelope
 from stempilot.plugins import options as config
+from stempilot.plugins.no_agent import NO_AGENT
 from stempilot.plugins.parts import DEFAULT_BACKEND, Composition, Sections, compose, part
 from stempilot.plugins.registry import Registry
 from stempilot.record.recorder import FramePolicy
@@ -56,7 +58,8 @@ class Plan:
     @property
     def keeps(self) -> bool:
         """Whether the knobs stay where the run brings them."""
-        plain_run = self.command == "run" and self.episodes is None
+        acts = self.parts.agent.name != NO_AGENT
+        plain_run = self.command == "run" and self.episodes is None and acts
         return plain_run if self.keep is None else self.keep
 
 
@@ -194,13 +197,16 @@ def plan_run(
 ) -> Plan:
     """Return the plan of running an agent, or a trained policy, once or for evaluation.
 
+    A task that only measures takes neither agent nor policy.
+
     Raises:
-        ConfigError: not exactly one of ``agent`` and ``policy``, or something out of range.
+        ConfigError: not exactly one of ``agent`` and ``policy`` for a task that acts, or something
+            out of range.
         RunDirError: the policy's directory holds no trained agent.
     """
     extras = _checked(extras)
     settings = settings or {}
-    if (agent is None) == (policy is None):
+    if agent is not None and policy is not None:
         msg = "give either --agent NAME or --policy RUN"
         raise ConfigError(msg)
     if episodes is not None:
@@ -208,7 +214,12 @@ def plan_run(
     purpose: Purpose = "run" if episodes is None else "evaluate"
     if policy is None:
         name = backend or DEFAULT_BACKEND
-        parts = compose(registry, task=task, backend=name, agent=str(agent), settings=settings)
+        parts = compose(
+            registry, task=task, backend=name, agent=agent or NO_AGENT, settings=settings
+        )
+        if not (agent or isinstance(parts.make_task(), Reading)):
+            msg = "give either --agent NAME or --policy RUN"
+            raise ConfigError(msg)
         opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
         return _plan("run", parts, opening, extras, episodes=episodes)
     run, record = _trained(policy)

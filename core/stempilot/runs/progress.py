@@ -6,7 +6,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from stempilot.contract.values import Outcome, Snapshot
-from stempilot.operation.task_env import Timestep
+from stempilot.operation.timestep import Timestep
 from stempilot.record.figures import PAPER_WINDOW, Pace
 from stempilot.record.recorder import RunRecorder
 

@@ -1,6 +1,6 @@
 """Whether a task on many episodes at once is the task on each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stempilot.contract.task import Arrays, Task, TaskBatch
-from stempilot.contract.values import Outcome, Snapshot
+from stempilot.contract.values import KnobValue, Outcome, Snapshot
 from stempilot.testing.contract import expect
 from stempilot.testing.fingerprint import fingerprint
 
@@ -39,7 +39,8 @@ def check_batch(task: AnyTask, batch: TaskBatch, looks: Sequence[Look]) -> None:
     for _ in range(_STEPS):
         turned = [*turned[1:], turned[0]]
         actions = [space.sample() for _ in turned]
-        _check_plans(task, batch, state, states, actions)
+        standing = [snapshot.knobs for snapshot, _ in turned]
+        _check_targets(task, batch, state, states, actions, standing)
         arrays = _arrays(task, batch, turned)
         given = fingerprint(state, arrays)
         many = batch.advance(state, np.array(actions), arrays)
@@ -85,18 +86,24 @@ def _check_states(task: AnyTask, batch: TaskBatch, many: Arrays, single: Sequenc
     expect(kind == promised, f"observations are {promised}", kind)
 
 
-def _check_plans(
-    task: AnyTask, batch: TaskBatch, many: Arrays, single: Sequence[Any], actions: Sequence[Any]
+def _check_targets(
+    task: AnyTask,
+    batch: TaskBatch,
+    many: Arrays,
+    single: Sequence[Any],
+    actions: Sequence[Any],
+    standing: Sequence[Mapping[str, KnobValue]],
 ) -> None:
     given = fingerprint(many)
-    plans = batch.plan(many, np.array(actions))
-    expect(fingerprint(many) == given, "plan() leaves its inputs as they were", "others")
-    points = [task.plan(state, action) for state, action in zip(single, actions, strict=True)]
+    rows = {k: np.array([one[k] for one in standing]) for k in task.needs.knobs}
+    plans = batch.targets(many, np.array(actions), rows)
+    expect(fingerprint(many) == given, "targets() leaves its inputs as they were", "others")
+    points = [task.targets(*row) for row in zip(single, actions, standing, strict=True)]
     for knob, values in plans.items():
         wanted = [point.value for plan in points for point in plan if point.knob == knob]
-        _same(f"plan() moves {knob} to", values, wanted)
+        _same(f"targets() moves {knob} to", values, wanted)
     moved = {point.knob for plan in points for point in plan}
-    expect(moved == set(plans), f"plan() moves {', '.join(sorted(moved))}", sorted(plans))
+    expect(moved == set(plans), f"targets() moves {', '.join(sorted(moved))}", sorted(plans))
 
 
 def _check_rewards(

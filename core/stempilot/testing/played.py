@@ -7,9 +7,10 @@ from typing import Any
 from attrs import field, frozen
 
 from stempilot.contract.backend import Backend, Reseedable
-from stempilot.contract.task import Scored, Task
-from stempilot.contract.values import read_only
+from stempilot.contract.task import Reading, Scored, Task
+from stempilot.contract.values import Snapshot, read_only
 from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import Timestep
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint
 
@@ -60,24 +61,31 @@ def play_oracle(task: Task[Any, Any], backend: Backend) -> list[Played]:
 
 
 def _episodes(env: TaskEnv, choose: Callable[[], Any], *, repeatable: bool) -> list[Played]:
+    found: list[Played] = []
     task = env.task
-    found = []
+
+    class Watch:
+        """Keeps what the environment tells of each timestep."""
+
+        def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
+            error: Mapping[str, float] = {}
+            if isinstance(task, Scored) and step.truth is not None:
+                error = task.true_error(step.state, step.truth)
+            seen = (step.action, step.observation, step.reward, step.outcome, step.truncated)
+            if step.step or isinstance(task, Reading):
+                found.append(
+                    Played(
+                        state=step.state,
+                        action=step.action,
+                        digest=fingerprint(*seen, step.state),
+                        repeatable=repeatable,
+                        true_error=error,
+                    )
+                )
+
+    env.recorder = Watch()
     for _ in range(_EPISODES):
         env.reset()
         while not env.last.ended:
-            action = choose()
-            answer = env.step(action)
-            last = env.last
-            error: Mapping[str, float] = {}
-            if isinstance(task, Scored) and last.truth is not None:
-                error = task.true_error(last.state, last.truth)
-            found.append(
-                Played(
-                    state=last.state,
-                    action=action,
-                    digest=fingerprint(action, *answer[:4], last.state),
-                    repeatable=repeatable,
-                    true_error=error,
-                )
-            )
+            env.step(choose())
     return found

@@ -1,10 +1,10 @@
 """Whether functions are pure: same inputs, same outputs, and nothing is changed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from stempilot.contract.task import Drawable, Task
-from stempilot.contract.values import Outcome
+from stempilot.contract.task import Drawable, Reading, Task
+from stempilot.contract.values import KnobValue, Outcome
 from stempilot.testing.contract import expect
 from stempilot.testing.fingerprint import fingerprint
 
@@ -13,20 +13,29 @@ Call = tuple[str, Callable[..., Any], tuple[Any, ...]]
 
 
 def calls_of(
-    task: Task[Any, Any], before: Any, action: Any, measured: Any, after: Any
+    task: Task[Any, Any],
+    before: Any,
+    action: Any,
+    measured: Any,
+    after: Any,
+    standing: Mapping[str, KnobValue],
 ) -> Iterator[Call]:
     """Yield a call of every function of a task on one of its transitions."""
     outcome = task.outcome(after)
-    yield "sees", task.sees, (measured,)
+    for source in task.needs.sources:
+        yield "sees", task.sees, (measured, source)
     yield "initial", task.initial, (measured,)
     yield "is_start", task.is_start, (before,)
-    yield "plan", task.plan, (before, action)
+    if not isinstance(task, Reading):
+        yield "targets", task.targets, (before, action, standing)
+    yield "own_moves", task.own_moves, (before, standing)
     yield "advance", task.advance, (before, action, measured)
     yield "observe", task.observe, (after,)
     yield "outcome", task.outcome, (after,)
     yield "reward", task.reward, (before, action, after, outcome)
     yield "reward", task.reward, (before, action, before, Outcome.BLOCKED)
     yield "summary", task.summary, (after,)
+    yield "products", task.products, (after,)
     if isinstance(task, Drawable):
         yield "marks", task.marks, (after,)
 

@@ -14,7 +14,7 @@ from stempilot.contract.values import Frame, KnobValue, Offers
 from stempilot.errors import BackendError, FrameError
 from stempilot.instrument.checks import differs
 from stempilot.instrument.frame_guard import FrameGuard
-from stempilot.testing.contract import Contract, does_not_apply, expect, is_tuple_of
+from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
 
 UNKNOWN = "no-such-name"
 
@@ -137,7 +137,6 @@ class ReadOnlyBackendContract(Contract, ABC):
         with self.make() as backend:
             sources = backend.offers().sources
             guard = FrameGuard(sources)
-            guard.saw_something()
             for source in sources:
                 frames = [backend.acquire(source) for _ in range(3)]
                 if all(np.ptp(frame.pixels) == 0 for frame in frames):
@@ -145,6 +144,7 @@ class ReadOnlyBackendContract(Contract, ABC):
                 try:
                     for frame in frames:
                         guard.check(source, frame)
+                        guard.saw_something(source)
                 except FrameError as error:
                     expect(False, "each exposure has its own noise", error)
 
@@ -160,6 +160,17 @@ class ReadOnlyBackendContract(Contract, ABC):
                 same = np.array_equal(kept, frame.pixels)
                 expect(same, "a frame stays as it was", f"{source} wrote the next one into it")
 
+    def test_numbers_are_finite(self) -> None:
+        """Each number that is offered can be read, is finite, and has a shared unit."""
+        with self.make() as backend:
+            offered = backend.offers().numbers
+            if not offered:
+                raise does_not_apply("it offers no numbers")
+            for name, spec in offered.items():
+                expect(spec.unit in UNITS, f"{name} has one of {', '.join(UNITS)}", spec.unit)
+                value = backend.number(name)
+                expect(is_finite(value), f"{name} is a finite number", repr(value))
+
     def test_unknown_names_are_refused(self) -> None:
         """Asking for what is not offered raises BackendError with the known names."""
         with self.make() as backend:
@@ -168,6 +179,7 @@ class ReadOnlyBackendContract(Contract, ABC):
                 ("knob", backend.read, offers.knobs),
                 ("source", backend.acquire, offers.sources),
                 ("state", backend.state, offers.states),
+                ("number", backend.number, offers.numbers),
             ):
                 message = refusal(f"an unknown {what} raises BackendError", call, UNKNOWN)
                 unnamed = [name for name in (UNKNOWN, *known) if name not in message]

@@ -53,6 +53,7 @@ def take_snapshot(task: Task[Any, Any], backend: Backend) -> Snapshot:
         frames={source: backend.acquire(source) for source in needs.sources},
         knobs={knob: backend.read(knob) for knob in knobs},
         states={name: backend.state(name) for name in needs.states},
+        numbers={name: backend.number(name) for name in needs.numbers},
     )
 
 

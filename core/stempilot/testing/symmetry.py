@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from stempilot.contract.goals import Centre
 from stempilot.contract.task import Symmetric, Task
 from stempilot.contract.values import Outcome, Transitions
 from stempilot.testing.contract import expect
@@ -89,19 +90,19 @@ def _check_possible(task: Task[Any, Any], batch: Transitions, found: Transitions
 
 
 def _check_goal(task: Task[Any, Any], moved: Transitions) -> None:
-    """Check that transitions end at the goal, and do not begin there, where there are hints."""
-    hints = task.hints
-    if hints is None:
+    """Check that transitions of a centring task end at the goal, and do not begin there."""
+    goal = task.goal
+    if not isinstance(goal, Centre):
         return
-    entries = list(hints.residual)
+    entries = list(goal.residual)
     away, left = (
         np.linalg.norm(seen[:, entries].astype(float), axis=1)
         for seen in (moved.observations, moved.next_observations)
     )
     # Observations may be rounded to float32.
-    within = hints.tolerance * (1 - 1e-5)
+    within = goal.tolerance * (1 - 1e-5)
     begun = float(np.min(away, initial=np.inf))
-    expect(begun >= within, f"none begins within the tolerance, {hints.tolerance:g}", begun)
+    expect(begun >= within, f"none begins within the tolerance, {goal.tolerance:g}", begun)
     gone_on = float(np.min(left[~moved.terminated], initial=np.inf))
     expect(gone_on >= within, "what comes within the tolerance is terminated", gone_on)
 

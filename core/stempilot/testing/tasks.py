@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -11,22 +10,21 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
 from stempilot.contract.backend import Backend
-from stempilot.contract.task import Batchable, Drawable, Symmetric, Task
+from stempilot.contract.goals import Centre, Quantity
+from stempilot.contract.task import Batchable, Drawable, Reading, Symmetric, Task
 from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
 from stempilot.errors import FrameError
 from stempilot.testing.batches import Look, check_batch
-from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
-from stempilot.testing.fingerprint import entries, fingerprint
+from stempilot.testing.contract import Contract, does_not_apply, expect, is_tuple_of
+from stempilot.testing.fingerprint import fingerprint
 from stempilot.testing.needs import knob_problems, name_problems
 from stempilot.testing.played import Played, play, play_oracle
+from stempilot.testing.promises import check_centre, check_targets, expect_few, expect_number
 from stempilot.testing.purity import calls_of, expect_pure
 from stempilot.testing.snapshots import draw_snapshots
 from stempilot.testing.symmetry import batch_of, check_symmetry
 
 AnyTask = Task[Any, Any]
-MAX_NUMBERS = 512
-"""How many numbers a measurement or a state may hold: a few hundred, never an image."""
-
 Transition = tuple[Any, Any, Any, Any]
 """State before, action, what was measured, state after."""
 
@@ -70,15 +68,18 @@ class TaskContract(Contract, ABC):
     def _transitions(self, task: AnyTask) -> list[Transition]:
         measured = self._measured(task)
         found: list[Transition] = []
+        actions = [None] if isinstance(task, Reading) else some_actions(task.action_space)
         state = task.initial(measured[0])
         for later in measured[1:]:
             found += [
-                (state, action, later, task.advance(state, action, later))
-                for action in some_actions(task.action_space)
+                (state, action, later, task.advance(state, action, later)) for action in actions
             ]
             last = found[-1][-1]
             state = last if task.outcome(last) is Outcome.RUNNING else task.initial(later)
         return found
+
+    def _standing(self) -> Mapping[str, KnobValue]:
+        return self.snapshots(np.random.default_rng(0))[0].knobs
 
     def _measured(self, task: AnyTask) -> list[Any]:
         return [measured for _, measured in self._looks(task)]
@@ -110,9 +111,9 @@ class TaskContract(Contract, ABC):
         expect(not problems, "names are shared or documented", "; ".join(problems))
 
     def test_what_it_declares_never_changes(self) -> None:
-        """Needs, spaces and hints are the same whenever they are asked for."""
+        """Needs, spaces and goal are the same whenever they are asked for."""
         task = self.make()
-        for name in ("needs", "observation_space", "action_space", "hints"):
+        for name in ("needs", "observation_space", "action_space", "goal"):
             first = getattr(task, name)
             self._transitions(task)
             later = getattr(task, name)
@@ -126,20 +127,22 @@ class TaskContract(Contract, ABC):
 
     def test_functions_are_pure(self) -> None:
         """The same inputs give the same outputs, to the last bit, and stay as they were."""
-        task = self.make()
+        task, standing = self.make(), self._standing()
         expect_pure(
-            call for moment in self._transitions(task)[::3] for call in calls_of(task, *moment)
+            call
+            for moment in self._transitions(task)[::3]
+            for call in calls_of(task, *moment, standing)
         )
 
     def test_measurements_hold_no_pixels(self) -> None:
         """A measurement is a few numbers and keeps no frame alive."""
         for measured in self._measured(self.make()):
-            _expect_few("a measurement", measured)
+            expect_few("a measurement", measured)
 
     def test_states_hold_no_pixels(self) -> None:
         """A state is a few numbers and keeps no frame alive."""
         for state in self._states(self.make()):
-            _expect_few("a state", state)
+            expect_few("a state", state)
 
     def test_observations_are_inside_their_space(self) -> None:
         """Every observation has the space's shape and pixel type and lies within its bounds."""
@@ -164,13 +167,16 @@ class TaskContract(Contract, ABC):
                 same = fingerprint(second) == fingerprint(kept)
                 expect(same, "an observation is a new array", f"{second} after changing {kept}")
 
-    def test_plans_are_absolute_and_small(self) -> None:
-        """A plan's set points lie within one largest step of where the knobs stand."""
+    def test_targets_are_absolute_and_small(self) -> None:
+        """An action's set points lie within one largest step of where the knobs stand."""
         task = self.make()
+        if isinstance(task, Reading):
+            raise does_not_apply("it only measures")
         for snapshot in self.snapshots(np.random.default_rng(0)):
             state = task.initial(task.measure(snapshot))
             for action in some_actions(task.action_space):
-                _check_plan(task, task.plan(state, action), snapshot.knobs)
+                targets = task.targets(state, action, snapshot.knobs)
+                check_targets(task, targets, snapshot.knobs, "targets()")
 
     def test_outcomes_are_verdicts(self) -> None:
         """An outcome is RUNNING, SUCCESS or FAILURE; BLOCKED is the framework's word."""
@@ -184,22 +190,24 @@ class TaskContract(Contract, ABC):
         """Whether something is seen and whether an episode may start here are bools."""
         task = self.make()
         for measured in self._measured(task):
-            seen, start = task.sees(measured), task.is_start(task.initial(measured))
-            expect(isinstance(seen, bool), "sees() is a bool", repr(seen))
+            start = task.is_start(task.initial(measured))
+            for source in task.needs.sources:
+                seen = task.sees(measured, source)
+                expect(isinstance(seen, bool), "sees() is a bool", repr(seen))
             expect(isinstance(start, bool), "is_start() is a bool", repr(start))
 
     def test_rewards_are_finite(self) -> None:
         """Every reward is a finite float."""
         task = self.make()
         for before, action, _, after in self._transitions(task):
-            _expect_number("a reward", task.reward(before, action, after, task.outcome(after)))
+            expect_number("a reward", task.reward(before, action, after, task.outcome(after)))
 
     def test_refused_plans_are_priced(self) -> None:
         """A plan that the envelope refuses has a finite reward too."""
         task = self.make()
         for before, action, _, _ in self._transitions(task):
             price = task.reward(before, action, before, Outcome.BLOCKED)
-            _expect_number("the reward of a refused plan", price)
+            expect_number("the reward of a refused plan", price)
 
     def test_summaries_are_finite(self) -> None:
         """A summary is a dictionary of finite floats by name."""
@@ -209,13 +217,17 @@ class TaskContract(Contract, ABC):
             expect(isinstance(summary, dict), "summary() is a dict", type(summary))
             for name, value in summary.items():
                 expect(isinstance(name, str), "summaries are named by text", repr(name))
-                _expect_number(f"{name} in the summary", value)
+                expect_number(f"{name} in the summary", value)
 
     def test_scramble_comes_from_the_generator(self) -> None:
         """The same generator gives the same start, another one another; home stays as it was."""
         task = self.make()
         home = {knob: (0.0,) * need.size for knob, need in task.needs.knobs.items()}
+        if not home:
+            raise does_not_apply("it moves no knob")
         points = [task.scramble(home, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+        if not any(points):
+            raise does_not_apply("it starts where the instrument stands")
         first, again, other = (fingerprint(tuple(point)) for point in points)
         expect(first == again, "scramble() draws from the generator alone", points[:2])
         expect(first != other, "scramble() draws from the generator", points[0])
@@ -239,43 +251,73 @@ class TaskContract(Contract, ABC):
             found = f"{knob} at {plans[0]} for both"
             expect(not plans[0] or plans[0] != plans[1], "scramble() starts from home", found)
 
-    def test_hints_fit_the_observation(self) -> None:
-        """The residual's entries exist, and tolerance and edges are numbers of their size."""
+    def test_goal_fits_the_observation(self) -> None:
+        """The entries that the goal names exist, and its numbers make sense."""
         task = self.make()
-        hints, space = task.hints, task.observation_space
-        if hints is None:
-            raise does_not_apply("it gives no hints")
-        shape, count = space.shape, len(hints.residual)
-        expect(shape is not None and len(shape) == 1, "hints are for vectors", shape)
-        inside = all(0 <= entry < shape[0] for entry in hints.residual) if shape else False
-        expect(count > 0 and inside, f"residual are entries of {shape}", hints.residual)
-        expect(bool(hints.unit), "the residual's unit has a name", repr(hints.unit))
-        expect(0 <= hints.tolerance < math.inf, "the tolerance is at least 0", hints.tolerance)
-        expect(hints.resolution >= 0, "the resolution is at least 0", hints.resolution)
-        full = hints.full_action
+        goal, shape = task.goal, task.observation_space.shape
+        if goal is None:
+            raise does_not_apply("it has no goal")
+        expect(shape is not None and len(shape) == 1, "a goal is for vectors", shape)
+        named = goal.residual if isinstance(goal, Centre) else (goal.entry,)
+        inside = all(0 <= entry < shape[0] for entry in named) if shape else False
+        expect(len(named) > 0 and inside, f"the goal names entries of {shape}", named)
+        full = goal.full_action
         expect(full is None or 0 < full < math.inf, "full_action is above 0", full)
-        edges = (hints.edge_lower, hints.edge_upper)
-        sizes = {len(edge) for edge in edges}
-        expect(sizes == {count}, f"each edge has {count} components", edges)
-        ordered = all(low < high for low, high in zip(*edges, strict=True))
-        expect(ordered, "edge_lower is below edge_upper", edges)
+        if isinstance(goal, Centre):
+            check_centre(goal)
+        else:
+            expect(math.isfinite(goal.noise), "the noise is finite", goal.noise)
 
-    def test_hints_agree_with_the_outcome(self) -> None:
+    def test_goal_agrees_with_the_outcome(self) -> None:
         """An episode succeeds when, and only when, the residual is within the tolerance."""
         task = self.make()
-        hints = task.hints
-        if hints is None:
-            raise does_not_apply("it gives no hints")
+        goal = task.goal
+        if not isinstance(goal, Centre):
+            raise does_not_apply("it centres nothing")
         states = self._states(task) + [step.state for step in self._played(task, oracle=True)]
         for state in states:
-            residual = task.observe(state)[list(hints.residual)].astype(float)
+            residual = task.observe(state)[list(goal.residual)].astype(float)
             length, outcome = float(np.linalg.norm(residual)), task.outcome(state)
-            found = f"{outcome} at a residual of {length:g} with a tolerance of {hints.tolerance:g}"
+            found = f"{outcome} at a residual of {length:g} with a tolerance of {goal.tolerance:g}"
             # Observations may be rounded to float32.
-            within = length <= hints.tolerance * (1 + 1e-5)
-            outside = length > hints.tolerance * (1 - 1e-5)
+            within = length <= goal.tolerance * (1 + 1e-5)
+            outside = length > goal.tolerance * (1 - 1e-5)
             expect(within or outcome is not Outcome.SUCCESS, "no success beyond tolerance", found)
             expect(outside or outcome is not Outcome.RUNNING, "success within tolerance", found)
+
+    def test_quantities_are_in_the_summary(self) -> None:
+        """Each quantity has a unit that people know and stands in the summary of some state."""
+        task = self.make()
+        names = {name for state in self._states(task) for name in task.summary(state)}
+        for quantity in task.quantities:
+            expect(isinstance(quantity, Quantity), "quantities are Quantity", repr(quantity))
+            expect(quantity.name in names, "quantities stand in the summary", quantity.name)
+
+    def test_products_are_numbers_with_an_uncertainty(self) -> None:
+        """What an episode hands on are finite numbers with a unit and a standard uncertainty."""
+        task = self.make()
+        states = self._states(task) + [step.state for step in self._played(task)]
+        for state in states:
+            for name, product in task.products(state).items():
+                expect_number(f"{name} of the products", product.value)
+                expect_number(f"the uncertainty of {name}", product.uncertainty)
+                expect(product.uncertainty >= 0, f"the uncertainty of {name} is not negative", name)
+
+    def test_its_own_moves_are_small_and_end(self) -> None:
+        """What the task moves itself stays within its largest steps and comes to an end."""
+        task = self.make()
+        moves = []
+        for snapshot, measured in self._looks(task):
+            points = task.own_moves(task.initial(measured), snapshot.knobs)
+            if points is not None:
+                moves.append(points)
+                check_targets(task, points, snapshot.knobs, "own_moves()")
+        if isinstance(task, Reading):
+            found = task.outcome(self._played(task)[-1].state)
+            ended = found in {Outcome.SUCCESS, Outcome.FAILURE}
+            expect(ended, "a reading comes to an end", found)
+        elif not moves:
+            raise does_not_apply("it moves nothing itself")
 
     def test_marks_are_points_of_the_frame(self) -> None:
         """Marks are (x, y) by name, and the goal is one of them."""
@@ -299,7 +341,7 @@ class TaskContract(Contract, ABC):
             found = step.action
             expect(task.action_space.contains(found), f"actions are in {task.action_space}", found)
             for name, value in step.true_error.items():
-                _expect_number(f"{name} of the true error", value)
+                expect_number(f"{name} of the true error", value)
 
     def test_symmetry_gives_possible_transitions(self) -> None:
         """Relabelled transitions are as many, and such that the task could have given them."""
@@ -340,34 +382,3 @@ class TaskContract(Contract, ABC):
 
     def _played(self, task: AnyTask, *, oracle: bool = False) -> list[Played]:
         return (play_oracle if oracle else play)(task, self.make_backend())
-
-
-def _check_plan(task: AnyTask, plan: Sequence[SetPoint], standing: Mapping[str, KnobValue]) -> None:
-    knobs = task.needs.knobs
-    expect(isinstance(plan, tuple), "plan() is a tuple", type(plan))
-    for point in plan:
-        expect(isinstance(point, SetPoint), "a plan is made of SetPoints", repr(point))
-        expect(point.knob in knobs, f"plans move {', '.join(knobs)} alone", point.knob)
-        need, value = knobs[point.knob], point.value
-        expect(len(value) == need.size, f"{point.knob} has {need.size} components", value)
-        expect(all(map(math.isfinite, value)), "set points are finite", point)
-        now = standing[point.knob]
-        near = all(
-            abs(target - here) <= step * (1 + 1e-6)
-            for target, here, step in zip(value, now, need.largest_step, strict=True)
-        )
-        sentence = f"plans are absolute, at most {need.largest_step} {need.unit} from the read-back"
-        expect(near, sentence, f"{point.knob} to {value} from {now}")
-
-
-def _expect_few(what: str, value: object) -> None:
-    counts: Counter[str] = Counter()
-    for path, count in entries(value):
-        counts[path.lstrip(".[").split(".")[0].split("[")[0]] += count
-    found = ", ".join(f"{count} in or behind {name or 'it'}" for name, count in counts.items())
-    few = counts.total() <= MAX_NUMBERS
-    expect(few, f"{what} holds at most {MAX_NUMBERS} numbers and no frame", found)
-
-
-def _expect_number(what: str, value: object) -> None:
-    expect(is_finite(value), f"{what} is a finite number", repr(value))

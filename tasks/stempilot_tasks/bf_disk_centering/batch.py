@@ -58,7 +58,9 @@ class BfDiskCenteringBatch:
         start: BoolArray = inside[..., 0] & inside[..., 1] & ~(success | failure)
         return start
 
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, FloatArray]:
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Mapping[str, FloatArray]
+    ) -> dict[str, FloatArray]:
         """Return the diffraction shifts, (n, 2) in rad."""
         return {DIFFRACTION_SHIFT: self._target(state, actions)}
 

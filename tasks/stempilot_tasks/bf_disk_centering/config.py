@@ -86,7 +86,7 @@ class BfDiskCenteringConfig:
         tolerance_mrad: the same as an angle, by the frame's calibration where it has one and by
             ``pixel_mrad`` where not.
         pixel_mrad: angle of one camera pixel where the frame does not say; also used for the
-            hints.
+            goal.
         binning: camera pixels to a bin and axis, of which a published bin is 52/51 wide; used by
             the paper's observation only.
         observation: ``unrounded``: residual in half fields. ``paper``: step size, residual in

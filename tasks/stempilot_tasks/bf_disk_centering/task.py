@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from stempilot.contract.goals import Quantity
+from stempilot.contract.goals import Centre, Quantity
 from stempilot.contract.names import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
@@ -16,7 +16,7 @@ from stempilot.contract.names import (
     KNOB_UNITS,
     SCREEN,
 )
-from stempilot.contract.task import Task, TaskHints
+from stempilot.contract.task import Task
 from stempilot.contract.values import (
     KnobNeed,
     KnobValue,
@@ -81,16 +81,18 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         return action_space(self.config.actions)
 
     @property
-    def hints(self) -> TaskHints:
+    def goal(self) -> Centre:
         """The residual's place, tolerance, edges, rounding and nominal response."""
         geometry, config = self.geometry, self.config
         full_action_px = config.step_rad / (config.pixel_mrad * 1e-3)
-        return TaskHints(
+        return Centre(
             residual=residual_entries(config),
             unit="bins" if geometry.rounded else "half fields",
             tolerance=geometry.tolerance(),
-            edge_lower=-geometry.edge_px / geometry.unit_px - geometry.goal,
-            edge_upper=geometry.edge_px / geometry.unit_px - geometry.goal,
+            edges=(
+                -geometry.edge_px / geometry.unit_px - geometry.goal,
+                geometry.edge_px / geometry.unit_px - geometry.goal,
+            ),
             resolution=1.0 if geometry.rounded else 0.0,
             full_action=full_action_px / geometry.unit_px,
         )
@@ -104,8 +106,9 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
         return measure_disk(snapshot.frames[FLUCAM], shift_rad, self.config.camera_shape)
 
-    def sees(self, measured: Measured) -> bool:
+    def sees(self, measured: Measured, source: str) -> bool:
         """Return whether a disk, or a part of one, shows."""
+        del source
         return measured.visible
 
     def scramble(
@@ -128,8 +131,11 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         corner = (float(self.geometry.half_px[0]), float(self.geometry.half_px[1]))
         return self._state(measured, seen_px=corner, steps=0, target_rad=(x_rad, y_rad))
 
-    def plan(self, state: CenteringState, action: Any) -> tuple[SetPoint, ...]:
+    def targets(
+        self, state: CenteringState, action: Any, standing: Mapping[str, KnobValue]
+    ) -> tuple[SetPoint, ...]:
         """Return the diffraction shift last asked for, plus the action's share of a full one."""
+        del standing
         return (SetPoint(DIFFRACTION_SHIFT, self._target(state, action)),)
 
     def _target(self, state: CenteringState, action: Any) -> Point:

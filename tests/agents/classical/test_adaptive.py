@@ -11,7 +11,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from stempilot.contract.agent import Brief, NoticesChange, Policy
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot_agents.classical.adaptive import AdaptiveConfig, make_adaptive
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,14 +72,13 @@ class Screen:
         return self.bin_px or HALF_PX
 
     @property
-    def hints(self) -> TaskHints:
+    def goal(self) -> Centre:
         goal = np.array(self.goal_px)
-        return TaskHints(
+        return Centre(
             residual=(0, 1),
             unit="bins" if self.bin_px else "half fields",
             tolerance=self.tolerance_px / self.unit_px,
-            edge_lower=(-LOST_PX - goal) / self.unit_px,
-            edge_upper=(LOST_PX - goal) / self.unit_px,
+            edges=((-LOST_PX - goal) / self.unit_px, (LOST_PX - goal) / self.unit_px),
             resolution=1.0 if self.bin_px else 0.0,
             full_action=self.full_px / self.unit_px if self.told else None,
         )
@@ -146,7 +145,7 @@ def new_policy(screen: Screen, **options: Any) -> Policy:
     brief = Brief(
         observation_space=Box(-np.inf, np.inf, (4,), np.float32),
         action_space=Box(-1, 1, (2,), np.float32),
-        hints=screen.hints,
+        goal=screen.goal,
         seed=0,
     )
     return make_adaptive(AdaptiveConfig(**options), brief).policy()

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
 from stempilot.contract.agent import Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.errors import ConfigError, IncompatibleError
 from stempilot.plugins.options import build
 from stempilot_agents.classical.adaptive import AdaptiveConfig, make_adaptive
@@ -19,18 +19,17 @@ FloatArray = npt.NDArray[np.float64]
 
 def matrix_brief(size: int, **changes: Any) -> Brief:
     """Return the brief of a task in -1 to 1 whose residual is the END of its observation."""
-    hints = TaskHints(
+    goal = Centre(
         residual=tuple(range(2, 2 + size)),
         unit="mrad",
         tolerance=0.03,
-        edge_lower=(-1.0,) * size,
-        edge_upper=(1.0,) * size,
+        edges=((-1.0,) * size, (1.0,) * size),
         full_action=0.15,
     )
     brief = Brief(
         observation_space=Box(-5, 5, (2 + size,), np.float64),
         action_space=Box(-1, 1, (size,), np.float64),
-        hints=hints,
+        goal=goal,
         seed=0,
     )
     return attrs.evolve(brief, **changes)
@@ -89,24 +88,24 @@ def test_same_observations_give_the_same_actions() -> None:
     assert np.array_equal(actions_for(seen), actions_for(seen))
 
 
-def other_hints(**changes: Any) -> TaskHints:
-    hints = matrix_brief(2).hints
-    assert hints is not None
-    return attrs.evolve(hints, **changes)
+def other_goal(**changes: Any) -> Centre:
+    goal = matrix_brief(2).goal
+    assert goal is not None
+    return attrs.evolve(goal, **changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"hints": None}, "hints"),
+        ({"goal": None}, "goal"),
         ({"action_space": Discrete(4)}, "Discrete(4)"),
         ({"action_space": Box(-2, 2, (2,))}, "from -1 to 1"),
         ({"action_space": Box(-1, 1, (1, 2))}, "one axis"),
         ({"action_space": Box(-1, 1, (3,))}, "each of the 2 residual entries"),
         ({"observation_space": Box(-1, 1, (3,))}, "(2, 3)"),
         ({"observation_space": Dict({"a": Box(-1, 1, (4,))})}, "Dict"),
-        ({"hints": other_hints(edge_upper=(1.0,))}, "2 and 1"),
-        ({"hints": other_hints(full_action=None, edge_upper=(1, np.inf))}, "full_action"),
+        ({"goal": other_goal(edges=((-1.0, -1.0), (1.0,)))}, "2 and 1"),
+        ({"goal": other_goal(full_action=None, edges=((-1, -1), (1, np.inf)))}, "full_action"),
     ],
 )
 def test_refuses_tasks_it_cannot_centre(changes: dict[str, Any], named: str) -> None:
@@ -118,7 +117,7 @@ def test_refuses_tasks_it_cannot_centre(changes: dict[str, Any], named: str) -> 
 
 
 def test_lists_all_problems_at_once() -> None:
-    brief = matrix_brief(2, action_space=Discrete(4), hints=None)
+    brief = matrix_brief(2, action_space=Discrete(4), goal=None)
     with pytest.raises(IncompatibleError) as caught:
         make_adaptive(AdaptiveConfig(), brief)
     assert len(caught.value.problems) == 2

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from stempilot.contract.agent import Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.errors import IncompatibleError
 from stempilot_agents.classical.baselines import (
     ProportionalConfig,
@@ -17,18 +17,17 @@ from stempilot_agents.classical.baselines import (
     make_random,
 )
 
-HINTS = TaskHints(
+GOAL = Centre(
     residual=(2, 0),
     unit="bins",
     tolerance=3.0,
-    edge_lower=(-100, -100),
-    edge_upper=(100, 100),
+    edges=((-100, -100), (100, 100)),
     full_action=10.0,
 )
 BRIEF = Brief(
     observation_space=Box(-200, 200, (3,), np.float64),
     action_space=Box(-1, 1, (2,), np.float32),
-    hints=HINTS,
+    goal=GOAL,
     seed=5,
 )
 
@@ -49,9 +48,9 @@ def test_proportional_takes_its_gain_and_stays_inside() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"hints": None}, "hints"),
-        ({"hints": attrs.evolve(HINTS, full_action=None)}, "full_action"),
-        ({"hints": attrs.evolve(HINTS, full_action=0.0)}, "full_action"),
+        ({"goal": None}, "goal"),
+        ({"goal": attrs.evolve(GOAL, full_action=None)}, "full_action"),
+        ({"goal": attrs.evolve(GOAL, full_action=0.0)}, "full_action"),
         ({"action_space": Discrete(4)}, "Discrete(4)"),
         ({"action_space": Box(-1, 1, (3,))}, "each of the 2 residual entries"),
     ],
@@ -71,7 +70,7 @@ def test_gain_must_be_positive(gain: float) -> None:
 
 @pytest.mark.parametrize("space", [Box(-3, 2, (2,)), Discrete(5)], ids=["Box", "Discrete"])
 def test_random_acts_inside_any_space_by_the_seed_alone(space: Any) -> None:
-    brief = attrs.evolve(BRIEF, action_space=space, hints=None)
+    brief = attrs.evolve(BRIEF, action_space=space, goal=None)
     agent = make_random(RandomConfig(), brief)
     first, again = agent.policy(), agent.policy()
     other = make_random(RandomConfig(), attrs.evolve(brief, seed=6)).policy()

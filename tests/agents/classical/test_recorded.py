@@ -27,7 +27,7 @@ def recorded(folder: Path, *actions: Any) -> Path:
 
 
 def policy(run: Path, space: Any = PLANE) -> Any:
-    brief = Brief(observation_space=PLANE, action_space=space, hints=None, seed=0)
+    brief = Brief(observation_space=PLANE, action_space=space, goal=None, seed=0)
     return make_recorded(RecordedConfig(run=str(run)), brief).policy()
 
 

@@ -20,7 +20,7 @@ def go_on(_: Any) -> Any:
 
 @pytest.mark.parametrize("space", [SEEN, Discrete(4, start=1), MultiDiscrete([2, 2])], ids=str)
 def test_action_spaces_that_it_cannot_use_are_refused(space: Any) -> None:
-    brief = Brief(observation_space=SEEN, action_space=space, hints=None, seed=1)
+    brief = Brief(observation_space=SEEN, action_space=space, goal=None, seed=1)
     with pytest.raises(IncompatibleError, match="needs a Discrete action space that starts at 0"):
         make_dqn(DqnConfig(), brief)
 
@@ -139,7 +139,7 @@ def test_learns_to_reach_the_target(point_env: Any) -> None:
     brief = Brief(
         observation_space=env.observation_space,
         action_space=env.action_space,
-        hints=None,
+        goal=None,
         seed=1,
     )
     options = {"reward_scale": 1.0, "exploration_timesteps": 400, "hidden_sizes": [32, 32]}

@@ -13,7 +13,7 @@ from stempilot_agents.learners.sac import SacConfig, make_sac
 
 
 def brief(observation_space: Any, action_space: Any) -> Any:
-    return Brief(observation_space=observation_space, action_space=action_space, hints=None, seed=1)
+    return Brief(observation_space=observation_space, action_space=action_space, goal=None, seed=1)
 
 
 SEEN = Box(-1, 1, (2,), np.float32)

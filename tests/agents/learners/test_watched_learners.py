@@ -1,4 +1,4 @@
-"""Learners that work from a task's hints hand out policies that notice another response."""
+"""Learners that work from a task's goal hand out policies that notice another response."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,14 @@ from attrs import evolve
 from tests.agents.conftest import LEARNERS, SMALL, PointEnv
 
 from stempilot.contract.agent import Brief, NoticesChange
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.plugins.options import build
 
-HINTS = TaskHints(
-    residual=(0, 1), unit="fields", tolerance=0.1, edge_lower=(-1, -1), edge_upper=(1, 1)
+GOAL = Centre(
+    residual=(0, 1),
+    unit="fields",
+    tolerance=0.1,
+    edges=((-1, -1), (1, 1)),
 )
 KINDS = tuple(LEARNERS)
 
@@ -31,7 +34,7 @@ class TurningEnv(PointEnv):
         return super().step(other.astype(self.action_space.dtype))
 
 
-def learnt(kind: str, steps: int = 60, task_hints: TaskHints | None = HINTS) -> Any:
+def learnt(kind: str, steps: int = 60, task_goal: Centre | None = GOAL) -> Any:
     env = TurningEnv(discrete=kind == "dqn")
     config, make = LEARNERS[kind]
     narrow = {"critic_hidden_sizes": [8, 8]} if kind == "crossq" else {}
@@ -41,7 +44,7 @@ def learnt(kind: str, steps: int = 60, task_hints: TaskHints | None = HINTS) -> 
         Brief(
             observation_space=env.observation_space,
             action_space=env.action_space,
-            hints=task_hints,
+            goal=task_goal,
             seed=1,
         ),
     )
@@ -105,12 +108,12 @@ def test_a_loaded_learner_knows_what_was_normal(kind: str, tmp_path: Path) -> No
 
 
 def test_without_hints_there_is_nothing_to_watch() -> None:
-    learner, _ = learnt("sac", task_hints=None)
+    learner, _ = learnt("sac", task_goal=None)
     assert not isinstance(learner.policy(), NoticesChange)
 
 
 def test_hints_may_name_any_entries() -> None:
-    learner, env = learnt("sac", task_hints=evolve(HINTS, residual=(1, 0)))
+    learner, env = learnt("sac", task_goal=evolve(GOAL, residual=(1, 0)))
     policy = learner.policy()
     assert not any(moves(policy, env, 30))
     env.turned = True

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 from gymnasium.spaces import Box, Dict, Discrete
-from tests.agents.centring_plant import FULL_ACTION_PX, HALF_PX, Oracle, Plant, hints, turned
+from tests.agents.centring_plant import FULL_ACTION_PX, HALF_PX, Oracle, Plant, goal, turned
 
 from stempilot.contract.agent import NoticesChange, Transitions
 from stempilot_agents.response.fit import fit_response
@@ -21,11 +21,10 @@ def coarse(residual: Any) -> Any:
     return np.rint(residual * HALF_PX / BIN_PX)
 
 
-COARSE = hints(
+COARSE = goal(
     unit="bins",
     tolerance=3.0,
-    edge_lower=(-122.4, -122.4),
-    edge_upper=(122.4, 122.4),
+    edges=((-122.4, -122.4), (122.4, 122.4)),
     resolution=1.0,
     full_action=10.0,
 )
@@ -89,8 +88,8 @@ class Walks:
         return found
 
 
-def trained(walks: Walks, count: int = 200, task_hints: Any = None) -> Watch:
-    response = fit_response(walks.transitions(count), task_hints or hints(), UNIT)
+def trained(walks: Walks, count: int = 200, task_goal: Any = None) -> Watch:
+    response = fit_response(walks.transitions(count), task_goal or goal(), UNIT)
     assert response is not None
     return Watch(response)
 
@@ -114,7 +113,7 @@ CHANGES = {
 def test_nothing_is_found_where_nothing_changed(condition: str) -> None:
     noises = CONDITIONS[condition]
     walks = Walks(turned(30), 1, **noises)
-    watch = trained(walks, task_hints=COARSE if "seen" in noises else None)
+    watch = trained(walks, task_goal=COARSE if "seen" in noises else None)
     assert walks.watch(watch, 2000) == []
 
 
@@ -125,7 +124,7 @@ def test_a_change_is_found_within_a_handful_of_moves(condition: str, change: str
     limit = 15 if change == "other camera length" else 6
     for seed in range(5):
         walks = Walks(turned(30), seed, **noises)
-        watch = trained(walks, task_hints=COARSE if "seen" in noises else None)
+        watch = trained(walks, task_goal=COARSE if "seen" in noises else None)
         walks.watch(watch, 7)
         walks.plant = evolve(walks.plant, response=CHANGES[change])
         found = walks.watch(watch, limit)
@@ -183,7 +182,7 @@ def test_what_was_not_measured_is_no_evidence() -> None:
     walks = Walks(turned(30), 10)
     seen, nowhere = walks.transitions(200), np.full(2, np.nan)
     seen.next_observations[7] = nowhere
-    response = fit_response(seen, hints(), UNIT)
+    response = fit_response(seen, goal(), UNIT)
     assert response is not None
     watch = Watch(response)
     for _ in range(5):
@@ -194,7 +193,7 @@ def test_what_was_not_measured_is_no_evidence() -> None:
 
 def test_too_few_transitions_tell_nothing() -> None:
     walks = Walks(turned(30), 8)
-    assert fit_response(walks.transitions(10), hints(), UNIT) is None
+    assert fit_response(walks.transitions(10), goal(), UNIT) is None
 
 
 # --- the policy with a watch ------------------------------------------------------------------
@@ -214,7 +213,7 @@ class Still:
 
 def watching() -> Any:
     seen = Walks(turned(30), 9).transitions(100)
-    return watched(Still(), seen, hints=hints(), action_space=UNIT)
+    return watched(Still(), seen, goal=goal(), action_space=UNIT)
 
 
 def lead(policy: Any, response: Any, moves: int) -> list[str]:
@@ -256,21 +255,21 @@ def test_moves_are_not_compared_across_episodes() -> None:
 def test_the_policy_itself_is_reset() -> None:
     inner = Still()
     seen = Walks(turned(30), 9).transitions(60)
-    watched(inner, seen, hints=hints(), action_space=UNIT).reset("two")
+    watched(inner, seen, goal=goal(), action_space=UNIT).reset("two")
     assert inner.instruments == ["two"]
 
 
-@pytest.mark.parametrize(("task_hints", "space"), [(None, UNIT), (hints(), Dict({"move": UNIT}))])
-def test_there_is_no_watch_without_hints_or_numbers(task_hints: Any, space: Any) -> None:
+@pytest.mark.parametrize(("task_goal", "space"), [(None, UNIT), (goal(), Dict({"move": UNIT}))])
+def test_there_is_no_watch_without_hints_or_numbers(task_goal: Any, space: Any) -> None:
     policy, seen = Still(), Walks(turned(30), 9).transitions(30)
-    assert watched(policy, seen, hints=task_hints, action_space=space) is policy
+    assert watched(policy, seen, goal=task_goal, action_space=space) is policy
 
 
 def test_where_too_little_was_met_nobody_pretends_to_notice() -> None:
     seen = Walks(turned(30), 9).transitions(1)
-    assert not isinstance(watched(Still(), seen, hints=hints(), action_space=UNIT), NoticesChange)
+    assert not isinstance(watched(Still(), seen, goal=goal(), action_space=UNIT), NoticesChange)
     seen = Walks(turned(30), 9).transitions(60)
-    assert isinstance(watched(Still(), seen, hints=hints(), action_space=UNIT), NoticesChange)
+    assert isinstance(watched(Still(), seen, goal=goal(), action_space=UNIT), NoticesChange)
 
 
 def test_an_instrument_that_does_not_answer_has_no_response_to_watch() -> None:
@@ -278,7 +277,7 @@ def test_an_instrument_that_does_not_answer_has_no_response_to_watch() -> None:
     still = evolve(
         seen, next_observations=seen.observations, terminated=np.zeros_like(seen.terminated)
     )
-    assert not isinstance(watched(Still(), still, hints=hints(), action_space=UNIT), NoticesChange)
+    assert not isinstance(watched(Still(), still, goal=goal(), action_space=UNIT), NoticesChange)
 
 
 # --- numbered actions -------------------------------------------------------------------------
@@ -298,7 +297,7 @@ def test_numbered_actions_are_watched_too() -> None:
         terminated=np.zeros(count, dtype=bool),
         truncated=np.zeros(count, dtype=bool),
     )
-    response = fit_response(seen, hints(), Discrete(4))
+    response = fit_response(seen, goal(), Discrete(4))
     assert response is not None
     watch, nothing = Watch(response), np.zeros(2)
     known = [watch.take(nothing, np.int64(n), moves[n]) for n in (0, 1, 2, 3) * 10]

@@ -10,14 +10,17 @@ from gymnasium.spaces import Box, Discrete
 from tests.agents.conftest import SMALL, PointEnv
 
 from stempilot.contract.agent import Brief
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.contract.values import Transitions
 from stempilot.errors import ConfigError, IncompatibleError
 from stempilot.plugins.options import build
 from stempilot_agents.sac_rapid.agent import RapidConfig, RapidLearner, make_rapid
 
-HINTS = TaskHints(
-    residual=(0, 1), unit="1", tolerance=0.1, edge_lower=(-1.0, -1.0), edge_upper=(1.0, 1.0)
+GOAL = Centre(
+    residual=(0, 1),
+    unit="1",
+    tolerance=0.1,
+    edges=((-1.0, -1.0), (1.0, 1.0)),
 )
 
 
@@ -39,14 +42,12 @@ def relabel(batch: Transitions, rng: np.random.Generator) -> Transitions:
     )
 
 
-def make(
-    *, given: Any = relabel, hints: Any = HINTS, seed: int = 1, **options: Any
-) -> RapidLearner:
+def make(*, given: Any = relabel, goal: Any = GOAL, seed: int = 1, **options: Any) -> RapidLearner:
     env = PointEnv()
     brief = Brief(
         observation_space=env.observation_space,
         action_space=env.action_space,
-        hints=hints,
+        goal=goal,
         seed=seed,
         relabel=given,
     )
@@ -145,7 +146,7 @@ def test_how_sure_it_must_be_is_an_option() -> None:
         assert report.numbers["prior_holds"] == holds
 
 
-@pytest.mark.parametrize("without", [{"hints": None}, {"given": None}, {"relabel": False}])
+@pytest.mark.parametrize("without", [{"goal": None}, {"given": None}, {"relabel": False}])
 def test_judges_no_prior_that_it_did_not_use(without: dict[str, Any]) -> None:
     report = learnt(make(gradient_steps=0, **without), PointEnv(limit=200), 200)
     assert not {name for name in report.numbers if name.startswith("prior")}
@@ -195,6 +196,6 @@ def test_policy_takes_observations_as_they_are() -> None:
     [(Discrete(3), Box(-1, 1, (2,))), (Box(-1, 1, (2,)), Discrete(3))],
 )
 def test_refuses_spaces_that_it_cannot_use(seen: Any, acts: Any) -> None:
-    brief = Brief(observation_space=seen, action_space=acts, hints=None, seed=1)
+    brief = Brief(observation_space=seen, action_space=acts, goal=None, seed=1)
     with pytest.raises(IncompatibleError, match="sac-rapid needs"):
         make_rapid(RapidConfig(), brief)

@@ -9,17 +9,16 @@ import pytest
 from attrs import evolve
 from gymnasium.spaces import Box
 
-from stempilot.contract.task import TaskHints
+from stempilot.contract.goals import Centre
 from stempilot.contract.values import Transitions
 from stempilot_agents.sac_rapid.prior import Dependence, dependence_on_place
 
 Floats = npt.NDArray[np.float64]
-HINTS = TaskHints(
+GOAL = Centre(
     residual=(1, 2),
     unit="half fields",
     tolerance=0.03,
-    edge_lower=(-1.0, -1.0),
-    edge_upper=(1.0, 1.0),
+    edges=((-1.0, -1.0), (1.0, 1.0)),
 )
 ACTIONS = Box(-1, 1, (2,), np.float32)
 TURNED = 0.08 * np.array([[0.5, -0.9], [0.8, 0.6]])
@@ -71,7 +70,7 @@ def lived(
 
 
 def judged(met: Transitions) -> Dependence:
-    found = dependence_on_place(met, HINTS, ACTIONS)
+    found = dependence_on_place(met, GOAL, ACTIONS)
     assert found is not None
     return found
 
@@ -124,13 +123,13 @@ def test_too_few_transitions_say_nothing(count: int) -> None:
     met = lived(5, count=max(count, 1))
     columns = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
     few = Transitions(**{name: getattr(met, name)[:count] for name in columns})
-    assert dependence_on_place(few, HINTS, ACTIONS) is None
+    assert dependence_on_place(few, GOAL, ACTIONS) is None
 
 
 def test_an_instrument_that_does_not_move_says_nothing() -> None:
     met = lived(6)
     assert (
-        dependence_on_place(evolve(met, next_observations=met.observations), HINTS, ACTIONS) is None
+        dependence_on_place(evolve(met, next_observations=met.observations), GOAL, ACTIONS) is None
     )
 
 
@@ -150,5 +149,8 @@ def test_observations_of_any_shape_are_judged_alike() -> None:
 
 @pytest.mark.parametrize("edge", [(), (np.inf, np.inf)])
 def test_without_edges_there_is_no_saying(edge: tuple[float, ...]) -> None:
-    hints = evolve(HINTS, edge_lower=tuple(-at for at in edge), edge_upper=edge)
-    assert dependence_on_place(lived(3), hints, ACTIONS) is None
+    goal = evolve(
+        GOAL,
+        edges=(tuple(-at for at in edge), edge),
+    )
+    assert dependence_on_place(lived(3), goal, ACTIONS) is None

@@ -18,7 +18,7 @@ from tests.agents.centring_plant import (
     Plant,
     any_response,
     brief,
-    hints,
+    goal,
 )
 
 from stempilot.contract.agent import Brief, NoticesChange
@@ -64,7 +64,7 @@ def test_with_steps_across_the_screen_constant_answers_lose_more(tmp_path: Any) 
     arrays["out.bias"][-1] = 1
     write_arrays(tmp_path / "constant.safetensors", arrays)
     wide = 104.0
-    wide_brief = brief(hints(full_action=wide * FULL_ACTION_PX / HALF_PX))
+    wide_brief = brief(goal(full_action=wide * FULL_ACTION_PX / HALF_PX))
     success = [
         played(
             make_universal(UniversalConfig(weights=weights), wide_brief).policy(),
@@ -82,9 +82,9 @@ def test_with_steps_across_the_screen_constant_answers_lose_more(tmp_path: Any) 
 def test_a_tolerance_far_wider_than_trained_with_is_warned_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    make_universal(UniversalConfig(), brief(hints(tolerance=0.115)))
+    make_universal(UniversalConfig(), brief(goal(tolerance=0.115)))
     assert not caplog.messages
-    make_universal(UniversalConfig(), brief(hints(tolerance=0.385)))
+    make_universal(UniversalConfig(), brief(goal(tolerance=0.385)))
     assert "the tolerance is 0.4 half fields" in caplog.text
     assert "adaptive suits wide tolerances" in caplog.text
 
@@ -96,20 +96,19 @@ def test_what_forgets_everything_notices_no_change() -> None:
 
 def test_works_in_bins_from_a_goal_beside_the_centre() -> None:
     edge = EDGE_PX / BIN_PX
-    goal = np.array([4.0, 8.0])
-    in_bins = hints(
+    beside = np.array([4.0, 8.0])
+    in_bins = goal(
         residual=(1, 2),
         unit="bins",
         tolerance=3.0,
-        edge_lower=tuple(-edge - goal),
-        edge_upper=tuple(edge - goal),
+        edges=(tuple(-edge - beside), tuple(edge - beside)),
         resolution=1.0,
         full_action=10.0,
     )
     made = Brief(
         observation_space=Box(-200, 200, (5,), np.float32),
         action_space=Box(-1, 1, (2,), np.float32),
-        hints=in_bins,
+        goal=in_bins,
         seed=0,
     )
     policy = make_universal(UniversalConfig(), made).policy()
@@ -119,7 +118,7 @@ def test_works_in_bins_from_a_goal_beside_the_centre() -> None:
         response, position = any_response(rng), rng.uniform(-400, 400, 2)
         policy.reset(str(number))
         for _ in range(200):
-            seen = np.rint(position / BIN_PX) - goal
+            seen = np.rint(position / BIN_PX) - beside
             if np.hypot(*seen) <= 3:
                 won += 1
                 break
@@ -230,18 +229,21 @@ def test_actions_are_of_the_space(dtype: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"hints": None}, "needs the hints of a task that centres something"),
+        ({"goal": None}, "needs the goal of a task that centres something"),
         ({"action_space": Discrete(8)}, "needs actions in a Box of one axis from -1 to 1"),
         ({"action_space": Box(-2, 2, (2,), np.float32)}, "from -1 to 1, not Box"),
-        ({"hints": hints(full_action=None)}, "needs hints.full_action above 0"),
-        ({"hints": hints(full_action=0.0)}, "it is 0.0"),
-        ({"hints": hints(edge_lower=(-np.inf, -1.0))}, "needs finite edges"),
-        ({"hints": hints(tolerance=0.0)}, "needs a tolerance above 0, it is 0"),
-        ({"hints": hints(residual=(0, 5))}, "needs the residual"),
+        ({"goal": goal(full_action=None)}, "needs goal.full_action above 0"),
+        ({"goal": goal(full_action=0.0)}, "it is 0.0"),
+        ({"goal": goal(edges=((-np.inf, -1.0), (1.0, 1.0)))}, "needs finite edges"),
+        ({"goal": goal(tolerance=0.0)}, "needs a tolerance above 0, it is 0"),
+        ({"goal": goal(residual=(0, 5))}, "needs the residual"),
         (
             {
                 "action_space": Box(-1, 1, (1,), np.float32),
-                "hints": hints(residual=(0,), edge_lower=(-1.0,), edge_upper=(1.0,)),
+                "goal": goal(
+                    residual=(0,),
+                    edges=((-1.0,), (1.0,)),
+                ),
             },
             "needs a residual on two axes, not 1",
         ),

@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.agents.centring_plant import hints
+from tests.agents.centring_plant import goal
 
 from stempilot_agents.universal import hedge as universal_hedge
 from stempilot_agents.universal.hedge import hedged
 from stempilot_agents.universal.memory import Field, Memory
 from stempilot_agents.universal.mirror import Hands, hands_of
 
-FULL = float(Field.of(hints()).full[0])
+FULL = float(Field.of(goal()).full[0])
 GAIN = 1.1
 
 
 def after(moves: Any, start: Any, response: Any, *, mirrored: Any = False) -> Memory:
     """Return the memory of moves (k, n) of lagless instruments without any noise."""
     response, start = np.atleast_1d(response), np.atleast_1d(start).astype(complex)
-    memory = Memory(Field.of(hints(), len(start)))
+    memory = Memory(Field.of(goal(), len(start)))
     memory.observe(start.astype(np.complex64))
     for move in np.asarray(moves).reshape(-1, 1) * np.ones(len(start)):
         memory.act(move.astype(np.complex64))
@@ -40,7 +40,7 @@ def steps(left: Any) -> Any:
     [(0.1 - 0.05j, 1.15 * FULL), (0.7 - 0.2j, 0.06), (0.1 - 0.9j, 0.02), (0.99, 0.00416)],
 )
 def test_first_there_is_a_probe_which_is_shorter_by_an_edge(place: complex, length: float) -> None:
-    memory = Memory(Field.of(hints()))
+    memory = Memory(Field.of(goal()))
     memory.observe(np.array([place], np.complex64))
     probe = hedged(memory, hands_of(memory))[0]
     assert abs(probe) * FULL == pytest.approx(length, rel=0.02)
@@ -89,7 +89,7 @@ def test_not_knowing_the_hand_has_its_price(
 
 def test_neither_hand_is_led_over_an_edge() -> None:
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    start = np.full(64, Field.of(hints()).upper[0].real - 0.06)
+    start = np.full(64, Field.of(goal()).upper[0].real - 0.06)
     memory = after([0.05], start, 2.0 * np.exp(1j * angles))
     hands = hands_of(memory)
     move = hedged(memory, hands) * FULL

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
-from tests.agents.centring_plant import hints
+from tests.agents.centring_plant import goal
 
 from stempilot_agents.universal.features import DOUBT, SIZE, WANTED, features
 from stempilot_agents.universal.memory import LAGS, Field, Memory, complexes
@@ -16,7 +16,7 @@ KEPT, SKEW, GAIN2 = 0.95, 0.06, 4.0
 def episode(seed: int = 3, moves: int = 7, hand: bool = False) -> tuple[Any, Any]:
     """Return residuals (moves + 1,) and actions (moves,), complex, of a lagless instrument."""
     rng = np.random.default_rng(seed)
-    full = hints().full_action / (2 * 499.6 / 520 / 2)
+    full = goal().full_action / (2 * 499.6 / 520 / 2)
     actions = rng.uniform(-1, 1, moves) + 1j * rng.uniform(-1, 1, moves)
     m1, m2 = 1.3 * np.exp(0.7j), 0.04 + 0.02j
     steps = actions * full
@@ -27,7 +27,7 @@ def episode(seed: int = 3, moves: int = 7, hand: bool = False) -> tuple[Any, Any
 
 
 def remembered(residuals: Any, actions: Any) -> Memory:
-    memory = Memory(Field.of(hints()))
+    memory = Memory(Field.of(goal()))
     memory.observe(residuals[:1].astype(np.complex64))
     for action, residual in zip(actions, residuals[1:], strict=True):
         memory.act(np.array([action], np.complex64))
@@ -39,7 +39,7 @@ class Plain:
     """The regressions from a list of all moves, solved as least squares with extra rows."""
 
     def __init__(self, residuals: Any, actions: Any) -> None:
-        field = Field.of(hints())
+        field = Field.of(goal())
         self.full, self.reading2 = float(field.full[0]), float(field.reading2[0])
         self.moves: list[tuple[complex, float, float]] = []
         self.score = np.zeros((len(LAGS), 2))
@@ -138,7 +138,7 @@ def test_doubt_goes_as_the_response_is_found() -> None:
 
 def test_lagged_moves_are_known_by_their_lag() -> None:
     rng = np.random.default_rng(5)
-    full = float(Field.of(hints()).full[0])
+    full = float(Field.of(goal()).full[0])
     actions = rng.uniform(-1, 1, 8) + 1j * rng.uniform(-1, 1, 8)
     commands = np.cumsum(np.concatenate([[0], actions * full]))
     settled = Plain.settle(commands)[:, 2]
@@ -149,7 +149,7 @@ def test_lagged_moves_are_known_by_their_lag() -> None:
 
 def test_rows_do_not_depend_on_each_other() -> None:
     episodes = [episode(seed, hand=bool(seed % 2)) for seed in range(4)]
-    field = Field.joined([Field.of(hints())] * 4)
+    field = Field.joined([Field.of(goal())] * 4)
     together = Memory(field)
     together.observe(np.array([r[0] for r, _ in episodes], np.complex64))
     for step in range(7):
@@ -165,7 +165,7 @@ def test_rows_do_not_depend_on_each_other() -> None:
 def test_a_new_episode_leaves_nothing_behind() -> None:
     memory = remembered(*episode())
     memory.begin(np.array([True]))
-    fresh = Memory(Field.of(hints()))
+    fresh = Memory(Field.of(goal()))
     for each in (memory, fresh):
         each.observe(np.array([0.1 + 0.2j], np.complex64))
     for one, other in zip(features(memory), features(fresh), strict=True):
@@ -195,14 +195,13 @@ def test_numbers_are_finite_and_as_many_as_promised() -> None:
 
 
 def test_field_is_measured_in_half_fields() -> None:
-    bins = hints(
+    bins = goal(
         tolerance=3.0,
-        edge_lower=(-126.5, -130.5),
-        edge_upper=(118.5, 114.5),
+        edges=((-126.5, -130.5), (118.5, 114.5)),
         resolution=1.0,
         full_action=10.0,
     )
-    field, halves = Field.of(bins), Field.of(hints())
+    field, halves = Field.of(bins), Field.of(goal())
     assert field.unit[0] == pytest.approx(122.5)
     assert field.full[0] == pytest.approx(halves.full[0], rel=2e-3)
     assert field.tolerance[0] == pytest.approx(halves.tolerance[0], rel=2e-3)
@@ -211,7 +210,7 @@ def test_field_is_measured_in_half_fields() -> None:
 
 
 def test_the_nearest_edge_comes_first() -> None:
-    field = evolve(Field.of(hints()), upper=np.array([1 + 0.5j], np.complex64))
+    field = evolve(Field.of(goal()), upper=np.array([1 + 0.5j], np.complex64))
     memory = Memory(field)
     memory.observe(complexes(np.array([[0.2, 0.1]])))
     told, _ = features(memory)

@@ -2,8 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from .column_cases import PIXEL, RESTLESS, SHIFT, SMALL, centre, column, position, seed, steps, used
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.drive import Drive

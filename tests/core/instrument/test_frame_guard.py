@@ -23,7 +23,7 @@ def guard(*, seen: bool = True, dtype: str = "uint16") -> FrameGuard:
     made = FrameGuard({"eye": SourceSpec(shape=SPEC.shape, dtype=dtype)})
     made.check("eye", frame(noise(0, dtype)))
     if seen:
-        made.saw_something()
+        made.saw_something("eye")
     return made
 
 
@@ -79,7 +79,7 @@ def test_a_small_camera_is_watched_too() -> None:
     watching = FrameGuard({"eye": SourceSpec(shape=(5, 7), dtype="uint16")})
     small = noise(1)[:5, :7].copy()
     watching.check("eye", frame(small))
-    watching.saw_something()
+    watching.saw_something("eye")
     after = small.copy()
     after[3, 5] += 1
     watching.check("eye", frame(after))
@@ -101,7 +101,19 @@ def test_before_anything_was_seen_dark_and_stale_frames_are_no_fault() -> None:
 def test_each_source_is_compared_with_itself() -> None:
     watching = FrameGuard({"eye": SPEC, "other": SPEC})
     watching.check("eye", frame(noise(0)))
-    watching.saw_something()
+    watching.saw_something("eye")
     watching.check("other", frame(noise(0)))
+    watching.saw_something("other")
     with pytest.raises(FrameError, match="other delivered the same frame"):
         watching.check("other", frame(noise(0)))
+
+
+def test_a_camera_that_is_dark_stops_no_run_that_sees_on_another() -> None:
+    watching, dark = FrameGuard({"eye": SPEC, "other": SPEC}), np.zeros(SPEC.shape, np.uint16)
+    for seed in range(3):
+        watching.check("eye", frame(noise(seed)))
+        watching.check("other", frame(dark))
+        watching.saw_something("eye")
+        watching.saw_something("other")
+    with pytest.raises(FrameError, match="eye delivered 0 in every pixel"):
+        watching.check("eye", frame(dark))

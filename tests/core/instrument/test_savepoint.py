@@ -5,8 +5,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from tests.core.fakes import KNOBS, QUICK, START, Bench, ParkableBench, fails
 
 from stempilot.contract.values import KnobValue, SetPoint

@@ -27,7 +27,7 @@ def brief() -> Brief:
     return Brief(
         observation_space=task.observation_space,
         action_space=task.action_space,
-        hints=task.hints,
+        goal=task.goal,
         seed=0,
     )
 

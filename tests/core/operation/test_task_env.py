@@ -16,7 +16,8 @@ from tests.core.fakes import Desk
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.values import Frame, Needs, Outcome, Snapshot
 from stempilot.errors import EnvelopeError, IncompatibleError
-from stempilot.operation.task_env import TaskEnv, instrument_id
+from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import instrument_id
 from stempilot.testing.toys import ToyBackend, ToyCentring
 
 # --- the checkers --------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ def test_limits_refuse_what_they_refuse_a_single_instrument() -> None:
         actions = rng.uniform(-1, 1, (256, 2)).astype(np.float32)
         state, standing = env._state, env._instruments.read(SHIFT)
         assert state is not None
-        plan = env._task.plan(state, actions)[SHIFT]
+        plan = env._task.targets(state, actions, {})[SHIFT]
         before = env._task.observe(state)
         expected = []
         for values, now in zip(plan.tolist(), standing.tolist(), strict=True):

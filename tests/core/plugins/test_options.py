@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 import pytest
 from attrs import field, frozen, validators
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.core.fakes import QUICK
 
 from stempilot.errors import ConfigError

@@ -53,7 +53,7 @@ def test_parts_are_made_with_their_configurations() -> None:
     parts = composed(SETTINGS)
     task = parts.make_task()
     assert isinstance(task, ToyCentring)
-    assert task.hints.tolerance == 0.2
+    assert task.goal.tolerance == 0.2
     backend = parts.make_backend(Opening())
     assert isinstance(backend, ToyBackend)
     assert backend.identity()["serial"] == "4"
@@ -76,7 +76,7 @@ def test_an_agent_is_briefed_with_the_task_and_the_seed() -> None:
     assert brief.seed == 17
     assert brief.observation_space == task.observation_space
     assert brief.action_space == task.action_space
-    assert brief.hints == task.hints
+    assert brief.goal == task.goal
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ class Duck:
     [
         ("backend", Deaf, "offers"),
         ("backend", Duck, "Duck has no acquire, close, identity, offers, read, state, write"),
-        ("task", Duck, "advance"),
+        ("task", Duck, "measure"),
         ("agent", Duck, "policy"),
         ("emulator", Duck, "start"),
     ],

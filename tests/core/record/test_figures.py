@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.core.fakes import QUICK
 
 from stempilot.record.figures import Evaluation, converged_at, is_due, reward_converged_at, smoothed

@@ -14,7 +14,7 @@ import pytest
 from stempilot.contract.values import Frame, Outcome, Snapshot
 from stempilot.errors import ConfigError, RecordError, RunDirError
 from stempilot.instrument.guard import Write
-from stempilot.operation.task_env import Timestep
+from stempilot.operation.timestep import Timestep
 from stempilot.record.recorder import (
     FINALS,
     FramePolicy,

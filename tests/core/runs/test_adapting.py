@@ -134,7 +134,7 @@ def brief() -> Brief:
     return Brief(
         observation_space=task.observation_space,
         action_space=task.action_space,
-        hints=task.hints,
+        goal=task.goal,
         seed=0,
     )
 
@@ -195,8 +195,8 @@ def test_an_action_that_was_refused_led_nowhere() -> None:
         assert len(shown) == env.last.step
 
     class Beyond(ToyCentring):
-        def plan(self, state: Any, action: Any) -> Any:
-            return super().plan(state, 1e3 * np.asarray(action))
+        def targets(self, state: Any, action: Any, standing: Any) -> Any:
+            return super().targets(state, 1e3 * np.asarray(action), standing)
 
     with open_session(ToyBackend(), [Beyond()], name="toy") as session:
         act(session.env(Beyond(), seed=4), NoticingAgent(brief()).policy())

@@ -11,7 +11,8 @@ from stempilot.contract.agent import Policy
 from stempilot.contract.values import Outcome
 from stempilot.errors import RecordError
 from stempilot.operation.session import Session, open_session
-from stempilot.operation.task_env import TaskEnv, Timestep
+from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.timestep import Timestep
 from stempilot.plugins.parts import RunConfig
 from stempilot.record.figures import EPISODES, MAX_FAILURES, Evaluation
 from stempilot.record.recorder import FramePolicy, RunRecorder

@@ -52,9 +52,11 @@ class ByRows:
     def is_start(self, state: Arrays) -> npt.NDArray[np.bool_]:
         return np.array([self.task.is_start(one) for one in parted(state)])
 
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Any
+    ) -> dict[str, npt.NDArray[np.float64]]:
         pairs = zip(parted(state), actions, strict=True)
-        return {BEAM_SHIFT: np.array([self.task.plan(*pair)[0].value for pair in pairs])}
+        return {BEAM_SHIFT: np.array([self.task.targets(*pair, {})[0].value for pair in pairs])}
 
     def advance(self, state: Arrays, actions: npt.NDArray[Any], measured: Measured) -> Arrays:
         rows = zip(parted(state), actions, rows_of(measured), strict=True)
@@ -111,18 +113,24 @@ class StartsAnywhere(ByRows):
 
 
 class MovesFarther(ByRows):
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
-        return {BEAM_SHIFT: super().plan(state, actions)[BEAM_SHIFT] + 1e-8}
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Any
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        return {BEAM_SHIFT: super().targets(state, actions, standing)[BEAM_SHIFT] + 1e-8}
 
 
 class MovesNothing(ByRows):
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Any
+    ) -> dict[str, npt.NDArray[np.float64]]:
         return {}
 
 
 class PlansInPlace(ByRows):
-    def plan(self, state: Arrays, actions: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
-        found = super().plan(state, actions)
+    def targets(
+        self, state: Arrays, actions: npt.NDArray[Any], standing: Any
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        found = super().targets(state, actions, standing)
         state["target_m"][:] = found[BEAM_SHIFT]
         return found
 
@@ -154,9 +162,9 @@ BROKEN_BATCHES: list[tuple[type[ByRows], str]] = [
     (SeesDoubles, "observations are float32"),
     (NeverFails, "outcome() says who succeeds"),
     (StartsAnywhere, "is_start() is"),
-    (MovesFarther, "plan() moves beam_shift to"),
-    (MovesNothing, "plan() moves beam_shift"),
-    (PlansInPlace, "plan() leaves its inputs as they were"),
+    (MovesFarther, "targets() moves beam_shift to"),
+    (MovesNothing, "targets() moves beam_shift"),
+    (PlansInPlace, "targets() leaves its inputs as they were"),
     (AdvancesInPlace, "advance() leaves its inputs as they were"),
     (PaysDouble, "reward() is"),
     (RefusesForFree, "reward() of a refused plan is"),

@@ -287,7 +287,7 @@ def test_toy_learner_refuses_what_it_cannot_do() -> None:
             Brief(
                 observation_space=task.observation_space,
                 action_space=task.action_space,
-                hints=None,
+                goal=None,
                 seed=0,
             )
         )

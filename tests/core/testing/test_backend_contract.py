@@ -12,7 +12,7 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Frame, KnobValue, Offers
+from stempilot.contract.values import Frame, KnobValue, NumberSpec, Offers
 from stempilot.errors import BackendError
 from stempilot.testing import BackendContract, ReadOnlyBackendContract, ToyBackend, run_contract
 from stempilot.testing.checks import run_check
@@ -28,6 +28,14 @@ class TestToyBackend(BackendContract):
 class Fickle(ToyBackend):
     def offers(self) -> Offers:
         return evolve(super().offers(), misaligns=self._is_open)
+
+
+class EndlessNumber(ToyBackend):
+    def offers(self) -> Offers:
+        return evolve(super().offers(), numbers={"screen_current": NumberSpec(unit="A")})
+
+    def number(self, name: str) -> float:
+        return math.inf if name == "screen_current" else super().number(name)
 
 
 class InRadians(ToyBackend):
@@ -209,6 +217,7 @@ BROKEN: dict[str, Callable[[], Backend]] = {
     "identity_is_text_and_stays": Anonymous,
     "states_have_promised_values": Ajar,
     "readings_are_finite_numbers": NotANumber,
+    "numbers_are_finite": EndlessNumber,
     "frames_match_their_source": OtherPixels,
     "frames_tell_their_times": StoppedClock,
     "frames_differ_by_noise": Frozen,
@@ -273,6 +282,7 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
         assert getattr(Plain, hidden) is None
     results = run_contract(suite_of(Plain))
     assert {result.check for result in results if not result.applies} == {
+        "numbers_are_finite",
         "truth_is_finite",
         "parking_succeeds",
         "same_seed_gives_same_frames",
@@ -302,5 +312,5 @@ def test_reading_suite_writes_nothing() -> None:
             return Immovable()
 
     results = run_contract(Suite)
-    assert len(results) == 15
+    assert len(results) == 16
     assert all(result.passed for result in results)

@@ -13,8 +13,8 @@ from gymnasium.spaces import Box
 from tests.core.testing.batched_toy import BROKEN_BATCHES, ByRows, SeesItsNeighbour, batched_by
 
 from stempilot.contract.backend import Backend
+from stempilot.contract.goals import Centre, Product, Quantity
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.task import TaskHints
 from stempilot.contract.values import (
     KnobNeed,
     KnobValue,
@@ -67,9 +67,9 @@ class Undecided(ToyCentring):
     asked = 0
 
     @property
-    def hints(self) -> TaskHints:
+    def goal(self) -> Centre:
         self.asked += 1
-        return evolve(super().hints, tolerance=0.1 + 0.01 * self.asked)
+        return evolve(super().goal, tolerance=0.1 + 0.01 * self.asked)
 
 
 class RemembersFrames(ToyCentring):
@@ -91,8 +91,8 @@ class RemembersRewards(ToyCentring):
 
 
 class ChangesActions(ToyCentring):
-    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
-        plan = super().plan(state, action)
+    def targets(self, state: ToyState, action: Any, standing: Any) -> tuple[SetPoint, ...]:
+        plan = super().targets(state, action, standing)
         action *= 0.5
         return plan
 
@@ -142,13 +142,13 @@ class SharedObservation(ToyCentring):
 
 
 class RelativePlan(ToyCentring):
-    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
+    def targets(self, state: ToyState, action: Any, standing: Any) -> tuple[SetPoint, ...]:
         return (SetPoint(BEAM_SHIFT, np.asarray(action, dtype=float) * 3.2e-7),)
 
 
 class LargePlan(ToyCentring):
-    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
-        return super().plan(state, 1.5 * np.asarray(action, dtype=float))
+    def targets(self, state: ToyState, action: Any, standing: Any) -> tuple[SetPoint, ...]:
+        return super().targets(state, 1.5 * np.asarray(action, dtype=float), standing)
 
 
 class SaysBlocked(ToyCentring):
@@ -157,7 +157,7 @@ class SaysBlocked(ToyCentring):
 
 
 class SeesNumbers(ToyCentring):
-    def sees(self, measured: ToyMeasured) -> bool:
+    def sees(self, measured: ToyMeasured, source: str) -> bool:
         return cast("bool", np.bool_(measured.offset is not None))
 
 
@@ -190,16 +190,42 @@ class ScrambleAboutZero(ToyCentring):
         return super().scramble({BEAM_SHIFT: (0.0, 0.0)}, rng)
 
 
-class HintsBeyond(ToyCentring):
+class GoalBeyond(ToyCentring):
     @property
-    def hints(self) -> TaskHints:
-        return evolve(super().hints, residual=(1, 2))
+    def goal(self) -> Centre:
+        return evolve(super().goal, residual=(1, 2))
 
 
 class OtherTolerance(ToyCentring):
     @property
-    def hints(self) -> TaskHints:
-        return evolve(super().hints, tolerance=0.01)
+    def goal(self) -> Centre:
+        return evolve(super().goal, tolerance=0.01)
+
+
+class UnknownQuantity(ToyCentring):
+    quantities = (Quantity(name="colour"),)
+
+
+class UnsureProduct(ToyCentring):
+    def products(self, state: ToyState) -> Mapping[str, Product]:
+        return {"offset": Product(value=state.offset[0], unit="1", uncertainty=-1.0)}
+
+
+class LeapsItself(ToyCentring):
+    """Moves twice its largest step by itself, once."""
+
+    def own_moves(self, state: ToyState, standing: Any) -> tuple[SetPoint, ...] | None:
+        if state.steps:
+            return None
+        return (SetPoint(BEAM_SHIFT, np.array(standing[BEAM_SHIFT]) + 6.4e-7),)
+
+    def targets(self, state: ToyState, action: Any, standing: Any) -> tuple[SetPoint, ...]:
+        if action is None:
+            action = np.zeros(2)
+        return super().targets(state, action, standing)
+
+    def advance(self, state: ToyState, action: Any, measured: ToyMeasured) -> ToyState:
+        return super().advance(state, np.zeros(2) if action is None else action, measured)
 
 
 class NoGoal(ToyCentring):
@@ -342,7 +368,7 @@ BROKEN: dict[str, Callable[[], ToyCentring]] = {
     "states_hold_no_pixels": KeepsHistory,
     "observations_are_inside_their_space": NarrowSpace,
     "observations_are_nobody_elses": SharedObservation,
-    "plans_are_absolute_and_small": RelativePlan,
+    "targets_are_absolute_and_small": RelativePlan,
     "outcomes_are_verdicts": SaysBlocked,
     "questions_are_answered_by_bools": SeesNumbers,
     "rewards_are_finite": EndlessReward,
@@ -350,8 +376,11 @@ BROKEN: dict[str, Callable[[], ToyCentring]] = {
     "summaries_are_finite": SummaryOfNan,
     "scramble_comes_from_the_generator": OwnScramble,
     "scramble_is_around_home": ScrambleAboutZero,
-    "hints_fit_the_observation": HintsBeyond,
-    "hints_agree_with_the_outcome": OtherTolerance,
+    "goal_fits_the_observation": GoalBeyond,
+    "goal_agrees_with_the_outcome": OtherTolerance,
+    "quantities_are_in_the_summary": UnknownQuantity,
+    "products_are_numbers_with_an_uncertainty": UnsureProduct,
+    "its_own_moves_are_small_and_end": LeapsItself,
     "marks_are_points_of_the_frame": NoGoal,
     "oracle_acts_inside_the_action_space": OverdoneOracle,
     "symmetry_gives_possible_transitions": GoesOnAtTheGoal,
@@ -400,8 +429,8 @@ def test_check_fails_on_a_task_that_breaks_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("task", "check", "found"),
     [
-        (LargePlan, "plans_are_absolute_and_small", "from the read-back"),
-        (ChangesActions, "functions_are_pure", "plan() leaves its inputs as they were"),
+        (LargePlan, "targets_are_absolute_and_small", "from the read-back"),
+        (ChangesActions, "functions_are_pure", "targets() leaves its inputs as they were"),
         (ObservesDoubles, "observations_are_inside_their_space", "float64"),
         (Misspelt, "names_are_shared_or_documented", "is spelt 'beam_blanker' by everybody else"),
         *((task, "symmetry_gives_possible_transitions", found) for task, found in ASYMMETRIC),
@@ -443,14 +472,15 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
         marks = oracle_action = None  # type: ignore[assignment]
 
         @property
-        def hints(self) -> TaskHints:
-            return cast("TaskHints", None)
+        def goal(self) -> Centre:
+            return cast("Centre", None)
 
     results = run_contract(suite_of(Plain))
     assert all(result.passed for result in results)
     assert {result.check for result in results if not result.applies} == {
-        "hints_fit_the_observation",
-        "hints_agree_with_the_outcome",
+        "goal_fits_the_observation",
+        "goal_agrees_with_the_outcome",
+        "its_own_moves_are_small_and_end",
         "marks_are_points_of_the_frame",
         "oracle_acts_inside_the_action_space",
         "symmetry_gives_possible_transitions",
@@ -472,7 +502,9 @@ def test_recorded_snapshots_do_without_a_backend() -> None:
     results = run_contract(Recorded)
     assert all(result.passed for result in results)
     assert {result.check for result in results if not result.applies} == {
-        "hints_agree_with_the_outcome",
+        "goal_agrees_with_the_outcome",
+        "products_are_numbers_with_an_uncertainty",
+        "its_own_moves_are_small_and_end",
         "oracle_acts_inside_the_action_space",
         "symmetry_gives_possible_transitions",
         "many_episodes_are_each_its_own",

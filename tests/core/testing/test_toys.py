@@ -15,7 +15,7 @@ def brief(task: ToyCentring) -> Brief:
     return Brief(
         observation_space=task.observation_space,
         action_space=task.action_space,
-        hints=task.hints,
+        goal=task.goal,
         seed=0,
     )
 

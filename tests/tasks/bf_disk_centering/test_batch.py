@@ -91,8 +91,8 @@ def test_every_function_gives_what_the_task_gives_row_by_row(task: BfDiskCenteri
     seen = set()
     for _ in range(3):
         actions = actions_of(task, rng)
-        targets = many.plan(state, actions)[DIFFRACTION_SHIFT]
-        planned = [task.plan(*pair)[0] for pair in zip(states, actions, strict=True)]
+        targets = many.targets(state, actions, {})[DIFFRACTION_SHIFT]
+        planned = [task.targets(*pair, {})[0] for pair in zip(states, actions, strict=True)]
         assert np.array_equal(targets, np.array([point.value for point in planned]))
         after = many.advance(state, actions, later)
         afters = [
@@ -162,7 +162,7 @@ def test_arguments_stay_as_they_were_and_results_are_new(make_task: MakeTask) ->
     kept = [array.copy() for array in held]
     after = many.advance(state, actions, later)
     after = {name: np.array(array) for name, array in after.items()}
-    many.plan(state, actions)[DIFFRACTION_SHIFT][:] = 0.0
+    many.targets(state, actions, {})[DIFFRACTION_SHIFT][:] = 0.0
     many.observe(state)[:] = 0.0
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(held, kept, strict=True))
     again = many.advance(state, actions, later)

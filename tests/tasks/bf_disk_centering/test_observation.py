@@ -3,8 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stempilot.plugins.options import build
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig

@@ -3,8 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from stempilot.contract.values import KnobValue
 from stempilot_tasks.bf_disk_centering.actions import DISCRETE_MOVES

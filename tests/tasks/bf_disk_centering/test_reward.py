@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stempilot_tasks.bf_disk_centering.config import RewardKind
 from stempilot_tasks.bf_disk_centering.reward import reward, verdict

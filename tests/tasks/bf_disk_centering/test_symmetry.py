@@ -87,7 +87,7 @@ def test_the_task_itself_would_have_made_them(
     moved = np.flatnonzero(was_moved(met, found))
     assert len(moved) > len(met) / 4
     aim = task.geometry.aim_px()
-    entries = list(task.hints.residual)
+    entries = list(task.goal.residual)
     ends = {Outcome.RUNNING: 0, Outcome.SUCCESS: 0, Outcome.FAILURE: 0}
     for row in moved:
         residuals = (found.observations[row, entries], found.next_observations[row, entries])
@@ -119,7 +119,7 @@ def test_displacements_stay_what_they_were(
     met = many(moves(task, ((100.0, 50.0), (141.0, 30.0))))
     found = task.relabel(met, np.random.default_rng(3))
     inside = ~found.terminated
-    entries = list(task.hints.residual)
+    entries = list(task.goal.residual)
     shifts = (found.next_observations - found.observations)[inside][:, entries]
     expected = (met.next_observations - met.observations)[0, entries]
     np.testing.assert_allclose(shifts, np.broadcast_to(expected, shifts.shape), atol=1e-6)
@@ -134,7 +134,7 @@ def test_starts_are_all_over_the_field_and_about_the_goal(
     met = many(moves(task, ((100.0, 50.0), (101.0, 51.0))), 4000)
     found = task.relabel(met, np.random.default_rng(3))
     moved = was_moved(met, found)
-    residual = found.observations[moved][:, list(task.hints.residual)].astype(float)
+    residual = found.observations[moved][:, list(task.goal.residual)].astype(float)
     position = residual * task.geometry.unit_px + task.geometry.aim_px()
     reach = np.abs(position).max(axis=0) / task.geometry.edge_px
     assert (reach > 0.97).all()

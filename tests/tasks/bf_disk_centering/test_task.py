@@ -43,7 +43,7 @@ def test_measures_the_flucams_frame(make_task: MakeTask, draw: Draw) -> None:
     task = make_task()
     measured = task.measure(shown(draw(30, -40), pixel_rad=6e-4))
     assert measured.position_px == pytest.approx((30, -40), abs=0.2)
-    assert (measured.pixel_rad, task.sees(measured)) == (6e-4, True)
+    assert (measured.pixel_rad, task.sees(measured, "flucam")) == (6e-4, True)
 
 
 def test_refuses_a_frame_of_another_shape(make_task: MakeTask, draw: Draw) -> None:
@@ -60,24 +60,24 @@ def test_plans_absolutely_from_the_shift_last_asked_for(make_task: MakeTask, see
     task = make_task()
     start = task.initial(see(shift_rad=(0.01, -0.02)))
     half = np.array([0.5, -1], dtype=np.float32)
-    (point,) = task.plan(start, half)
+    (point,) = task.targets(start, half, {})
     assert point.knob == "diffraction_shift"
     assert point.value == pytest.approx((0.01 + 0.0115215, -0.02 - 0.023043), rel=1e-4)
     # The read-back that follows is rounded; the next plan must not take that up.
     after = task.advance(start, half, see(shift_rad=(0.02, -0.04)))
-    assert task.plan(after, STILL)[0].value == point.value
+    assert task.targets(after, STILL, {})[0].value == point.value
 
 
 def test_discrete_actions_move_one_axis(make_task: MakeTask, see: See) -> None:
     task = make_task(actions="discrete")
     start = task.initial(see())
     step = task.config.step_rad
-    assert [task.plan(start, action)[0].value for action in (0, 3, 6)] == [
+    assert [task.targets(start, action, {})[0].value for action in (0, 3, 6)] == [
         (step, 0),
         (0, -step),
         (0, step / 4),
     ]
-    assert task.plan(start, np.int64(0)) == task.plan(start, 0)
+    assert task.targets(start, np.int64(0), {}) == task.targets(start, 0, {})
 
 
 def test_scramble_spreads_over_its_range_around_home(make_task: MakeTask) -> None:
@@ -100,33 +100,33 @@ def test_scramble_depends_on_the_generator_alone(make_task: MakeTask) -> None:
 
 def test_hints_lead_to_the_residual_in_the_observation(make_task: MakeTask, see: See) -> None:
     goal = (52.0, -26.0)
-    hints = make_task(goal_px=goal, tolerance_px=5.2, edge_threshold_px=20).hints
-    assert (hints.residual, hints.unit, hints.resolution) == ((0, 1), "half fields", 0)
-    assert hints.tolerance == pytest.approx(0.01)
-    assert hints.edge_lower == pytest.approx((-500 / 520 - 0.1, -500 / 520 + 0.05))
-    assert hints.edge_upper == pytest.approx((500 / 520 - 0.1, 500 / 520 + 0.05))
-    assert hints.full_action == pytest.approx(10 * BIN / 520)
+    goal = make_task(goal_px=goal, tolerance_px=5.2, edge_threshold_px=20).goal
+    assert (goal.residual, goal.unit, goal.resolution) == ((0, 1), "half fields", 0)
+    assert goal.tolerance == pytest.approx(0.01)
+    assert goal.edges[0] == pytest.approx((-500 / 520 - 0.1, -500 / 520 + 0.05))
+    assert goal.edges[1] == pytest.approx((500 / 520 - 0.1, 500 / 520 + 0.05))
+    assert goal.full_action == pytest.approx(10 * BIN / 520)
 
 
 def test_hints_of_the_paper_are_in_bins(make_task: MakeTask) -> None:
-    hints = make_task(preset="paper").hints
-    assert (hints.residual, hints.unit, hints.resolution) == ((1, 2), "bins", 1)
-    assert hints.tolerance == pytest.approx(3)
-    assert hints.edge_lower == pytest.approx((-126.5, -130.5))
-    assert hints.edge_upper == pytest.approx((118.5, 114.5))
-    assert hints.full_action == pytest.approx(10)
+    goal = make_task(preset="paper").goal
+    assert (goal.residual, goal.unit, goal.resolution) == ((1, 2), "bins", 1)
+    assert goal.tolerance == pytest.approx(3)
+    assert goal.edges[0] == pytest.approx((-126.5, -130.5))
+    assert goal.edges[1] == pytest.approx((118.5, 114.5))
+    assert goal.full_action == pytest.approx(10)
 
 
 def test_hints_convert_with_the_pixel_that_was_given(make_task: MakeTask) -> None:
-    hints = make_task(preset="paper", pixel_mrad=0.565 / 2, tolerance_mrad=0.565 * BIN).hints
-    assert hints.full_action == pytest.approx(20)
-    assert hints.tolerance == pytest.approx(2)
+    goal = make_task(preset="paper", pixel_mrad=0.565 / 2, tolerance_mrad=0.565 * BIN).goal
+    assert goal.full_action == pytest.approx(20)
+    assert goal.tolerance == pytest.approx(2)
 
 
 def test_hinted_edges_are_where_the_disk_is_lost(make_task: MakeTask, see: See) -> None:
     task = make_task(goal_px=(100, 50), camera_shape=(800, 1000))
-    hints = task.hints
-    for sign, edge in ((-1, hints.edge_lower), (1, hints.edge_upper)):
+    goal = task.goal
+    for sign, edge in ((-1, goal.edges[0]), (1, goal.edges[1])):
         for axis in (0, 1):
             for beyond, outcome in ((-1.0, RUNNING), (1.0, FAILURE)):
                 residual = np.zeros(2)

@@ -52,7 +52,7 @@ def test_the_oracle_centres_the_disk_and_all_stays_in_its_space(
     for _ in range(60):
         action = task.oracle_action(state, truth_at(position))
         assert action_space.contains(action)
-        shift = np.array(task.plan(state, action)[0].value)
+        shift = np.array(task.targets(state, action, {})[0].value)
         position = position + JACOBIAN @ (shift - state.target_rad)
         before, state = state, task.advance(state, action, see(*position))
         assert space.contains(task.observe(state))

@@ -80,7 +80,7 @@ def test_a_disk_never_seen_is_lost_and_does_not_look_centred(
     task = make_task()
     state = task.initial(unseen)
     assert task.outcome(state) is FAILURE
-    assert not task.sees(unseen)
+    assert not task.sees(unseen, "flucam")
     assert task.observe(state).tolist() == [1, 1]
     assert not task.is_start(state)
 
@@ -88,7 +88,7 @@ def test_a_disk_never_seen_is_lost_and_does_not_look_centred(
 def test_a_visible_disk_without_a_centre_is_lost_but_seen(make_task: MakeTask, see: See) -> None:
     task, measured = make_task(), see(position_px=None)
     assert task.outcome(task.initial(measured)) is FAILURE
-    assert task.sees(measured)
+    assert task.sees(measured, "flucam")
 
 
 def test_running_out_of_steps_is_failure(make_task: MakeTask, see: See) -> None:

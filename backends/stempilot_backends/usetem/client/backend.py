@@ -9,15 +9,23 @@ from typing import TypeVar
 import numpy as np
 
 from stempilot.contract.backend import Backend, EnvelopeSuggestion, Opening
-from stempilot.contract.names import CAMERA_LENGTH_INDEX, FLUCAM
-from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
+from stempilot.contract.names import CAMERA_LENGTH_INDEX, FLUCAM, SCREEN_CURRENT
+from stempilot.contract.values import (
+    Frame,
+    KnobSpec,
+    KnobValue,
+    NumberSpec,
+    Offers,
+    SourceSpec,
+    StateSpec,
+)
 from stempilot.errors import BackendError, HandsOffError, StempilotError
 from stempilot.instrument.checks import differs
 from stempilot_backends.usetem.client.catalogue import (
+    GET_SCREEN_CURRENT,
     IS_BLANKED,
     IS_STEM_AVAILABLE,
     KNOBS,
-    SCREEN_CURRENT,
     STATES,
 )
 from stempilot_backends.usetem.client.config import UsetemThemisConfig
@@ -72,7 +80,7 @@ class UsetemThemis(Backend):
         """
         self._owner = threading.get_ident()
         self._forget()
-        further = [Call(IS_STEM_AVAILABLE), Call(SCREEN_CURRENT)]
+        further = [Call(IS_STEM_AVAILABLE), Call(GET_SCREEN_CURRENT)]
         *states, stem, current = self._server.multicall(
             [*(Call(STATES[name].method) for name in self._required), *further]
         )
@@ -121,7 +129,8 @@ class UsetemThemis(Backend):
         states = {
             name: StateSpec(values=tuple(state.words.values())) for name, state in STATES.items()
         }
-        return Offers(knobs=self._specs, sources={FLUCAM: source}, states=states)
+        numbers = {SCREEN_CURRENT: NumberSpec(unit="A")}
+        return Offers(knobs=self._specs, sources={FLUCAM: source}, states=states, numbers=numbers)
 
     def lock_name(self) -> str:
         """Return host and port: two runs never drive through the same server."""
@@ -227,7 +236,7 @@ class UsetemThemis(Backend):
                 break
             pixels, answers = self._fetch()
         problems = list(self._problems({name: answers[name] for name in self._required}))
-        problems += self._beam_problems(answers.pop(SCREEN_CURRENT, None))
+        problems += self._beam_problems(answers.pop(GET_SCREEN_CURRENT, None))
         if problems:
             msg = f"the instrument is no longer ready: {'; '.join(problems)}"
             raise BackendError(msg)
@@ -246,7 +255,7 @@ class UsetemThemis(Backend):
         if self._config.pixel_mrad:
             names[CAMERA_LENGTH_INDEX] = None
         if self._first_current_a is not None:
-            names[SCREEN_CURRENT] = None
+            names[GET_SCREEN_CURRENT] = None
         pixels, answers = self._frames.fetch([Call(_method(name)) for name in names])
         return pixels, dict(zip(names, answers, strict=True))
 
@@ -295,14 +304,17 @@ class UsetemThemis(Backend):
             msg = "the beam is not blanked although that was asked for; blank it by hand"
             raise BackendError(msg)
 
-    def screen_current_a(self) -> float:
+    def number(self, name: str) -> float:
         """Return the current on the fluorescent screen in ampere.
 
         Raises:
-            BackendError: the server failed.
+            BackendError: no such number, or the server failed.
         """
         self._check_usable()
-        return doubles(SCREEN_CURRENT, self._server.call(SCREEN_CURRENT), 1)[0]
+        if name != SCREEN_CURRENT:
+            msg = f"no number {name!r}; usetem-themis has {SCREEN_CURRENT}"
+            raise BackendError(msg)
+        return doubles(GET_SCREEN_CURRENT, self._server.call(GET_SCREEN_CURRENT), 1)[0]
 
     def camera_length_m(self) -> float:
         """Return the nominal camera length in metres, from the table in the options.

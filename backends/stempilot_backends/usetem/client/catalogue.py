@@ -27,7 +27,7 @@ from stempilot.errors import BackendError
 from stempilot_backends.usetem.wire.values import boolean, doubles, integer, wrong
 
 IS_BLANKED: Final = "illumination.isBeamBlanked"
-SCREEN_CURRENT: Final = "camera.screenCurrent"
+GET_SCREEN_CURRENT: Final = "camera.screenCurrent"
 IS_STEM_AVAILABLE: Final = "isSTEMAvailable"
 
 CAMERA_LENGTHS_MM: Final = (

@@ -49,8 +49,8 @@ class _Walk:
 class ToyLearner(Learner):
     """Learns what an action does to the residual, by normalised least mean squares.
 
-    Explores with normal noise. Takes the entries that the hints call the residual, or the whole
-    observation where there are no hints.
+    Explores with normal noise. Takes the entries that the goal call the residual, or the whole
+    observation where there are no goal.
 
     Raises:
         IncompatibleError: the actions are not a vector of numbers.
@@ -67,7 +67,7 @@ class ToyLearner(Learner):
         size = observations.shape[0]
         self._low, self._high = actions.low.copy(), actions.high.copy()
         self._observed = size
-        self._entries = list(range(size) if brief.hints is None else brief.hints.residual)
+        self._entries = list(range(size) if brief.centre is None else brief.centre.residual)
         self._rng = np.random.default_rng(brief.seed)
         self._response = 0.1 * self._rng.normal(size=(len(self._entries), actions.shape[0]))
         self._timesteps = 0

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from attrs import frozen
 from gymnasium.spaces import Box, Discrete, Space
 
+from stempilot.contract.goals import Centre
 from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
-from stempilot.contract.task import Task, TaskHints
+from stempilot.contract.task import Task
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot
 from stempilot.testing.toys.backend import TOY_CAMERA
 
@@ -87,14 +88,13 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
         return Box(-1.0, 1.0, (2,), dtype=np.float32)
 
     @property
-    def hints(self) -> TaskHints:
+    def goal(self) -> Centre:
         """The offset is the residual; a full action moves the dot by 0.4."""
-        return TaskHints(
+        return Centre(
             residual=(0, 1),
             unit="32 px",
             tolerance=self._tolerance,
-            edge_lower=(-1.0, -0.75),
-            edge_upper=(1.0, 0.75),
+            edges=((-1.0, -0.75), (1.0, 0.75)),
             full_action=_STEP_M * _PX_PER_M / _HALF_PX,
         )
 
@@ -111,8 +111,9 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
             offset = (x_px / total / _HALF_PX, y_px / total / _HALF_PX)
         return ToyMeasured(offset=offset, shift_m=snapshot.knobs[BEAM_SHIFT])
 
-    def sees(self, measured: ToyMeasured) -> bool:
+    def sees(self, measured: ToyMeasured, source: str) -> bool:
         """Return whether the dot shows."""
+        del source
         return measured.offset is not None
 
     def scramble(
@@ -131,8 +132,11 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
             target_m=measured.shift_m,
         )
 
-    def plan(self, state: ToyState, action: Any) -> tuple[SetPoint, ...]:
+    def targets(
+        self, state: ToyState, action: Any, standing: Mapping[str, KnobValue]
+    ) -> tuple[SetPoint, ...]:
         """Return the beam shift last asked for plus the action's share of 320 nm."""
+        del standing
         return (SetPoint(BEAM_SHIFT, self._target(state, action)),)
 
     def _target(self, state: ToyState, action: Any) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """The task ``focus``: find the defocus at which the image is sharpest.
 
-No image says how sharp it could be, so the task is done when the sharpest set point lies between
-two neighbours that were tried, were less sharp, and are near enough.
+No image says how sharp it could be, so the goal is to `Raise` the sharpness: a run ends at the
+sharpest place that it visited.
 """
 
 import math
@@ -14,18 +14,15 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot, Task
-from stempilot.contract import names as vocabulary
+from stempilot import KnobNeed, Needs, Outcome, Quantity, Raise, Snapshot, Task
+from stempilot.contract.names import BEAM_BLANKER, STEM_DEFOCUS
 
 HAADF = "haadf"
 _LEAST = 1e-6
 """Sharpness below which it is all noise."""
 
-_GRAIN_M = 1e-10
-"""Set points nearer to each other than this are the same."""
-
-_FARTHEST = 50.0
-"""Largest distance in an observation, in full actions."""
+_SETTLED = 2
+"""So many short moves in a row end an episode."""
 
 
 @frozen(kw_only=True)
@@ -37,9 +34,8 @@ class FocusConfig:
             is for a lens that is nearly in focus: far from it such steps change the image less
             than its noise does, and the noise then has maxima of its own.
         step_m: change of defocus by a full action.
-        tolerance_m: how near the neighbours on both sides must have been tried.
-        scramble_m: how far from home an episode starts at most, on instruments that do not
-            misalign themselves.
+        tolerance_m: a move shorter than this is short: the agent has settled.
+        noise: standard deviation of the logarithm of the sharpness from frame to frame.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -52,48 +48,32 @@ class FocusConfig:
     preset: str = field(default="default", validator=validators.in_(("default", "fine")))
     step_m: float = field(default=2e-7, validator=validators.gt(0))
     tolerance_m: float = field(default=4e-8, validator=validators.gt(0))
-    scramble_m: float = field(default=6e-7, validator=validators.gt(0))
+    noise: float = field(default=0.02, validator=validators.ge(0))
 
 
-class Tried(NamedTuple):
-    """A set point and how sharp the image was there."""
+class Seen(NamedTuple):
+    """Where the knob stands, how sharp the image is, and how many short moves led here in a row."""
 
     defocus_m: float
     sharpness: float
+    short_moves: int = 0
 
 
-@frozen(kw_only=True)
-class FocusState:
-    """The state of an episode.
-
-    Attributes:
-        first: sharpness of the first frame.
-        here: the present set point.
-        best: the sharpest set point of the episode.
-        below: nearest set point tried below the sharpest; minus infinity where there is none.
-        above: nearest set point tried above the sharpest; infinity where there is none.
-        steps: timesteps into the episode.
-    """
-
-    first: float
-    here: Tried
-    best: Tried
-    below: float = -math.inf
-    above: float = math.inf
-    steps: int = 0
-
-
-class Focus(Task[Tried, FocusState]):
+class Focus(Task[Seen, Seen]):
     """Make the image on the source ``haadf`` as sharp as it gets with the defocus.
 
-    An action is one number, the change of defocus in full actions. An observation is four: the
-    logarithm of the sharpness over that of the first frame, the present distance from the sharpest
-    set point so far, and the distances from that to its nearest tried neighbours below and above,
-    all distances in full actions and at most 50.
+    An action is one number, the change of defocus in full actions; an observation is another, the
+    logarithm of the sharpness. The episode is over when the agent has settled: two moves in a row
+    were shorter than the tolerance. The framework then goes to the sharpest place, and judges.
 
     Args:
         config: the options.
     """
+
+    quantities = (
+        Quantity(name="sharpness", better="higher", symbol="sharpness"),
+        Quantity(name="defocus_m", unit="m", symbol="defocus"),
+    )
 
     def __init__(self, config: FocusConfig) -> None:
         self._config = config
@@ -101,96 +81,41 @@ class Focus(Task[Tried, FocusState]):
     @property
     def needs(self) -> Needs:
         """The defocus, the detector ``haadf`` and an open beam."""
-        unit, size = vocabulary.KNOB_UNITS[vocabulary.STEM_DEFOCUS]
-        knob = KnobNeed(unit=unit, size=size, largest_step=self._config.step_m)
-        return Needs(
-            knobs={vocabulary.STEM_DEFOCUS: knob},
-            sources=(HAADF,),
-            states={vocabulary.BEAM_BLANKER: "open"},
-        )
+        knob = KnobNeed(unit="m", size=1, largest_step=self._config.step_m)
+        return Needs(knobs={STEM_DEFOCUS: knob}, sources=(HAADF,), states={BEAM_BLANKER: "open"})
+
+    @property
+    def goal(self) -> Raise:
+        """The logarithm of the sharpness is to grow."""
+        return Raise(entry=0, noise=self._config.noise)
 
     @property
     def observation_space(self) -> Box:
-        """Four numbers, see the class."""
-        low = np.array([-20, -_FARTHEST, 0, 0], dtype=np.float32)
-        high = np.array([20, _FARTHEST, _FARTHEST, _FARTHEST], dtype=np.float32)
-        return Box(low, high, dtype=np.float32)
+        """One number, see the class."""
+        return Box(-20.0, 20.0, (1,), dtype=np.float32)
 
-    @property
-    def action_space(self) -> Box:
-        """One number from -1 to 1."""
-        return Box(-1.0, 1.0, (1,), dtype=np.float32)
-
-    def measure(self, snapshot: Snapshot) -> Tried:
+    def measure(self, snapshot: Snapshot) -> Seen:
         """Return where the knob stands and how sharp the image is."""
-        (defocus_m,) = snapshot.knobs[vocabulary.STEM_DEFOCUS]
-        return Tried(defocus_m, sharpness(snapshot.frames[HAADF].pixels))
+        (defocus_m,) = snapshot.knobs[STEM_DEFOCUS]
+        return Seen(defocus_m, sharpness(snapshot.frames[HAADF].pixels))
 
-    def scramble(
-        self, home: Mapping[str, KnobValue], rng: np.random.Generator
-    ) -> tuple[SetPoint, ...]:
-        """Return a defocus drawn uniformly around home."""
-        reach = self._config.scramble_m
-        (home_m,) = home[vocabulary.STEM_DEFOCUS]
-        return (SetPoint(vocabulary.STEM_DEFOCUS, home_m + rng.uniform(-reach, reach)),)
-
-    def initial(self, measured: Tried) -> FocusState:
-        """Return the state in which one set point was tried."""
-        return FocusState(first=measured.sharpness, here=measured, best=measured)
-
-    def plan(self, state: FocusState, action: Any) -> tuple[SetPoint, ...]:
-        """Return the present defocus plus the action's share of a full step."""
-        target = state.here.defocus_m + float(action[0]) * self._config.step_m
-        return (SetPoint(vocabulary.STEM_DEFOCUS, target),)
-
-    def advance(self, state: FocusState, action: Any, measured: Tried) -> FocusState:
-        """Return the state in which one more set point was tried."""
+    def advance(self, state: Seen, action: Any, measured: Seen) -> Seen:
+        """Return what was measured, and count short moves."""
         del action
-        best = max(state.best, measured, key=lambda tried: tried.sharpness)
-        places = (state.below, state.above, state.best.defocus_m, measured.defocus_m)
-        return FocusState(
-            first=state.first,
-            here=measured,
-            best=best,
-            below=max((p for p in places if p < best.defocus_m - _GRAIN_M), default=-math.inf),
-            above=min((p for p in places if p > best.defocus_m + _GRAIN_M), default=math.inf),
-            steps=state.steps + 1,
-        )
+        short = abs(measured.defocus_m - state.defocus_m) < self._config.tolerance_m
+        return measured._replace(short_moves=state.short_moves + 1 if short else 0)
 
-    def observe(self, state: FocusState) -> npt.NDArray[np.float32]:
-        """Return the observation, (4,) float32."""
-        best_m = state.best.defocus_m
-        distances_m = (state.here.defocus_m - best_m, best_m - state.below, state.above - best_m)
-        distances = [item / self._config.step_m for item in distances_m]
-        gained = math.log(state.here.sharpness / state.first)
-        space = self.observation_space
-        seen = np.clip(np.array([gained, *distances]), space.low, space.high)
-        return np.asarray(seen, dtype=np.float32)
+    def observe(self, state: Seen) -> npt.NDArray[np.float32]:
+        """Return the observation, (1,) float32."""
+        return np.array([math.log(state.sharpness)], dtype=np.float32)
 
-    def outcome(self, state: FocusState) -> Outcome:
-        """Return SUCCESS at the sharpest set point when its neighbours are near enough."""
-        best_m, tolerance_m = state.best.defocus_m, self._config.tolerance_m
-        near = max(best_m - state.below, state.above - best_m) <= tolerance_m
-        there = abs(state.here.defocus_m - best_m) <= _GRAIN_M
-        return Outcome.SUCCESS if near and there else Outcome.RUNNING
+    def outcome(self, state: Seen) -> Outcome:
+        """Return SUCCESS when the agent has settled."""
+        return Outcome.SUCCESS if state.short_moves >= _SETTLED else Outcome.RUNNING
 
-    def reward(self, before: FocusState, action: Any, after: FocusState, outcome: Outcome) -> float:
-        """Return 10 for success, -10 for a refused plan, else the gain in log sharpness - 0.1."""
-        del action
-        if outcome is Outcome.SUCCESS:
-            return 10.0
-        if outcome is Outcome.BLOCKED:
-            return -10.0
-        return math.log(after.here.sharpness / before.here.sharpness) - 0.1
-
-    def summary(self, state: FocusState) -> dict[str, float]:
-        """Return where the knob stands, how sharp the image is and how sharp it has been."""
-        return {
-            "defocus_m": state.here.defocus_m,
-            "sharpness": state.here.sharpness,
-            "best_sharpness": state.best.sharpness,
-            "steps": float(state.steps),
-        }
+    def summary(self, state: Seen) -> dict[str, float]:
+        """Return where the knob stands and how sharp the image is."""
+        return {"defocus_m": state.defocus_m, "sharpness": state.sharpness}
 
 
 def sharpness(pixels: npt.NDArray[Any]) -> float:

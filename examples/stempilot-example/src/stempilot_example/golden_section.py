@@ -1,4 +1,4 @@
-"""The agent ``golden-section``: a line search that maximises one entry of the observation."""
+"""The agent ``golden-section``: a line search for tasks whose goal is to `Raise` a value."""
 
 from collections.abc import Generator
 from typing import Any
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import Agent, Brief, IncompatibleError, Policy
+from stempilot import Agent, Brief, IncompatibleError, Policy, Raise
 
 _GOLDEN = (5**0.5 - 1) / 2
 _ARRIVED = 1e-6
@@ -20,12 +20,10 @@ class GoldenSectionConfig:
     """Options of the line search. Lengths are in full actions.
 
     Attributes:
-        value_entry: which entry of the observation is to be maximised.
         first_step: how far the first probe goes.
         precision: length of the interval at which the maximum counts as found.
     """
 
-    value_entry: int = field(default=0, validator=validators.ge(0))
     first_step: float = field(default=0.5, validator=[validators.gt(0), validators.le(1)])
     precision: float = field(default=0.3, validator=validators.gt(0))
 
@@ -38,29 +36,28 @@ class GoldenSection(Agent):
         brief: the spaces that it is made for.
 
     Raises:
-        IncompatibleError: there is more than one action, or no such entry.
+        IncompatibleError: there is more than one action, or nothing to raise.
     """
 
     def __init__(self, config: GoldenSectionConfig, brief: Brief) -> None:
-        actions, observations = brief.action_space, brief.observation_space
+        actions, goal = brief.action_space, brief.goal
         problems = []
         if not (isinstance(actions, Box) and actions.shape == (1,)):
             problems.append(f"golden-section acts with one number, not in {actions}")
-        shape = observations.shape if isinstance(observations, Box) else ()
-        if len(shape) != 1 or config.value_entry >= shape[0]:
-            problems.append(f"{observations} has no entry {config.value_entry} to maximise")
-        if problems:
+        if not isinstance(goal, Raise):
+            problems.append(f"golden-section raises a value; the task's goal is {goal}")
+        if problems or not isinstance(goal, Raise):
             raise IncompatibleError(problems)
-        self._config = config
+        self._config, self._entry = config, goal.entry
 
     def policy(self) -> Policy:
         """Return a search that has not begun."""
-        return _Searching(self._config)
+        return _Searching(self._config, self._entry)
 
 
 class _Searching:
-    def __init__(self, config: GoldenSectionConfig) -> None:
-        self._config = config
+    def __init__(self, config: GoldenSectionConfig, entry: int) -> None:
+        self._config, self._entry = config, entry
         self.reset("")
 
     def reset(self, instrument_id: str) -> None:
@@ -72,7 +69,7 @@ class _Searching:
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the way to the next place to try, or the next full action of it."""
-        value = float(observation[self._config.value_entry])
+        value = float(observation[self._entry])
         if abs(self._target - self._here) <= _ARRIVED:
             self._target = self._next_place(value)
         action = np.float32(np.clip(self._target - self._here, -1.0, 1.0))

@@ -189,7 +189,7 @@ def _(column, url):
 @fact("screenCurrent is a double in ampere")
 def _(column, url):
     with backend(url) as instrument:
-        assert instrument.screen_current_a() == 1e-11
+        assert instrument.number("screen_current") == 1e-11
 
 
 @fact("mainScreenPosition is 2 up, 3 down, 1 unknown")
