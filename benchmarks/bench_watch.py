@@ -44,7 +44,7 @@ CHANGES: Mapping[str, Callable[[ColumnParameters], dict[str, Any]]] = {
     "+60 deg": lambda p: {"rotation_deg": p.rotation_deg + 60},
     "+90 deg": lambda p: {"rotation_deg": p.rotation_deg + 90},
     "mirrored": lambda p: {"mirrored": not p.mirrored},
-    "x 0.75": lambda p: {"scale": 0.75 * p.response_scale},
+    "x 0.75": lambda p: {"scale": 0.75 * p.scale},
     "camera length x 0.81": lambda _: {"camera_length_index": 5},
     "camera length x 1.22": lambda _: {"camera_length_index": 7},
     "camera length x 1.53": lambda _: {"camera_length_index": 8},

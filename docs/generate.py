@@ -84,7 +84,7 @@ def _section(section: str, name: str, kind: type[Any]) -> list[str]:
     lines = [f"## `{section}`: {name}", "", "| option | default | what it is |", "|---|---|---|"]
     for attribute in attrs.fields(kind):
         default = _default(attribute.default)
-        text = described.get(attribute.name, "")
+        text = _shown(attribute.metadata.get("does", described.get(attribute.name, "")))
         lines.append(f"| `{section}.{attribute.name}` | `{default}` | {text} |")
     for preset, values in getattr(kind, "presets", {}).items():
         if values:
@@ -108,7 +108,10 @@ def _default(value: Any) -> str:
 
 
 def _descriptions(kind: type[Any]) -> dict[str, str]:
-    """Return the entries of the Attributes sections of a class and of those it inherits from."""
+    """Return the entries of the Attributes sections of a class and of those it inherits from.
+
+    Where an option says in its metadata what it ``does``, that is taken instead.
+    """
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__[:-1]):
         found |= _own_descriptions(one)
@@ -129,7 +132,11 @@ def _own_descriptions(kind: type[Any]) -> dict[str, str]:
             found[name] += " " + line.strip()
         else:
             name = ""
-    return {key: value.replace("``", "`").replace("|", "\\|") for key, value in found.items()}
+    return found
+
+
+def _shown(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|")
 
 
 def packages_table() -> str:

@@ -16,8 +16,9 @@ from stempilot.contract.backend import Opening
 from stempilot.operation.task_env import TaskEnv
 from stempilot.plugins.parts import part
 from stempilot_backends.column import Column, ColumnParameters
-from stempilot_backends.column.columns import DRAWN, ColumnBatch
+from stempilot_backends.column.columns import ColumnBatch
 from stempilot_backends.column.locating import optics, sight
+from stempilot_backends.column.parameters import DRAWN
 from stempilot_tasks.imaging import locate_disk
 
 EXPOSURE_S = 0.17

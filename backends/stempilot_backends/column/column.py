@@ -9,16 +9,12 @@ from numpy.typing import NDArray
 
 from stempilot_backends.column.drive import Drive
 from stempilot_backends.column.frame.camera import Camera, scene
-from stempilot_backends.column.parameters import ColumnParameters
+from stempilot_backends.column.matrix import Vector, apply, inverse, product
+from stempilot_backends.column.parameters import TOLD, ColumnParameters, spread
 from stempilot_backends.column.response import (
-    Matrix,
-    Vector,
-    apply,
     distort,
     distortion_jacobian,
-    inverse,
     pattern_matrix,
-    product,
     response_matrix,
     undistort,
 )
@@ -43,13 +39,10 @@ class Column:
         self._parameters = parameters
         self.beam_blanked = False
         self._screen = "down"
-        self._mechanics, electronics = _generators(seed)
-        self._camera = Camera(electronics)
-        self._drive = Drive(parameters, self._mechanics)
-        self._misalignment_rad: Vector = (0.0, 0.0)
         self._truth: dict[str, tuple[float, ...]] | None = None
-        self._pattern: Matrix = pattern_matrix(parameters)
-        self._response: Matrix = response_matrix(parameters)
+        self._drive = Drive(np.zeros((Drive.FIELDS, 1)), parameters)
+        self._adopt(parameters)
+        self.reseed(seed)
 
     @property
     def parameters(self) -> ColumnParameters:
@@ -78,7 +71,9 @@ class Column:
             ValueError: the knob is unknown, or the value has the wrong size or range.
         """
         if knob == DIFFRACTION_SHIFT:
-            self._drive.move(_shift(value))
+            command = _shift(value)
+            if command != self.get(knob):
+                self._drive.move(np.array(command)[:, np.newaxis], self._normals())
         elif knob == CAMERA_LENGTH_INDEX:
             self.change(camera_length_index=_whole(value))
         else:
@@ -91,7 +86,7 @@ class Column:
             ValueError: the knob is unknown.
         """
         if knob == DIFFRACTION_SHIFT:
-            return self._drive.command
+            return _pair(self._drive.command)
         if knob == CAMERA_LENGTH_INDEX:
             return (float(self._parameters.camera_length_index),)
         raise _unknown(knob)
@@ -104,7 +99,9 @@ class Column:
         """
         if not (math.isfinite(dt_s) and dt_s >= 0.0):
             raise ValueError(f"dt_s = {dt_s!r} must be finite and at least 0 s")
-        self._drive.advance(dt_s)
+        parameters = self._parameters
+        cycles = dt_s / parameters.cycle_s
+        self._drive.advance(cycles, self._normals(), parameters.pixel_rad_in_use)
 
     def expose(self, exposure_s: float) -> NDArray[np.uint16]:
         """Return a new frame, shape (side, side) as (row, col), in digital numbers.
@@ -116,9 +113,7 @@ class Column:
         """
         if not (math.isfinite(exposure_s) and exposure_s > 0.0):
             raise ValueError(f"exposure_s = {exposure_s!r} must be finite and above 0 s")
-        nx, ny = self._mechanics.standard_normal(2)
-        rms = self._parameters.vibration_px
-        self._truth = self._look((rms * float(nx), rms * float(ny)))
+        self._truth = self._look(_pair(self._shake_px * self._normals()))
         lit = self._screen == "down" and not self.beam_blanked
         x, y = self._truth["position_px"]
         image = scene(self._parameters, (x, y) if lit else None, exposure_s)
@@ -133,8 +128,9 @@ class Column:
         """
         self._mechanics, electronics = _generators(seed)
         self._camera = Camera(electronics)
-        self._drive.reset(self._parameters, self._mechanics)
-        self._misalignment_rad = (0.0, 0.0)
+        angle = self._mechanics.uniform(0.0, 2.0 * math.pi)
+        self._drive.rest(np.array([[math.cos(angle)], [math.sin(angle)]]))
+        self._misalignment_rad: Vector = (0.0, 0.0)
         self._truth = None
 
     def misalign(self, position_px: tuple[float, float]) -> None:
@@ -149,9 +145,9 @@ class Column:
         if not all(map(math.isfinite, position_px)):
             raise ValueError(f"position_px = {position_px!r} must be finite")
         x, y = undistort((float(position_px[0]), float(position_px[1])), self._parameters)
-        rx, ry = apply(self._response, self._drive.resting_deflection)
+        rx, ry = apply(self._response, _pair(self._drive.resting_deflection))
         mx, my = apply(inverse(self._pattern), (x - rx, y - ry))
-        dx, dy = self._drive.drift_rad
+        dx, dy = _pair(self._drive.drift)
         self._misalignment_rad = (float(mx - dx), float(my - dy))
 
     def change(self, **parameters: Any) -> None:
@@ -163,10 +159,7 @@ class Column:
             TypeError: there is no such parameter.
             ValueError: a value is outside its range; nothing has then changed.
         """
-        self._parameters = evolve(self._parameters, **parameters)
-        self._drive.adopt(self._parameters)
-        self._pattern = pattern_matrix(self._parameters)
-        self._response = response_matrix(self._parameters)
+        self._adopt(evolve(self._parameters, **parameters))
 
     def truth(self) -> dict[str, tuple[float, ...]]:
         """Return the hidden state at the last exposure, or the present one before the first.
@@ -174,31 +167,39 @@ class Column:
         Returns:
             position_px: True observed centre (x, y) from the frame centre, with vibration.
             jacobian_px_per_rad: d position / d knob there with distortion, row by row.
-            lag: The parameter.
             pending_rad: Played command minus settled deflection (x, y).
-            backlash_rad: The parameter.
             play_rad: Command minus played command (x, y).
             radius_px: Radius of the disk.
             pixel_rad: Angle of a pixel.
+            lag, backlash_rad, ...: The parameters that are told.
         """
         return dict(self._look((0.0, 0.0)) if self._truth is None else self._truth)
 
-    def _look(self, vibration_px: Vector) -> dict[str, tuple[float, ...]]:
+    def _adopt(self, parameters: ColumnParameters) -> None:
+        self._parameters = parameters
+        self._drive.adopt(parameters)
+        self._pattern = pattern_matrix(parameters)
+        self._response = response_matrix(parameters)
+        self._shake_px = spread("exposure", parameters)
+
+    def _normals(self) -> NDArray[np.float64]:
+        return self._mechanics.standard_normal((2, 1))
+
+    def _look(self, shake_px: Vector) -> dict[str, tuple[float, ...]]:
         parameters, drive = self._parameters, self._drive
-        (mx, my), (dx, dy) = self._misalignment_rad, drive.drift_rad
+        (mx, my), (dx, dy) = self._misalignment_rad, _pair(drive.drift)
         ox, oy = apply(self._pattern, (mx + dx, my + dy))
-        rx, ry = apply(self._response, drive.deflection)
+        rx, ry = apply(self._response, _pair(drive.deflection))
         ideal = (ox + rx, oy + ry)
         x, y = distort(ideal, parameters)
         return {
-            "position_px": (x + vibration_px[0], y + vibration_px[1]),
+            "position_px": (x + shake_px[0], y + shake_px[1]),
             "jacobian_px_per_rad": product(distortion_jacobian(ideal, parameters), self._response),
-            "lag": (parameters.lag,),
-            "pending_rad": drive.pending,
-            "backlash_rad": (parameters.backlash_rad,),
-            "play_rad": drive.play,
+            "pending_rad": _pair(drive.pending),
+            "play_rad": _pair(drive.play),
             "radius_px": (parameters.radius_px,),
             "pixel_rad": (parameters.pixel_rad_in_use,),
+            **{name: (float(getattr(parameters, name)),) for name in TOLD},
         }
 
 
@@ -215,6 +216,12 @@ def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, np.r
         for part in range(2)
     )
     return np.random.default_rng(first), np.random.default_rng(second)
+
+
+def _pair(vectors: NDArray[np.float64]) -> Vector:
+    """Return the vector of one column as plain numbers."""
+    x, y = vectors[:, 0].tolist()
+    return (x, y)
 
 
 def _shift(value: tuple[float, ...]) -> Vector:

@@ -5,40 +5,36 @@ locator would say of the frames comes from `stempilot_backends.column.locating`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stempilot_backends.column.drive import Drive, Floats
 from stempilot_backends.column.locating import optics, rougher, sight
+from stempilot_backends.column.matrix import apply, product
 from stempilot_backends.column.normal import draw_normal
-from stempilot_backends.column.parameters import ColumnParameters
+from stempilot_backends.column.parameters import DRAWN, TOLD, ColumnParameters, spread
 from stempilot_backends.column.response import (
-    apply,
     distort,
     distortion_jacobian,
-    imaged_knob,
     pattern_matrix,
-    product,
-    rotation,
+    response_matrix,
     undistort,
 )
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-DRAWN: Final = (
-    "rotation_deg", "mirrored", "response_scale", "axis_ratio", "shear_deg", "action_noise",
-    "vibration_px", "semi_angle_rad", "probe_current_a",
-)  # fmt: skip
-"""Parameters that differ from column to column; all others are common to a batch."""
-
-_COMMAND, _PLAYED, _SETTLED, _ERROR = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)
-_OFFSET, _STEADY, _RESPONSE = slice(8, 10), slice(10, 12), slice(12, 16)
-_IDEAL, _FOUND = slice(16, 18), slice(18, 20)
-_ACTION_NOISE, _VIBRATION, _NOISE, _SPREAD, _RADIUS, _SHOWS, _CLIPPED, _MARGIN = range(20, 28)
-_SEEN = slice(_VIBRATION, _CLIPPED)
-_FIELDS = 28
+_DRIVE = Drive.FIELDS
+_RESPONSE = slice(_DRIVE, _DRIVE + 4)
+_IDEAL, _FOUND = slice(_DRIVE + 4, _DRIVE + 6), slice(_DRIVE + 6, _DRIVE + 8)
+_SHAKE, _NOISE, _SPREAD, _RADIUS, _SHOWS, _CLIPPED, _MARGIN, _FIRST_OWN = range(
+    _DRIVE + 8, _DRIVE + 16
+)
+_SEEN = slice(_SHAKE, _CLIPPED)
+_OWN = {name: _FIRST_OWN + i for i, name in enumerate(n for n in TOLD if n in DRAWN)}
+"""Where the truth finds the parameters that differ from column to column."""
+_FIELDS = _FIRST_OWN + len(_OWN)
 
 
 class ColumnBatch:
@@ -71,9 +67,8 @@ class ColumnBatch:
         self._exposure_s = exposure_s
         self._half_px = common.frame_side_px / 2
         self._block: Floats = np.zeros((_FIELDS, count))
-        self._follows = common.lag == 0.0 and common.backlash_rad == 0.0
+        self._drive = Drive(self._block[:_DRIVE], common)
         self._straight = common.distortion_gain == 0.0 and common.distortion_swirl_rad == 0.0
-        self._drifts = common.drift_px_per_cycle > 0.0
         self._walks = common.drift_walk_px > 0.0
         self._draws: Floats = np.empty((4 if self._walks else 2, count))
         self._jolt: Floats = np.empty((2, count))
@@ -105,58 +100,36 @@ class ColumnBatch:
         """
         common, block = self._common, np.zeros((_FIELDS, self.count))
         full = {name: np.full(self.count, drawn[name], np.float64) for name in DRAWN}
+        drive, response = Drive(block[:_DRIVE], common, full), response_matrix(common, full)
         pattern = pattern_matrix(common)
-        response = imaged_knob(
-            pattern,
-            turn=rotation(np.radians(full["rotation_deg"])),
-            shear=np.tan(np.radians(full["shear_deg"])),
-            stretch=np.sqrt(full["axis_ratio"]),
-            hand=1.0 - 2.0 * full["mirrored"],
-            scale=full["response_scale"],
-        )
-        for field in (_COMMAND, _PLAYED, _SETTLED):
-            block[field] = command_rad
+        direction = apply(pattern, (np.cos(drift_angle_rad), np.sin(drift_angle_rad)))
+        drive.command[...] = command_rad
+        drive.rest(np.stack(direction) * common.pixel_rad_in_use)
         block[_RESPONSE] = response
         x, y = (start_px[0], start_px[1])
-        ideal = (x, y) if self._straight else undistort((x, y), common)
-        block[_IDEAL] = ideal
-        block[_OFFSET] = block[_IDEAL] - np.stack(apply(response, tuple(command_rad)))
-        direction = apply(pattern, (np.cos(drift_angle_rad), np.sin(drift_angle_rad)))
-        block[_STEADY] = np.stack(direction) * common.pixel_rad_in_use
-        block[_STEADY] *= common.drift_px_per_cycle
+        block[_IDEAL] = (x, y) if self._straight else undistort((x, y), common)
+        # The camera length stays, so the drift is in pixels, and begins where the pattern is.
+        drive.drift[...] = block[_IDEAL] - np.stack(apply(response, tuple(command_rad)))
         block[_FOUND] = start_px
-        block[_ACTION_NOISE], block[_VIBRATION] = full["action_noise"], full["vibration_px"]
+        block[_SHAKE] = spread("exposure", common, full)
         radius = full["semi_angle_rad"] / common.pixel_rad_in_use
         seen = optics(common, radius, full["probe_current_a"], self._exposure_s)
         block[_RADIUS], block[_NOISE] = radius, seen.noise_px
-        block[_SPREAD] = np.hypot(block[_VIBRATION], seen.noise_px)
+        block[_SPREAD] = np.hypot(block[_SHAKE], seen.noise_px)
         block[_SHOWS], block[_CLIPPED] = seen.shows, seen.clipped
         # A disk whose centre lies within this of the frame's edge, or a faint one, is looked at.
         block[_MARGIN] = np.where(seen.shows, self._half_px - radius - 1.0, -1.0)
-        self._block, self._position = block, None
+        for name, row in _OWN.items():
+            block[row] = full[name]
+        self._block, self._drive, self._position = block, drive, None
 
     def command(self) -> Floats:
         """Return (2, n), what is commanded, in rad. A view: not to be written."""
-        return self._block[_COMMAND]
+        return self._drive.command
 
     def move(self, command_rad: Floats) -> None:
         """Command absolute shifts, (2, n) in rad; repeating a command changes nothing."""
-        block, common = self._block, self._common
-        command, error = block[_COMMAND], block[_ERROR]
-        change = np.abs(command_rad - command)
-        spread = np.maximum(change[0], change[1])
-        spread *= block[_ACTION_NOISE]
-        jolt = draw_normal(self._noise, self._jolt)
-        jolt *= spread
-        error += jolt
-        command[...] = command_rad
-        if self._follows:
-            return
-        half, played = common.backlash_rad, block[_PLAYED]
-        np.maximum(played, command - half, out=played)
-        np.minimum(played, command + half, out=played)
-        if common.lag == 0.0:
-            block[_SETTLED] = played
+        self._drive.move(command_rad, draw_normal(self._noise, self._jolt))
 
     def expose(self) -> dict[str, NDArray[Any]]:
         """Let one cycle pass, then look; return what a locator says, one row for each column.
@@ -172,37 +145,21 @@ class ColumnBatch:
             saturated: (n,) whether its pixels are clipped.
             pixel_rad: (n,) calibrated angle of a pixel.
         """
-        block, common = self._block, self._common
-        draws = draw_normal(self._noise, self._draws)
-        if self._drifts:
-            block[_OFFSET] += block[_STEADY]
-        if self._walks:
-            draws[2:] *= common.drift_walk_px
-            block[_OFFSET] += draws[2:]
-        x, y = self._settle()
+        block, draws = self._block, draw_normal(self._noise, self._draws)
+        self._drive.advance(1.0, draws[2:] if self._walks else None)
+        x, y = self._drive.deflection
         ideal, found = block[_IDEAL], block[_FOUND]
         # `apply`, without new memory.
         by_x, by_y = block[_RESPONSE][0::2], block[_RESPONSE][1::2]
         np.multiply(by_x, x, out=ideal)
         np.multiply(by_y, y, out=found)
         ideal += found
-        ideal += block[_OFFSET]
+        ideal += self._drive.drift
         away = draws[:2]
         away *= block[_SPREAD]
         np.add(self._still(), away, out=found)
         self._position = None
         return self._look(away)
-
-    def _settle(self) -> Floats:
-        """Let the lag settle for a cycle; return the deflections, (2, n) in rad."""
-        block = self._block
-        if self._follows:
-            return block[_COMMAND] + block[_ERROR]
-        settled, played = block[_SETTLED], block[_PLAYED]
-        settled -= played
-        settled *= self._common.lag
-        settled += played
-        return settled + block[_ERROR]
 
     def _still(self) -> Floats:
         """Return where the disks would be without vibration, (2, n)."""
@@ -219,11 +176,11 @@ class ColumnBatch:
         visible, cut = np.ones(self.count, np.bool_), np.zeros(self.count, np.bool_)
         rows = (farthest > block[_MARGIN]).nonzero()[0]
         if rows.size:
-            shake, miss, spread, radii, shows = block[_SEEN].take(rows, axis=1)
+            shake, miss, both, radii, shows = block[_SEEN].take(rows, axis=1)
             looks = sight(self._half_px - farthest[rows], radii, shows > 0.0)
             visible[rows], cut[rows] = looks.visible, looks.cut
             saturated[rows] &= looks.visible
-            wider = np.hypot(shake, rougher(miss, looks.cut)) / spread - 1.0
+            wider = np.hypot(shake, rougher(miss, looks.cut)) / both - 1.0
             found[:, rows] += wider * away[:, rows]
             seen[:, rows] = np.where(looks.centred, found[:, rows], np.nan)
             radius[rows[~looks.centred]] = np.nan
@@ -246,7 +203,7 @@ class ColumnBatch:
             block, still = self._block, self._still()
             room = self._half_px - np.abs(block[_FOUND]).max(axis=0)
             looks = sight(room, block[_RADIUS], block[_SHOWS] > 0.0)
-            shake, miss = block[_VIBRATION], rougher(block[_NOISE], looks.cut)
+            shake, miss = block[_SHAKE], rougher(block[_NOISE], looks.cut)
             both = np.hypot(shake, miss)
             left = self._hidden.standard_normal((2, self.count)) * (shake * miss / both)
             self._position = still + (block[_FOUND] - still) * (shake / both) ** 2 + left
@@ -258,15 +215,14 @@ class ColumnBatch:
         ideal = block[_IDEAL]
         bend = distortion_jacobian((ideal[0], ideal[1]), common)
         jacobian = product(bend, tuple(block[_RESPONSE]))
-        played = block[_COMMAND] if self._follows else block[_PLAYED]
-        settled = block[_COMMAND] if self._follows else block[_SETTLED]
+        own = {name: block[row] for name, row in _OWN.items()}
+        told = {name: own.get(name, getattr(common, name)) for name in TOLD}
         return {
             "position_px": self._true_position().T.copy(),
             "jacobian_px_per_rad": np.stack(jacobian, axis=1),
-            "lag": common.lag * ones,
-            "pending_rad": (played - settled).T,
-            "backlash_rad": common.backlash_rad * ones,
-            "play_rad": (block[_COMMAND] - played).T,
+            "pending_rad": self._drive.pending.T,
+            "play_rad": self._drive.play.T,
             "radius_px": block[_RADIUS][:, np.newaxis].copy(),
             "pixel_rad": common.pixel_rad_in_use * ones,
+            **{name: np.reshape(value, (-1, 1)) * ones for name, value in told.items()},
         }

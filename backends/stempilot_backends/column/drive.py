@@ -1,99 +1,128 @@
-"""The hidden dynamics between a commanded shift and the deflection of the beam."""
+"""The hidden dynamics between commanded shifts and the deflections of the beams of n columns."""
 
 import math
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stempilot_backends.column.parameters import ColumnParameters
-from stempilot_backends.column.response import Vector
+from stempilot_backends.column.parameters import NOTHING, ColumnParameters, spread
+
+Floats = NDArray[np.float64]
 
 
 class Drive:
-    """Backlash, lag and action noise of the knob, and the drift of the pattern.
+    """Backlash, lag and noise of n knobs, and the drift of their patterns.
 
     A command drags the played command along with play, the settled deflection follows that with
-    lag, and every move leaves a random error behind. Deflections are in radians of the knob,
-    the drift in radians of the pattern.
+    lag, and every move leaves a random error behind. Vectors are (2, n): x and y of each column,
+    those of a knob in radians.
+
+    Args:
+        state: (`FIELDS`, n), where all numbers are kept, one column of it for each column.
+        parameters: what the columns have in common.
+        drawn: (n,) values in place of the parameters', by name.
 
     Attributes:
-        command: What was commanded (x, y), in radians.
-        played: The command after the play of the knob.
-        drift_rad: Drift of the pattern (x, y) so far.
+        command: What was commanded. Not to be written.
+        drift: Where the patterns have drifted to, in a unit of the caller's.
     """
 
-    def __init__(self, parameters: ColumnParameters, rng: np.random.Generator) -> None:
-        self.command: Vector = (0.0, 0.0)
-        self.reset(parameters, rng)
+    FIELDS: Final = 13
 
-    def reset(self, parameters: ColumnParameters, rng: np.random.Generator) -> None:
-        """Forget everything but the command; the deflection has settled there."""
-        self._parameters = parameters
-        self._rng = rng
-        self.played = self.command
-        self._settled = self.command
-        self._error: Vector = (0.0, 0.0)
-        self.drift_rad: Vector = (0.0, 0.0)
-        angle = rng.uniform(0.0, 2.0 * math.pi)
-        self._direction: Vector = (math.cos(angle), math.sin(angle))
+    def __init__(
+        self, state: Floats, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING
+    ) -> None:
+        self.command, self._played, self._settled = state[0:2], state[2:4], state[4:6]
+        self._error, self.drift, self._direction = state[6:8], state[8:10], state[10:12]
+        self._noise = state[12]
+        self._rigid = True
+        self.adopt(parameters, drawn)
 
-    def adopt(self, parameters: ColumnParameters) -> None:
+    def rest(self, direction: Floats) -> None:
+        """Forget everything but the command; the deflection has settled there.
+
+        Args:
+            direction: in which the patterns will drift, by a pixel of a cycle's steady drift.
+        """
+        self._played[...] = self._settled[...] = self.command
+        self._error[...] = self.drift[...] = 0.0
+        self._direction[...] = direction
+
+    def adopt(self, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING) -> None:
         """Go on with other parameters from the present state."""
+        if self._rigid:
+            self._played[...] = self._settled[...] = self.command
         self._parameters = parameters
+        self._rigid = parameters.lag == 0.0 and parameters.backlash_rad == 0.0
+        self._noise[...] = spread("move", parameters, drawn)
         self._follow()
 
-    def move(self, command: Vector) -> None:
-        """Command an absolute shift in radians; repeating a command changes nothing."""
-        if command == self.command:
-            return
-        dx, dy = command[0] - self.command[0], command[1] - self.command[1]
-        spread = self._parameters.action_noise * max(abs(dx), abs(dy))
-        self._error = self._jolt(self._error, spread)
-        self.command = command
+    def move(self, command: Floats, normals: Floats) -> None:
+        """Command absolute shifts; where a command is repeated, nothing changes.
+
+        Args:
+            command: (2, n) in rad.
+            normals: (2, n) standard normal numbers; overwritten.
+        """
+        change = np.abs(command - self.command)
+        size = np.maximum(change[0], change[1])
+        size *= self._noise
+        normals *= size
+        self._error += normals
+        self.command[...] = command
         self._follow()
 
-    def advance(self, dt_s: float) -> None:
-        """Let the lag settle and the pattern drift for ``dt_s``."""
+    def advance(self, cycles: float, walk: Floats | None, pixel: float = 1.0) -> None:
+        """Let the lag settle and the patterns drift.
+
+        Args:
+            cycles: for how long.
+            walk: (2, n) standard normal numbers, or ``None`` where nothing walks; overwritten.
+            pixel: a pixel in the drift's unit.
+        """
         parameters = self._parameters
-        cycles = dt_s / parameters.cycle_s
-        left = parameters.lag**cycles
-        px, py = self.pending
-        self._settled = (self.played[0] - left * px, self.played[1] - left * py)
-        steady = parameters.drift_px_per_cycle * cycles
-        walk = parameters.drift_walk_px * math.sqrt(cycles)
-        dx, dy = self._direction
-        pixel_rad = self._parameters.pixel_rad_in_use
-        x, y = self.drift_rad
-        met = (x + pixel_rad * steady * dx, y + pixel_rad * steady * dy)
-        self.drift_rad = self._jolt(met, pixel_rad * walk)
+        if not self._rigid:
+            self._settled -= self._played
+            self._settled *= parameters.lag**cycles
+            self._settled += self._played
+        if parameters.drift_px_per_cycle > 0.0:
+            self.drift += pixel * (parameters.drift_px_per_cycle * cycles) * self._direction
+        if walk is not None:
+            walk *= pixel * (parameters.drift_walk_px * math.sqrt(cycles))
+            self.drift += walk
 
     @property
-    def pending(self) -> Vector:
-        """What the lag still holds back: played command minus settled deflection."""
-        return (self.played[0] - self._settled[0], self.played[1] - self._settled[1])
+    def pending(self) -> Floats:
+        """What the lag still holds back: played commands minus settled deflections."""
+        return self._played_now - (self.command if self._rigid else self._settled)
 
     @property
-    def play(self) -> Vector:
-        """Command minus played command, at most ``backlash_rad`` per axis."""
-        return (self.command[0] - self.played[0], self.command[1] - self.played[1])
+    def play(self) -> Floats:
+        """Commands minus played commands, at most ``backlash_rad`` per axis."""
+        return self.command - self._played_now
 
     @property
-    def deflection(self) -> Vector:
-        """The present deflection, with the errors of all moves since the reset."""
-        return (self._settled[0] + self._error[0], self._settled[1] + self._error[1])
+    def deflection(self) -> Floats:
+        """The present deflections, with the errors of all moves since they rested."""
+        return (self.command if self._rigid else self._settled) + self._error
 
     @property
-    def resting_deflection(self) -> Vector:
-        """The deflection once the lag has settled."""
-        return (self.played[0] + self._error[0], self.played[1] + self._error[1])
+    def resting_deflection(self) -> Floats:
+        """The deflections once the lag has settled."""
+        return self._played_now + self._error
+
+    @property
+    def _played_now(self) -> Floats:
+        return self.command if self._rigid else self._played
 
     def _follow(self) -> None:
-        """Drag the played command along; without lag the deflection is there at once."""
+        """Drag the played commands along; without lag the deflections are there at once."""
+        if self._rigid:
+            return
         half = self._parameters.backlash_rad
-        (cx, cy), (px, py) = self.command, self.played
-        self.played = (min(max(px, cx - half), cx + half), min(max(py, cy - half), cy + half))
+        np.maximum(self._played, self.command - half, out=self._played)
+        np.minimum(self._played, self.command + half, out=self._played)
         if self._parameters.lag == 0.0:
-            self._settled = self.played
-
-    def _jolt(self, vector: Vector, spread: float) -> Vector:
-        nx, ny = self._rng.standard_normal(2)
-        return (vector[0] + spread * float(nx), vector[1] + spread * float(ny))
+            self._settled[...] = self._played

@@ -1,12 +1,29 @@
-"""What differs from one simulated instrument to another."""
+"""What differs from one simulated instrument to another: one row for each parameter.
+
+A row is all there is to declare. The simulator's options and presets, what is drawn for each
+instrument, the truth, and the batch of columns read the rows.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import reduce
 from operator import index
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
-from attrs import Attribute, Factory, field, frozen
+import numpy as np
+from attrs import Attribute, Factory, field, fields, frozen
 from attrs.validators import instance_of
+
+from stempilot_backends.column.matrix import (
+    Matrix,
+    Numbers,
+    mirror,
+    rotation_by_degrees,
+    scale,
+    shear_by_degrees,
+    stretch,
+)
 
 CAMERA_LENGTHS_M = (
     0.038, 0.048, 0.060, 0.077, 0.100, 0.130, 0.160, 0.195, 0.245, 0.300, 0.380,
@@ -20,38 +37,91 @@ PUBLISHED_PIXEL_RAD = 0.565e-3
 PUBLISHED_EXPOSURE_S = 0.170
 """Exposure to which ``background_e_per_px`` refers."""
 
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
+FULL_ACTION_RAD = 10 * (1040 / 255) * PUBLISHED_PIXEL_RAD
+"""The published full action: 10 bins of 1040 / 255 px, 23.04 mrad."""
+
+_FAR_PX = 10_000.0
+"""Nothing that happens in a frame is farther than that."""
+
+Span = float | tuple[float, float]
+"""A number, or the range that each new instrument draws it from."""
+
+Draws = Literal["move", "exposure"]
+"""What makes the disk miss by a random amount."""
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def _within(
-    lower: float, upper: float = math.inf, *, above: bool = False, below: bool = False
-) -> Validator:
-    """Validate a finite number in [lower, upper]; ``above`` and ``below`` open an end."""
-    ends = (
-        f"{'(' if above else '['}{lower:g}, {upper:g}{')' if below or upper == math.inf else ']'}"
-    )
+@frozen(kw_only=True)
+class Row:
+    """What there is to know of a parameter beside name (with unit), type, default and meaning.
 
-    def check(_: object, attribute: "Attribute[Any]", value: float) -> None:
-        low_enough = value < upper if below else value <= upper
-        high_enough = value > lower if above else value >= lower
-        if not (math.isfinite(value) and low_enough and high_enough):
-            raise ValueError(
-                f"{attribute.name} = {value!r} is not in {ends}; choose a finite value there"
-            )
+    Attributes:
+        lower: smallest value.
+        upper: largest value.
+        below: whether it stays below ``upper``.
+        option: whether it is an option of the simulator.
+        share: which of an instrument's uniform numbers it is drawn from, where the option is a
+            range. A new row takes the next number: then a seed stays the same instrument. Without
+            one, all instruments of the same options have the parameter in common.
+        logarithmic: whether it is drawn log-uniformly.
+        presets: its value or range in the conditions that set it, by their names.
+        changes: whether it may change in the middle of a run.
+        told: whether the truth tells it.
+        pixels_only: whether it shows in pixels alone, so that it is not modelled without frames.
+        response: its part in the response, from one value or n; applied after the rows above.
+        spread: what leaves an error with this RMS per axis: a ``move``, as a share of its larger
+            component, or an ``exposure``, in pixels.
+    """
 
-    return check
+    lower: float
+    upper: float
+    below: bool = False
+    option: bool = True
+    share: int | None = None
+    logarithmic: bool = False
+    presets: Mapping[str, Any] = NOTHING
+    changes: bool = False
+    told: bool = False
+    pixels_only: bool = False
+    response: Callable[[Numbers], Matrix] | None = None
+    spread: Draws | None = None
+
+
+def ends(span: Span) -> tuple[float, float]:
+    """Return the ends of a span; a single number is both."""
+    return span if isinstance(span, tuple) else (span, span)
+
+
+def check(_: object, attribute: "Attribute[Any]", value: Any) -> None:
+    """Check a value or a range against the row; no value, and ``either``, always fit.
+
+    Raises:
+        ValueError: it does not lie in the row's range.
+    """
+    if value is None or isinstance(value, str):
+        return
+    row: Row = attribute.metadata["row"]
+    low, high = ends(value)
+    if not row.lower <= low <= high <= row.upper or (row.below and high == row.upper):
+        msg = (
+            f"{attribute.name} = {value!r} must lie in [{row.lower:.7g}, {row.upper:.7g}"
+            + (")" if row.below else "]")
+            + (", the smaller end of a range first" if isinstance(value, tuple) else "")
+        )
+        raise ValueError(msg)
+
+
+def _row(default: float, lower: float, upper: float, does: str, **more: Any) -> Any:
+    kind: Any = type(default)
+    plain: Any = {float: float, int: index, bool: None}[kind]
+    checked: Any = instance_of(bool) if kind is bool else check
+    about = {"row": Row(lower=lower, upper=upper, **more), "does": does}
+    return field(default=default, converter=plain, validator=checked, metadata=about)
 
 
 def _floats(values: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def _number(default: float, validator: Validator) -> Any:
-    return field(default=default, converter=float, validator=validator)
-
-
-def _integer(default: int, validator: Validator) -> Any:
-    return field(default=default, converter=index, validator=validator)
 
 
 def _check_lengths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...]) -> None:
@@ -69,96 +139,111 @@ def _check_rotations(
         )
 
 
-def _check_index(parameters: "ColumnParameters", attribute: "Attribute[Any]", value: int) -> None:
-    last = len(parameters.camera_lengths_m) - 1
-    if not 0 <= value <= last:
-        raise ValueError(f"{attribute.name} = {value} is outside 0..{last}; see camera_lengths_m")
-
-
-def _check_hot(parameters: "ColumnParameters", attribute: "Attribute[Any]", value: int) -> None:
-    pixels = parameters.frame_side_px**2
-    if not 0 <= value <= pixels:
-        raise ValueError(
-            f"{attribute.name} = {value} is outside 0..{pixels}, the pixels of a frame"
-        )
+_LAST_LENGTH = len(CAMERA_LENGTHS_M) - 1
+_DISTORTED = {"distorted": 0.2, "everything": 0.2}
+_LOOSE = {"backlash": 0.05 * FULL_ACTION_RAD, "everything": 0.05 * FULL_ACTION_RAD}
+_RADII_RAD = (9 * PUBLISHED_PIXEL_RAD, 60 * PUBLISHED_PIXEL_RAD)
 
 
 @frozen(kw_only=True)
 class ColumnParameters:
     """One instrument; the defaults are the published one (Xu, Kumar, LeBeau 2022).
 
+    The rows stand in the order in which the knob's signal meets them.
+
     Attributes:
-        frame_side_px: Rows and columns of the square frame.
-        pixel_rad: Angle of one pixel at the reference camera length.
         camera_lengths_m: The table behind ``camera_length_index``.
-        camera_length_index: Camera length in use.
-        reference_camera_length_index: Camera length to which ``pixel_rad`` belongs. A guess
-            (160 mm): the paper does not state it.
         camera_length_rotation_deg: Rotation of the whole pattern (response, misalignment and
             drift) about the frame centre at each camera length.
-        rotation_deg: Rotation from the knob's axes to the frame's.
-        response_scale: Response over the calibrated one; 1 moves the disk by the commanded angle.
-        axis_ratio: Response of knob axis x over that of knob axis y.
-        shear_deg: Departure of the knob's axes from a right angle.
-        mirrored: Whether knob axis y is turned round.
-        action_noise: RMS error left behind by a move, over its larger component, per axis.
-        backlash_rad: Half-width of the play of each knob axis.
-        lag: Fraction of a move still to come one ``cycle_s`` later.
-        cycle_s: Time of one correction (5.5 Hz in the paper).
-        drift_px_per_cycle: Steady drift, in one direction drawn at reseed.
-        drift_walk_px: RMS of the random walk per axis and cycle.
-        vibration_px: RMS per axis of the displacement drawn anew for each frame.
-        distortion_gain: Radial magnification gained at half the frame side from the centre.
-        distortion_swirl_rad: Rotation gained at half the frame side from the centre.
-        probe_current_a: Current in the disk.
-        semi_angle_rad: Semi-angle of convergence: the angular radius of the disk.
-        gain_dn_per_electron: Digital numbers per detected electron.
-        read_noise_e: RMS read noise.
-        background_e_per_px: Background electrons in an exposure of 170 ms; in proportion otherwise.
-        offset_dn: Digital number of a pixel without electrons.
-        hot_pixels: Number of pixels stuck near saturation.
-        hot_pixel_seed: Where they are and how bright.
-        vignetting: Fraction of the light lost in the corners; grows with the radius squared.
 
     Raises:
         ValueError: a value is outside its range; the message names it.
     """
 
-    frame_side_px: int = _integer(1040, _within(8, 8192))
-    pixel_rad: float = _number(PUBLISHED_PIXEL_RAD, _within(0, above=True))
+    # fmt: off
+    mirrored: bool = _row(
+        False, 0, 1, "whether the knob's second axis is turned round; ``either`` draws it.",
+        share=1, presets={"random": "either"}, changes=True, response=mirror)
+    axis_ratio: float = _row(
+        1.0, 0.1, 10.0, "response of the first knob axis over that of the second.",
+        share=3, logarithmic=True, presets={"random": (0.9, 1.1)}, response=stretch)
+    shear_deg: float = _row(
+        0.0, -80.0, 80.0, "departure of the knob's axes from a right angle.",
+        share=4, presets={"random": (-5.0, 5.0)}, response=shear_by_degrees)
+    rotation_deg: float = _row(
+        30.0, -360.0, 360.0, "rotation from the knob's axes to the camera's.",
+        share=0, presets={"random": (0.0, 360.0)}, changes=True, response=rotation_by_degrees)
+    scale: float = _row(
+        1.0, 1e-3, 1e3, "response over the calibrated one (40.8 px per published full action).",
+        share=2, logarithmic=True, presets={"random": (0.25, 4.0)}, changes=True, response=scale)
+    action_noise: float = _row(
+        0.001, 0.0, 10.0,
+        "RMS error that a move leaves behind, over its larger component, per axis.",
+        share=5, presets={"random": (0.0, 0.1), "everything": 0.1}, spread="move")
+    backlash_rad: float = _row(
+        0.0, 0.0, 10.0, "half-width of the play of each knob axis.", presets=_LOOSE, told=True)
+    lag: float = _row(
+        0.0, 0.0, 1.0, "share of a move still to come at the exposure after it, first order.",
+        below=True, presets={"lagged": 0.4, "everything": 0.2}, told=True)
+    cycle_s: float = _row(
+        0.18, 1e-6, 3600.0, "time of one correction (5.5 Hz in the paper).", option=False)
+    drift_px_per_cycle: float = _row(
+        0.0, 0.0, _FAR_PX, "drift per exposure in one direction.",
+        presets={"drifting": 0.5, "everything": 0.25})
+    drift_walk_px: float = _row(
+        0.0, 0.0, _FAR_PX, "RMS of the random walk per axis and exposure.",
+        presets={"drifting": 1.0})
+    distortion_gain: float = _row(
+        0.0, -0.07, 10.0, "radial magnification gained at half the frame side.",
+        presets=_DISTORTED)
+    distortion_swirl_rad: float = _row(
+        0.0, -10.0, 10.0, "rotation gained at half the frame side.", presets=_DISTORTED)
+    vibration_px: float = _row(
+        0.0, 0.0, _FAR_PX, "RMS displacement per axis from frame to frame.",
+        share=6, presets={"random": (0.0, 4.0), "everything": 2.0}, spread="exposure")
+    semi_angle_rad: float = _row(
+        30.2 * PUBLISHED_PIXEL_RAD, 1e-5, 1.0,
+        "convergence semi-angle, the angular radius of the disk.",
+        share=7, presets={"random": _RADII_RAD, "low-dose": 30 * PUBLISHED_PIXEL_RAD})
+    probe_current_a: float = _row(
+        10e-12, 1e-18, 1e-6, "current in the disk.",
+        share=8, logarithmic=True, presets={"random": (1e-12, 100e-12), "low-dose": 0.1e-12})
+    frame_side_px: int = _row(1040, 8, 8192, "rows and columns of the square frame.", option=False)
+    pixel_rad: float = _row(
+        PUBLISHED_PIXEL_RAD, 1e-9, 1.0, "angle of one pixel at the reference camera length.",
+        option=False)
     camera_lengths_m: tuple[float, ...] = field(
-        default=CAMERA_LENGTHS_M, converter=_floats, validator=_check_lengths
-    )
-    camera_length_index: int = _integer(6, _check_index)
-    reference_camera_length_index: int = _integer(6, _check_index)
+        default=CAMERA_LENGTHS_M, converter=_floats, validator=_check_lengths)
+    camera_length_index: int = _row(
+        6, 0, _LAST_LENGTH, "position in the table of camera lengths at the start.", changes=True)
+    reference_camera_length_index: int = _row(
+        6, 0, _LAST_LENGTH,
+        "camera length to which ``pixel_rad`` belongs. A guess (160 mm): the paper does not tell.",
+        option=False)
     camera_length_rotation_deg: tuple[float, ...] = field(
         default=Factory(lambda self: (0.0,) * len(self.camera_lengths_m), takes_self=True),
-        converter=_floats,
-        validator=_check_rotations,
-    )
-    rotation_deg: float = _number(30.0, _within(-math.inf))
-    response_scale: float = _number(1.0, _within(0, above=True))
-    axis_ratio: float = _number(1.0, _within(0, above=True))
-    shear_deg: float = _number(0.0, _within(-80, 80))
-    mirrored: bool = field(default=False, validator=instance_of(bool))
-    action_noise: float = _number(0.001, _within(0))
-    backlash_rad: float = _number(0.0, _within(0))
-    lag: float = _number(0.0, _within(0, 1, below=True))
-    cycle_s: float = _number(0.18, _within(0, above=True))
-    drift_px_per_cycle: float = _number(0.0, _within(0))
-    drift_walk_px: float = _number(0.0, _within(0))
-    vibration_px: float = _number(0.0, _within(0))
-    distortion_gain: float = _number(0.0, _within(-0.19))
-    distortion_swirl_rad: float = _number(0.0, _within(-math.inf))
-    probe_current_a: float = _number(10e-12, _within(0))
-    semi_angle_rad: float = _number(30.2 * PUBLISHED_PIXEL_RAD, _within(0, above=True))
-    gain_dn_per_electron: float = _number(1.0, _within(0, above=True))
-    read_noise_e: float = _number(6.0, _within(0, 1000))
-    background_e_per_px: float = _number(1.0, _within(0))
-    offset_dn: float = _number(100.0, _within(0, 65535))
-    hot_pixels: int = _integer(0, _check_hot)
-    hot_pixel_seed: int = _integer(0, _within(0))
-    vignetting: float = _number(0.0, _within(0, 1))
+        converter=_floats, validator=_check_rotations)
+    gain_dn_per_electron: float = _row(1.0, 1e-6, 1e6, "digital numbers per electron.")
+    read_noise_e: float = _row(6.0, 0.0, 1000.0, "RMS read noise in electrons.")
+    background_e_per_px: float = _row(1.0, 0.0, 1e6, "background electrons per pixel in 170 ms.")
+    offset_dn: float = _row(
+        100.0, 0.0, 65535.0, "digital number of a pixel without electrons.", option=False)
+    hot_pixels: int = _row(0, 0, 1040**2, "number of hot pixels.", pixels_only=True)
+    hot_pixel_seed: int = _row(0, 0, 2**63, "where the hot pixels are.", option=False)
+    vignetting: float = _row(
+        0.0, 0.0, 1.0, "share of the light lost in the corners.", pixels_only=True)
+    # fmt: on
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on another parameter."""
+        last, pixels = len(self.camera_lengths_m) - 1, self.frame_side_px**2
+        for name, largest, why in (
+            ("camera_length_index", last, "see camera_lengths_m"),
+            ("reference_camera_length_index", last, "see camera_lengths_m"),
+            ("hot_pixels", pixels, "a frame has no more pixels"),
+        ):
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name} = {getattr(self, name)} is above {largest}; {why}")
 
     @property
     def magnification(self) -> float:
@@ -175,3 +260,29 @@ class ColumnParameters:
     def radius_px(self) -> float:
         """Radius of the disk at the camera length in use."""
         return self.semi_angle_rad / self.pixel_rad_in_use
+
+
+ROWS: Final[Mapping[str, Row]] = {
+    attribute.name: attribute.metadata["row"]
+    for attribute in fields(ColumnParameters)
+    if "row" in attribute.metadata
+}
+"""Each parameter's row, by name."""
+
+DRAWN: Final = tuple(name for name, row in ROWS.items() if row.share is not None)
+"""Parameters that differ from instrument to instrument; all others are common to a batch."""
+
+TOLD: Final = tuple(name for name, row in ROWS.items() if row.told)
+"""Parameters that the truth tells."""
+
+
+def spread(by: Draws, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING) -> Numbers:
+    """Return the RMS per axis that moves or exposures leave, all their rows together.
+
+    Args:
+        by: a move or an exposure.
+        parameters: of the column.
+        drawn: for n columns, (n,) values in place of the parameters'.
+    """
+    rows = (name for name, row in ROWS.items() if row.spread == by)
+    return reduce(np.hypot, (drawn.get(name, getattr(parameters, name)) for name in rows))

@@ -1,51 +1,19 @@
 """From knob to frame: the linear response and the distortion of the projector, as pure functions.
 
 Positions are (x, y) from the frame centre, in pixels; x runs along columns and y down the rows.
-A matrix is its four elements, row by row. Elements are numbers, or arrays of n numbers for n
-columns at once (see `stempilot_backends.column.columns`).
+Numbers are those of one column, or arrays for n columns at once.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from stempilot_backends.column.parameters import ColumnParameters
-
-Numbers = Any
-"""A float or an array of floats; results are what the arguments are."""
-Vector = tuple[Numbers, Numbers]
-Matrix = tuple[Numbers, Numbers, Numbers, Numbers]
+from stempilot_backends.column.matrix import Matrix, Numbers, Vector, apply, product, rotation
+from stempilot_backends.column.parameters import NOTHING, ROWS, ColumnParameters
 
 _NEWTON_STEPS = 60
-
-
-def rotation(angle_rad: Numbers) -> Matrix:
-    """Return the matrix that turns x towards y."""
-    # For one number, which is what a frame needs, `math` takes a third of the time.
-    library: Any = np if isinstance(angle_rad, np.ndarray) else math
-    cosine, sine = library.cos(angle_rad), library.sin(angle_rad)
-    return (cosine, -sine, sine, cosine)
-
-
-def apply(matrix: Matrix, vector: Vector) -> Vector:
-    """Return ``matrix @ vector``."""
-    a, b, c, d = matrix
-    x, y = vector
-    return (a * x + b * y, c * x + d * y)
-
-
-def product(left: Matrix, right: Matrix) -> Matrix:
-    """Return ``left @ right``."""
-    (a, c), (b, d) = apply(left, (right[0], right[2])), apply(left, (right[1], right[3]))
-    return (a, b, c, d)
-
-
-def inverse(matrix: Matrix) -> Matrix:
-    """Return the inverse of a regular matrix."""
-    a, b, c, d = matrix
-    determinant = a * d - b * c
-    return (d / determinant, -b / determinant, -c / determinant, a / determinant)
 
 
 def pattern_matrix(parameters: ColumnParameters) -> Matrix:
@@ -56,43 +24,22 @@ def pattern_matrix(parameters: ColumnParameters) -> Matrix:
     return (scale * a, scale * b, scale * c, scale * d)
 
 
-def response_matrix(parameters: ColumnParameters) -> Matrix:
+def response_matrix(parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING) -> Matrix:
     """Return pixels per radian of the knob, before distortion.
 
-    The knob is mirrored, stretched, sheared and turned, in this order, then imaged. A full
-    published action of 23.04 mrad moves the disk of the default instrument by 40.78 px.
-    """
-    return imaged_knob(
-        pattern_matrix(parameters),
-        turn=rotation(math.radians(parameters.rotation_deg)),
-        shear=math.tan(math.radians(parameters.shear_deg)),
-        stretch=math.sqrt(parameters.axis_ratio),
-        hand=-1.0 if parameters.mirrored else 1.0,
-        scale=parameters.response_scale,
-    )
-
-
-def imaged_knob(
-    pattern: Matrix,
-    *,
-    turn: Matrix,
-    shear: Numbers,
-    stretch: Numbers,
-    hand: Numbers,
-    scale: Numbers,
-) -> Matrix:
-    """Return pixels per radian of a knob.
+    The parts of the rows apply one after the other, then the knob is imaged. A full published
+    action of 23.04 mrad moves the disk of the default instrument by 40.78 px.
 
     Args:
-        pattern: pixels per radian of the pattern.
-        turn: rotation from the knob's axes to the frame's.
-        shear: tangent of the knob's departure from a right angle.
-        stretch: square root of the axis ratio.
-        hand: -1 where knob axis y is turned round, otherwise 1.
-        scale: response over the calibrated one.
+        parameters: of the column.
+        drawn: for n columns, (n,) values in place of the parameters'.
     """
-    a, b, c, d = product(turn, product((1.0, shear, 0.0, 1.0), (stretch, 0.0, 0.0, hand / stretch)))
-    return product(pattern, (scale * a, scale * b, scale * c, scale * d))
+    matrix: Matrix = (1.0, 0.0, 0.0, 1.0)
+    for name, row in ROWS.items():
+        if row.response is not None:
+            part = row.response(drawn.get(name, getattr(parameters, name)))
+            matrix = product(part, matrix)
+    return product(pattern_matrix(parameters), matrix)
 
 
 def distort(ideal_px: Vector, parameters: ColumnParameters) -> Vector:

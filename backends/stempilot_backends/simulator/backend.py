@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve, fields, frozen
 from numpy.random import SeedSequence
 
 from stempilot.contract.backend import Backend, Opening
@@ -28,6 +28,7 @@ from stempilot.contract.values import (
 )
 from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
+from stempilot_backends.column.parameters import ROWS
 from stempilot_backends.simulator.drawing import draw_instrument
 from stempilot_backends.simulator.instruments import MEASUREMENTS, Model, SimulatorBatch
 from stempilot_backends.simulator.options import SimulatorConfig
@@ -216,8 +217,11 @@ class Simulator(Backend):
         """
         column = self._opened()
         unlike = {
-            "vignetting": (self._config.vignetting, 0.0),
-            "hot_pixels": (self._config.hot_pixels, 0),
+            **{
+                one.name: (getattr(self._config, one.name), one.default)
+                for one in fields(ColumnParameters)
+                if one.name in ROWS and ROWS[one.name].pixels_only
+            },
             SCREEN: (self.state(SCREEN), "down"),
             BEAM_BLANKER: (self.state(BEAM_BLANKER), "open"),
         }

@@ -2,40 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from stempilot_backends.column import ColumnParameters
-from stempilot_backends.simulator.options import SimulatorConfig, Span, ends
+from stempilot_backends.column.matrix import Numbers
+from stempilot_backends.column.parameters import DRAWN, ROWS, ends
+from stempilot_backends.simulator.options import COLUMN_OPTIONS, SimulatorConfig
 
-_AS_GIVEN = (
-    "backlash_rad",
-    "lag",
-    "drift_px_per_cycle",
-    "drift_walk_px",
-    "distortion_gain",
-    "distortion_swirl_rad",
-    "gain_dn_per_electron",
-    "read_noise_e",
-    "background_e_per_px",
-    "hot_pixels",
-    "vignetting",
-    "camera_length_index",
-)
-
-
-DRAWS = 9
+DRAWS: Final = len(DRAWN)
 """Uniform numbers that one instrument takes."""
-
-Numbers = Any
-"""A float or an array of floats; results are what the arguments are."""
 
 
 def draw_instrument(config: SimulatorConfig, rng: np.random.Generator) -> ColumnParameters:
     """Return one instrument; always takes the same number of draws from ``rng``."""
-    drawn = drawn_parameters(config, rng.random(DRAWS).tolist())
-    return ColumnParameters(**drawn, **shared_parameters(config))
+    common = {name: getattr(config, name) for name in COLUMN_OPTIONS if name not in DRAWN}
+    return ColumnParameters(**common, **drawn_parameters(config, rng.random(DRAWS).tolist()))
 
 
 def drawn_parameters(config: SimulatorConfig, shares: Sequence[Numbers]) -> dict[str, Numbers]:
@@ -46,38 +29,21 @@ def drawn_parameters(config: SimulatorConfig, shares: Sequence[Numbers]) -> dict
         shares: `DRAWS` uniform numbers from 0 to 1, or as many arrays of them, one number per
             instrument.
     """
-    turn, hand, scale, ratio, shear, noise, vibration, angle, current = shares
     return {
-        "rotation_deg": _uniform(config.rotation_deg, turn),
-        "mirrored": _either(config.mirrored, hand),
-        "response_scale": _log_uniform(config.scale, scale),
-        "axis_ratio": _log_uniform(config.axis_ratio, ratio),
-        "shear_deg": _uniform(config.shear_deg, shear),
-        "action_noise": _uniform(config.action_noise, noise),
-        "vibration_px": _uniform(config.vibration_px, vibration),
-        "semi_angle_rad": _uniform(config.semi_angle_rad, angle),
-        "probe_current_a": _log_uniform(config.probe_current_a, current),
+        name: _drawn(getattr(config, name), shares[row.share], logarithmic=row.logarithmic)
+        for name, row in ROWS.items()
+        if row.share is not None
     }
 
 
-def shared_parameters(config: SimulatorConfig) -> dict[str, Any]:
-    """Return what all instruments of the options have in common, by the column's parameter."""
-    return {name: getattr(config, name) for name in _AS_GIVEN}
-
-
-def _uniform(span: Span, share: Numbers) -> Numbers:
-    low, high = ends(span)
-    return low + (high - low) * share
-
-
-def _log_uniform(span: Span, share: Numbers) -> Numbers:
-    low, high = ends(span)
+def _drawn(value: Any, share: Numbers, *, logarithmic: bool) -> Numbers:
+    if isinstance(value, bool | str):
+        tails = share < 0.5  # noqa: PLR2004 - a coin
+        return tails if value == "either" else value | (tails & False)
+    low, high = ends(value)
+    if not logarithmic:
+        return low + (high - low) * share
     if low == high:
         return low + 0.0 * share
     exponential = np.exp if isinstance(share, np.ndarray) else math.exp
     return exponential((1 - share) * math.log(low) + share * math.log(high))
-
-
-def _either(value: bool | str, share: Numbers) -> Any:
-    tails = share < 0.5  # noqa: PLR2004 - a coin
-    return tails if value == "either" else value | (tails & False)

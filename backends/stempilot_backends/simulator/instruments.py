@@ -13,7 +13,8 @@ from stempilot.contract.names import DIFFRACTION_SHIFT
 from stempilot.contract.values import KnobValue
 from stempilot.errors import BackendError
 from stempilot_backends.column import ColumnParameters
-from stempilot_backends.column.columns import DRAWN, ColumnBatch
+from stempilot_backends.column.columns import ColumnBatch
+from stempilot_backends.column.parameters import DRAWN
 from stempilot_backends.simulator.drawing import DRAWS, drawn_parameters
 from stempilot_backends.simulator.options import SimulatorConfig
 

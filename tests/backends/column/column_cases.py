@@ -80,7 +80,7 @@ CHANGES: dict[str, Any] = {
     "reference_camera_length_index": 8,
     "camera_length_rotation_deg": (10.0,) * 21,
     "rotation_deg": 10.0,
-    "response_scale": 1.5,
+    "scale": 1.5,
     "axis_ratio": 1.2,
     "shear_deg": 5.0,
     "mirrored": True,

@@ -158,7 +158,7 @@ def test_a_changed_response_keeps_knob_and_misalignment() -> None:
     changing = column()
     changing.misalign((10.0, 20.0))
     changing.set(SHIFT, (10 * PIXEL, 0.0))
-    changing.change(rotation_deg=90.0, response_scale=0.5)
+    changing.change(rotation_deg=90.0, scale=0.5)
     assert changing.parameters.rotation_deg == 90.0
     assert position(changing) == pytest.approx((10.0, 25.0))
     changing.change(mirrored=True)
@@ -169,7 +169,7 @@ def test_a_changed_response_keeps_knob_and_misalignment() -> None:
 def test_a_refused_change_changes_nothing() -> None:
     still = column()
     with pytest.raises(ValueError, match="lag"):
-        still.change(response_scale=2.0, lag=2.0)
+        still.change(scale=2.0, lag=2.0)
     with pytest.raises(TypeError, match="rotation"):
         still.change(rotation=2.0)
     assert still.parameters == SMALL

@@ -8,8 +8,9 @@ from attrs import evolve
 from tests.backends.column.column_cases import SHIFT, seed
 
 from stempilot_backends.column import Column, ColumnParameters
-from stempilot_backends.column.columns import DRAWN, ColumnBatch
+from stempilot_backends.column.columns import ColumnBatch
 from stempilot_backends.column.normal import draw_normal
+from stempilot_backends.column.parameters import DRAWN
 
 N = 6
 EXPOSURE_S = 0.17
@@ -17,7 +18,7 @@ QUIET = ColumnParameters(action_noise=0.0)
 DIFFERENT = {
     "rotation_deg": [30.0, 0.0, 123.0, 200.0, 359.0, 77.0],
     "mirrored": [False, True, True, False, True, False],
-    "response_scale": [1.0, 0.25, 4.0, 0.5, 2.0, 1.3],
+    "scale": [1.0, 0.25, 4.0, 0.5, 2.0, 1.3],
     "axis_ratio": [1.0, 0.9, 1.1, 0.95, 1.05, 1.0],
     "shear_deg": [0.0, 5.0, -5.0, 2.0, -1.0, 3.0],
     "semi_angle_rad": [0.017, 0.005, 0.03, 0.01, 0.02, 0.008],
@@ -60,7 +61,7 @@ def batch_of(common, columns, starts, noise=0):
         common, len(columns), generator(noise), hidden=generator(1), exposure_s=EXPOSURE_S
     )
     drawn = {name: np.array([getattr(c.parameters, name) for c in columns]) for name in DRAWN}
-    directions = [math.atan2(*reversed(c._drive._direction)) for c in columns]
+    directions = [math.atan2(*c._drive._direction[::-1, 0]) for c in columns]
     batch.reset(
         drawn,
         command_rad=np.array([c.get(SHIFT) for c in columns]).T,
@@ -123,7 +124,7 @@ def of_singles(changes, moves, count=300):
     met = np.empty((count, len(moves), 2))
     for row in range(count):
         single = Column(evolve(QUIET, **changes), seed(row, 7))
-        single._drive._direction = (1.0, 0.0)
+        single._drive._direction[:, 0] = (1.0, 0.0)
         for step, move in enumerate(moves):
             single.set(SHIFT, move)
             single.advance(single.parameters.cycle_s)

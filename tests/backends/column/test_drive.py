@@ -12,11 +12,67 @@ from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.drive import Drive
 
 QUIET = ColumnParameters(action_noise=0.0)
+Pair = tuple[float, float]
 
 
-def drive(seed: int = 0, **parameters: Any) -> Drive:
+def pair(vectors: np.ndarray) -> Pair:
+    """Return the vector of the one column."""
+    assert vectors.shape == (2, 1)
+    return (float(vectors[0, 0]), float(vectors[1, 0]))
+
+
+class One:
+    """A drive of one column, with its random numbers; vectors are pairs."""
+
+    def __init__(self, parameters: ColumnParameters, seed: int) -> None:
+        self.drive = Drive(np.zeros((Drive.FIELDS, 1)), parameters)
+        self.parameters = parameters
+        self.rest(seed)
+
+    def rest(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        angle = self.rng.uniform(0.0, 2.0 * math.pi)
+        self.drive.rest(np.array([[math.cos(angle)], [math.sin(angle)]]))
+
+    def adopt(self, parameters: ColumnParameters) -> None:
+        self.parameters = parameters
+        self.drive.adopt(parameters)
+
+    def move(self, command: Pair) -> None:
+        self.drive.move(np.array(command)[:, None], self.rng.standard_normal((2, 1)))
+
+    def advance(self, dt_s: float) -> None:
+        cycles, pixel_rad = dt_s / self.parameters.cycle_s, self.parameters.pixel_rad_in_use
+        self.drive.advance(cycles, self.rng.standard_normal((2, 1)), pixel_rad)
+
+    @property
+    def command(self) -> Pair:
+        return pair(self.drive.command)
+
+    @property
+    def deflection(self) -> Pair:
+        return pair(self.drive.deflection)
+
+    @property
+    def resting_deflection(self) -> Pair:
+        return pair(self.drive.resting_deflection)
+
+    @property
+    def pending(self) -> Pair:
+        return pair(self.drive.pending)
+
+    @property
+    def play(self) -> Pair:
+        return pair(self.drive.play)
+
+    @property
+    def drift_rad(self) -> Pair:
+        return pair(self.drive.drift)
+
+
+def drive(seed: int = 0, **parameters: Any) -> One:
     """Return a drive without action noise, unless asked for."""
-    return Drive(evolve(QUIET, **parameters), np.random.default_rng(seed))
+    return One(evolve(QUIET, **parameters), seed)
 
 
 def test_without_lag_the_deflection_is_there_at_once() -> None:
@@ -114,13 +170,9 @@ def test_repeating_a_command_adds_nothing() -> None:
     noisy = drive(action_noise=0.1)
     noisy.move((0.01, 0.01))
     before = noisy.deflection
+    assert before != (0.01, 0.01)
     noisy.move((0.01, 0.01))
     assert noisy.deflection == before
-    other = drive(action_noise=0.1)
-    other.move((0.01, 0.01))
-    for each in (noisy, other):
-        each.move((0.0, 0.0))
-    assert noisy.deflection == other.deflection
 
 
 def test_drift_is_steady_in_one_direction_of_the_seed() -> None:
@@ -170,7 +222,7 @@ def test_reset_forgets_everything_but_the_command() -> None:
     for command in ((0.02, 0.01), (-0.01, 0.03)):
         used.move(command)
         used.advance(0.18)
-    used.reset(evolve(QUIET, lag=0.5), np.random.default_rng(2))
+    used.rest(2)
     assert used.command == (-0.01, 0.03)
     assert used.deflection == used.command
     assert (used.pending, used.play, used.drift_rad) == ((0.0, 0.0),) * 3
@@ -188,3 +240,37 @@ def test_adopting_no_lag_settles() -> None:
     lagged.move((0.01, 0.0))
     lagged.adopt(QUIET)
     assert lagged.pending == (0.0, 0.0)
+
+
+def test_taking_up_lag_begins_where_the_knob_is() -> None:
+    changed = drive()
+    changed.move((0.01, 0.0))
+    changed.adopt(evolve(QUIET, lag=0.5))
+    assert (changed.deflection, changed.pending) == ((0.01, 0.0), (0.0, 0.0))
+    changed.move((0.02, 0.0))
+    assert changed.pending == pytest.approx((0.01, 0.0))
+
+
+@pytest.mark.parametrize("loose", [{}, {"lag": 0.3}, {"lag": 0.3, "backlash_rad": 1e-3}])
+def test_n_columns_move_to_the_bit_as_each_by_itself(loose: dict[str, float]) -> None:
+    parameters = evolve(QUIET, drift_px_per_cycle=0.5, drift_walk_px=1.0, **loose)
+    noises, rng = np.array([0.0, 0.05, 0.1]), np.random.default_rng(0)
+    directions = rng.standard_normal((2, 3))
+    many = Drive(np.zeros((Drive.FIELDS, 3)), parameters, {"action_noise": noises})
+    many.rest(directions)
+    singles = [
+        Drive(np.zeros((Drive.FIELDS, 1)), evolve(parameters, action_noise=noise))
+        for noise in noises.tolist()
+    ]
+    for row, single in enumerate(singles):
+        single.rest(directions[:, [row]])
+    for _ in range(10):
+        command, jolts, walk = rng.standard_normal((3, 2, 3)) * 0.01
+        for row, single in enumerate(singles):
+            single.move(command[:, [row]], jolts[:, [row]])
+            single.advance(1.0, walk[:, [row]], 1e-3)
+        many.move(command, jolts)
+        many.advance(1.0, walk, 1e-3)
+        for name in ("command", "deflection", "resting_deflection", "pending", "play", "drift"):
+            each = np.hstack([getattr(single, name) for single in singles])
+            assert np.array_equal(getattr(many, name), each), name

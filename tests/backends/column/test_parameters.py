@@ -68,7 +68,7 @@ def test_numbers_become_plain_floats() -> None:
         ("camera_length_rotation_deg", (0.0,)),
         ("camera_length_rotation_deg", (math.nan,) * 21),
         ("rotation_deg", math.inf),
-        ("response_scale", 0.0),
+        ("scale", 0.0),
         ("axis_ratio", 0.0),
         ("shear_deg", 90.0),
         ("action_noise", -0.1),

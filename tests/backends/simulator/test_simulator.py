@@ -8,9 +8,10 @@ from numpy.random import SeedSequence
 from stempilot.contract.backend import Opening
 from stempilot.errors import BackendError, ConfigError
 from stempilot.plugins import options as config
+from stempilot_backends.column.parameters import FULL_ACTION_RAD
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.simulator.drawing import draw_instrument
-from stempilot_backends.simulator.options import FULL_ACTION_RAD, SimulatorConfig
+from stempilot_backends.simulator.options import SimulatorConfig
 
 SHIFT, FLUCAM = "diffraction_shift", "flucam"
 
@@ -155,7 +156,7 @@ def drawn(preset, count=400):
 
 RANGES = {
     "rotation_deg": (0, 360, False),
-    "response_scale": (0.25, 4, True),
+    "scale": (0.25, 4, True),
     "axis_ratio": (0.9, 1.1, True),
     "shear_deg": (-5, 5, False),
     "action_noise": (0, 0.1, False),

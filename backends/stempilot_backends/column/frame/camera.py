@@ -15,8 +15,8 @@ from stempilot_backends.column.frame.kernels import (
     draw_vignetted,
 )
 from stempilot_backends.column.frame.level import level_table
+from stempilot_backends.column.matrix import Vector
 from stempilot_backends.column.parameters import PUBLISHED_EXPOSURE_S, ColumnParameters
-from stempilot_backends.column.response import Vector
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
 """Charge of an electron, exact in the SI."""
