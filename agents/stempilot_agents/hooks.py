@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stempilot.contract.plugin import Plugin, hookimpl
+from stempilot import Plugin, hookimpl
 
 if TYPE_CHECKING:
-    from stempilot.contract.agent import Agent, Brief
+    from stempilot import Agent, Brief
 
 
 def _plugin(name: str, summary: str, *, config: str, load: str) -> Plugin:

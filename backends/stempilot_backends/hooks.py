@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from stempilot.contract.plugin import Plugin, hookimpl
+from stempilot import Plugin, hookimpl
 
 if TYPE_CHECKING:
-    from stempilot.contract.backend import Backend, Opening
-    from stempilot.contract.emulator import Emulator
+    from stempilot import Backend, Emulator, Opening
 
 
 def _simulator_config() -> type[Any]:

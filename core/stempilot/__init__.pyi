@@ -4,6 +4,7 @@ from .contract.agent import (
 from .contract.agent import (
     Brief as Brief,
 )
+from .contract.agent import HasMeanwhile as HasMeanwhile
 from .contract.agent import (
     Learner as Learner,
 )
@@ -61,6 +62,7 @@ from .contract.backend import (
 from .contract.emulator import (
     Emulator as Emulator,
 )
+from .contract.emulator import EmulatorError as EmulatorError
 from .contract.goals import (
     Centre as Centre,
 )
@@ -76,6 +78,17 @@ from .contract.goals import (
 from .contract.goals import (
     Raise as Raise,
 )
+from .contract.names import BEAM_BLANKER as BEAM_BLANKER
+from .contract.names import BEAM_SHIFT as BEAM_SHIFT
+from .contract.names import CAMERA_LENGTH_INDEX as CAMERA_LENGTH_INDEX
+from .contract.names import COLUMN_VALVES as COLUMN_VALVES
+from .contract.names import DIFFRACTION_SHIFT as DIFFRACTION_SHIFT
+from .contract.names import FLUCAM as FLUCAM
+from .contract.names import INSTRUMENT_MODE as INSTRUMENT_MODE
+from .contract.names import KNOB_UNITS as KNOB_UNITS
+from .contract.names import PROJECTION_MODE as PROJECTION_MODE
+from .contract.names import SCREEN as SCREEN
+from .contract.names import STEM_DEFOCUS as STEM_DEFOCUS
 from .contract.plugin import (
     API as API,
 )
@@ -145,6 +158,7 @@ from .contract.values import (
 from .contract.values import (
     Transitions as Transitions,
 )
+from .contract.values import as_knob_value as as_knob_value
 from .errors import (
     BackendError as BackendError,
 )
@@ -187,6 +201,7 @@ from .errors import (
 from .errors import (
     StempilotError as StempilotError,
 )
+from .instrument.checks import differs as differs
 from .instrument.envelope import (
     Envelope as Envelope,
 )
@@ -217,6 +232,8 @@ from .operation.task_env import (
 from .operation.task_env import (
     Timestep as Timestep,
 )
+from .plugins.options import build as build
+from .plugins.options import plain as plain
 from .plugins.parts import (
     compose as compose,
 )
@@ -229,6 +246,12 @@ from .plugins.registry import (
 from .plugins.registry import (
     discover as discover,
 )
+from .plugins.suggest import meant as meant
+from .record.offers import recorded_offers as recorded_offers
+from .record.recorder import FramePolicy as FramePolicy
+from .record.recorder import read_events as read_events
+from .record.run_dir import FRAMES as FRAMES
+from .record.run_dir import RunDir as RunDir
 from .runs.execute import (
     execute as execute,
 )

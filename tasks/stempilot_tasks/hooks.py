@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from stempilot.contract.plugin import Plugin, hookimpl
+from stempilot import Plugin, hookimpl
 
 
 @hookimpl

@@ -3,8 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box
 
-from stempilot.contract.agent import Brief
-from stempilot.contract.task import TaskHints
+from stempilot import Brief, TaskHints
 
 
 def centring_problems(agent: str, brief: Brief) -> list[str]:

@@ -8,16 +8,23 @@ import numpy as np
 from attrs import asdict, evolve, frozen
 from numpy.random import SeedSequence
 
-from stempilot.contract.backend import Backend, Opening
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     SCREEN,
+    Backend,
+    BackendError,
+    Frame,
+    IncompatibleError,
+    KnobSpec,
+    KnobValue,
+    Offers,
+    Opening,
+    SourceSpec,
+    StateSpec,
 )
-from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
-from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.simulator.drawing import draw_instrument
 from stempilot_backends.simulator.instruments import MEASUREMENTS, Model, SimulatorBatch

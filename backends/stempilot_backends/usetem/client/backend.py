@@ -8,11 +8,23 @@ from typing import TypeVar
 
 import numpy as np
 
-from stempilot.contract.backend import Backend, EnvelopeSuggestion, Opening
-from stempilot.contract.names import CAMERA_LENGTH_INDEX, FLUCAM
-from stempilot.contract.values import Frame, KnobSpec, KnobValue, Offers, SourceSpec, StateSpec
-from stempilot.errors import BackendError, HandsOffError, StempilotError
-from stempilot.instrument.checks import differs
+from stempilot import (
+    CAMERA_LENGTH_INDEX,
+    FLUCAM,
+    Backend,
+    BackendError,
+    EnvelopeSuggestion,
+    Frame,
+    HandsOffError,
+    KnobSpec,
+    KnobValue,
+    Offers,
+    Opening,
+    SourceSpec,
+    StateSpec,
+    StempilotError,
+    differs,
+)
 from stempilot_backends.usetem.client.catalogue import (
     IS_BLANKED,
     IS_STEM_AVAILABLE,
