@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stempilot_example.desktop import Desktop, DesktopConfig
 from stempilot_example.focus import Focus, FocusConfig, sharpness
-from stempilot_example.golden_section import GoldenSection, GoldenSectionConfig, search
+from stempilot_example.golden import Golden, GoldenConfig, search
 from stempilot_example.optics import blur_sigma_m, blurred, draw_sample
 
 from stempilot import Brief, IncompatibleError, Opening, open_session, run_episode
@@ -33,7 +33,7 @@ def test_finds_the_focus(lens: DesktopConfig, goal: FocusConfig, seed: int) -> N
     """A plain run ends in focus and stays there."""
     backend = Desktop(lens, Opening(seed=seed))
     task = Focus(goal)
-    policy = GoldenSection(GoldenSectionConfig(), brief(task)).policy()
+    policy = Golden(GoldenConfig(), brief(task)).policy()
     with open_session(backend, [task], name="desktop", keep=True) as session:
         episode = run_episode(session.env(task, plain=True), policy)
         assert episode.success
@@ -77,5 +77,5 @@ def test_refuses_what_it_cannot_search() -> None:
     """The message names everything that is wrong."""
     task = Focus(FocusConfig())
     with pytest.raises(IncompatibleError, match="no entry 7") as caught:
-        GoldenSection(GoldenSectionConfig(value_entry=7), brief(task))
+        Golden(GoldenConfig(value_entry=7), brief(task))
     assert len(caught.value.problems) == 1

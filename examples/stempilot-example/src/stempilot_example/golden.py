@@ -16,7 +16,7 @@ _ARRIVED = 1e-6
 
 
 @frozen(kw_only=True)
-class GoldenSectionConfig:
+class GoldenConfig:
     """Options of the line search. Lengths are in full actions.
 
     Attributes:
@@ -30,7 +30,7 @@ class GoldenSectionConfig:
     precision: float = field(default=0.3, validator=validators.gt(0))
 
 
-class GoldenSection(Agent):
+class Golden(Agent):
     """Brackets the maximum, then narrows the bracket by golden sections.
 
     Args:
@@ -41,7 +41,7 @@ class GoldenSection(Agent):
         IncompatibleError: there is more than one action, or no such entry.
     """
 
-    def __init__(self, config: GoldenSectionConfig, brief: Brief) -> None:
+    def __init__(self, config: GoldenConfig, brief: Brief) -> None:
         actions, observations = brief.action_space, brief.observation_space
         problems = []
         if not (isinstance(actions, Box) and actions.shape == (1,)):
@@ -59,7 +59,7 @@ class GoldenSection(Agent):
 
 
 class _Searching:
-    def __init__(self, config: GoldenSectionConfig) -> None:
+    def __init__(self, config: GoldenConfig) -> None:
         self._config = config
         self.reset("")
 
