@@ -116,6 +116,8 @@ def plugins(registry: "Registry", *, json_wanted: bool) -> None:
     for entry in registry.entries:
         what = entry.plugin.summary if entry.plugin and entry.usable else entry.problem
         style = None if entry.usable else "red"
+        if entry.plugin and entry.usable and entry.plugin.serves:
+            what = f"{what} Serves goals of kind {' or '.join(entry.plugin.serves)}."
         source = f"{entry.distribution} {entry.version}"
         cells = (entry.kind or "-", entry.name, source, what)
         table.add_row(*map(escape, cells), style=style)
@@ -134,6 +136,7 @@ def _entry(entry: Any) -> dict[str, Any]:
         "distribution": entry.distribution,
         "version": entry.version,
         "summary": entry.plugin.summary if entry.plugin else "",
+        "serves": list(entry.plugin.serves) if entry.plugin else [],
         "usable": entry.usable,
         "problem": entry.problem,
         "traceback": entry.trace,

@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from stempilot.contract.goals import Centre, Quantity
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     KNOB_UNITS,
     SCREEN,
-)
-from stempilot.contract.task import Task
-from stempilot.contract.values import (
+    Centre,
     KnobNeed,
     KnobValue,
     Needs,
     Outcome,
+    Quantity,
     SetPoint,
     Snapshot,
+    Task,
     Transitions,
 )
 from stempilot_tasks.bf_disk_centering.actions import action_space, moves
