@@ -14,6 +14,7 @@ from stempilot.report.loading import gather
 from stempilot.report.page import whole_page
 from stempilot.report.paths import paths_picture
 from stempilot.report.pictures import finals_picture
+from stempilot.report.rise import rise_picture
 from stempilot.report.style import Picture
 
 __all__ = ["PLOTS", "write_report"]
@@ -59,7 +60,10 @@ def write_report(run: str | Path) -> Path:
     """
     run = Path(run)
     evidence = gather(run)
-    drawn = [draw(evidence) for draw in (*_DRAWN[evidence.kind], animation_picture)]
+    # The approach of a single run is a rise already.
+    rises = evidence.series.shown.rises and evidence.kind != "plain"
+    draws = (*((rise_picture,) if rises else ()), *_DRAWN[evidence.kind], animation_picture)
+    drawn = [draw(evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
     with recording():
         (run / PLOTS).mkdir(exist_ok=True)

@@ -81,9 +81,13 @@ def actions_picture(evidence: Evidence) -> Picture | str:
     caption = (
         "Which actions the agent chose"
         + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
-        + "The thin grey line is what choosing evenly at random would give. In the paper actions "
-        "begin evenly spread and move to large magnitudes as the agent learns (Fig. 3)."
+        + "The thin grey line is what choosing evenly at random would give."
     )
+    if series.as_in_paper:
+        caption += (
+            " In the paper actions begin evenly spread and move to large magnitudes as the agent "
+            "learns (Fig. 3)."
+        )
     return finish("actions", "Actions", caption, figure)
 
 

@@ -39,6 +39,13 @@ def width_of(shown: Sequence[Interval]) -> float:
     return {1: 6.0, 2: 6.5, 3: 8.0}.get(grid_of(shown)[1], WIDTH_IN)
 
 
+def count_of(interval: Interval) -> str:
+    """Return how many of the episodes that ended in an interval succeeded."""
+    if not interval.episodes:
+        return "no episode ended"
+    return f"{interval.successes} of {len(interval.episodes)} successful"
+
+
 def label_panels(axes: Iterable[Axes], shown: Sequence[Interval], *, x: str, y: str) -> None:
     """Label the left and lowest panels, and take away what is left over in the last row."""
     everything, columns = list(axes), grid_of(shown)[1]
@@ -46,6 +53,6 @@ def label_panels(axes: Iterable[Axes], shown: Sequence[Interval], *, x: str, y: 
         ax.set_visible(False)
     for ax in everything[max(0, len(shown) - columns) : len(shown)]:
         ax.tick_params(labelbottom=True)
-        ax.set_xlabel(x, fontsize=10, color=INK)
+        ax.set_xlabel(x, fontsize=10, color=INK, parse_math=False)
     for ax in everything[: len(shown) : columns]:
-        ax.set_ylabel(y, fontsize=10, color=INK)
+        ax.set_ylabel(y, fontsize=10, color=INK, parse_math=False)

@@ -1,5 +1,6 @@
 """Running an agent: once from where the instrument stands, or over seeded episodes."""
 
+import math
 from typing import Any
 
 from stempilot.contract.agent import Agent, Policy
@@ -34,14 +35,31 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         job.session.put_back()
     recorder.close()
     return {
-        **score([episode], []),
+        **score([episode], [], job.task.quantities),
         **recent.pace.figures(),
         "success": episode.success,
         "outcome": _verdict(env.last),
         "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
         "budget_spent": spent,
+        "products": _plain_products(episode),
         **adapting.figures(),
     }
+
+
+def _plain_products(episode: Episode) -> dict[str, dict[str, Any]]:
+    """Return the products of an episode as JSON values; what is not finite is ``None``."""
+    return {
+        name: {
+            "value": _finite(product.value),
+            "unit": product.unit,
+            "uncertainty": _finite(product.uncertainty),
+        }
+        for name, product in episode.products.items()
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _try_again(
@@ -124,7 +142,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
             job.session.put_back()
     recorder.close()
     figures = {
-        **score(played, best),
+        **score(played, best, job.task.quantities),
         **recent.pace.figures(),
         **adapting.figures(),
         "budget_spent": job.budget_spent(env, episodes=len(played)),

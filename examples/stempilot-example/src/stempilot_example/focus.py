@@ -14,7 +14,7 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot, Task
+from stempilot import KnobNeed, KnobValue, Needs, Outcome, Quantity, SetPoint, Snapshot, Task
 from stempilot.contract import names as vocabulary
 
 HAADF = "haadf"
@@ -191,6 +191,14 @@ class Focus(Task[Tried, FocusState]):
             "best_sharpness": state.best.sharpness,
             "steps": float(state.steps),
         }
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The sharpness, and where the knob stands."""
+        return (
+            Quantity(name="sharpness", better="higher"),
+            Quantity(name="defocus_m", unit="m", symbol="defocus"),
+        )
 
 
 def sharpness(pixels: npt.NDArray[Any]) -> float:
