@@ -60,9 +60,9 @@ def write_report(run: str | Path) -> Path:
     """
     run = Path(run)
     evidence = gather(run)
-    # The approach of a single run is a rise already.
-    rises = evidence.series.shown.rises and evidence.kind != "plain"
-    draws = (*((rise_picture,) if rises else ()), *_DRAWN[evidence.kind], animation_picture)
+    draws = [*_DRAWN[evidence.kind], animation_picture]
+    if evidence.series.shown.rises:
+        draws = [rise_picture if draw is accuracy_picture else draw for draw in draws]
     drawn = [draw(evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
     with recording():

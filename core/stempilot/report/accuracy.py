@@ -1,4 +1,4 @@
-"""Where the successful episodes ended: how far from the goal, or how high."""
+"""How far from the goal the successful episodes ended."""
 
 from functools import partial
 
@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from stempilot.contract.goals import Quantity
 from stempilot.report.evidence import Errors, Evidence
 from stempilot.report.series import FloatArray
-from stempilot.report.shown import label_of, name_of, with_unit
 from stempilot.report.style import (
     BLUE,
     GREEN,
@@ -41,8 +40,6 @@ def accuracy_picture(evidence: Evidence) -> Picture | str:
             "Errors: fewer than two successful episodes, or the task's summary does not give a "
             "quantity that has a better and a worse."
         )
-    if main.better == "higher":
-        return _ends_picture(evidence, main, measured)
     offsets = _offsets(evidence, errors)
     figure = new_figure(4.0, 10.0 if len(offsets) else 6.0)
     ratios = [1.4, 1] if len(offsets) else [1]
@@ -51,24 +48,6 @@ def accuracy_picture(evidence: Evidence) -> Picture | str:
     if len(offsets):
         _scatter(axes[1], offsets)
     return finish("errors", "Error at the end", _caption(evidence, errors, main), figure)
-
-
-def _ends_picture(evidence: Evidence, main: Quantity, ends: FloatArray) -> Picture:
-    """Draw how high the successful episodes ended."""
-    figure = new_figure(3.2, 6.0)
-    ax = figure.subplots()
-    ax.hist(ends, bins=_bins(len(ends)), color=BLUE, alpha=0.75, edgecolor="white")
-    mean = float(ends.mean())
-    ax.axvline(mean, color=INK, linewidth=2, label=f"mean {mean:.3g}")
-    dress(ax, x=label_of(main), y="episodes")
-    ax.locator_params(axis="y", integer=True)
-    legend(ax)
-    caption = f"The {len(ends)} successful of {len(evidence.series.complete)} episodes."
-    return finish("ends", f"{name_of(main).capitalize()} at the end", caption, figure)
-
-
-def _bins(count: int) -> int:
-    return int(np.clip(2 * np.sqrt(count), 6, 25))
 
 
 def _offsets(evidence: Evidence, errors: Errors) -> FloatArray:
@@ -85,7 +64,8 @@ def _offsets(evidence: Evidence, errors: Errors) -> FloatArray:
 def _histogram(ax: Axes, errors: Errors, measured: FloatArray, main: Quantity) -> None:
     true = errors.px
     largest = float(np.concatenate([true, measured]).max())
-    edges = np.linspace(0, (largest or 1e-6) * 1.0001, _bins(len(errors.measured)) + 1)
+    bins = int(np.clip(2 * np.sqrt(len(errors.measured)), 6, 25))
+    edges = np.linspace(0, (largest or 1e-6) * 1.0001, bins + 1)
     if len(true):
         ax.hist(true, bins=edges.tolist(), color=BLUE, alpha=0.6, label="true")
     if len(measured):
@@ -93,10 +73,8 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray, main: Quantity) -
         ax.stairs(counts, edges, color=VERMILION, linewidth=1.8, label="measured")
     kind, values = ("true", true) if len(true) else ("measured", measured)
     radius = float(np.sqrt(np.mean(values**2)))
-    ax.axvline(
-        radius, color=INK, linewidth=2, label=f"{kind} RMS {with_unit(f'{radius:.3g}', main)}"
-    )
-    dress(ax, x=label_of(main), y="episodes")
+    ax.axvline(radius, color=INK, linewidth=2, label=f"{kind} RMS {radius:.3g} {main.unit}")
+    dress(ax, x=main.label, y="episodes")
     ax.set_xlim(0, edges[-1])
     ax.locator_params(axis="y", integer=True)
     legend(ax)
@@ -106,7 +84,7 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray, main: Quantity) -
         top = ax.secondary_xaxis(
             "top", functions=(partial(np.multiply, scale), partial(np.multiply, 1 / scale))
         )
-        top.set_xlabel(f"{name_of(main)} (mrad)", fontsize=10, color=INK)
+        top.set_xlabel(f"{main.symbol} (mrad)", fontsize=10, color=INK)
         top.tick_params(labelsize=9, colors=MUTED, length=3)
         top.spines["top"].set_color(MUTED)
 
@@ -133,9 +111,8 @@ def _caption(evidence: Evidence, errors: Errors, main: Quantity) -> str:
     complete = evidence.series.complete
     text = f"The {len(errors.measured)} successful of {len(complete)} episodes. "
     if len(errors.px):
-        true = with_unit(f"{rms(errors.px):.3g}", main)
         text += (
-            f"The true error, which only a simulator knows, is {true} RMS"
+            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} {main.unit} RMS"
             + (f" or {rms(errors.mrad):.3g} mrad RMS" if len(errors.mrad) else "")
             + ". "
         )

@@ -28,7 +28,6 @@ from stempilot.report.pictures import (
     tones,
 )
 from stempilot.report.series import FloatArray
-from stempilot.report.shown import name_of, with_unit
 from stempilot.report.style import Picture
 
 MOST_FRAMES = 150
@@ -113,7 +112,7 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
         if row is not None:
             main, number = series.shown.main, float(series.value[row])
             if main is not None and np.isfinite(number):
-                value = f"{name_of(main)} {with_unit(plain(number), main)}"
+                value = f"{main.symbol} {plain(number)} {main.unit}"
             places = (("goal", series.goal[row]), ("found", series.position[row]))
             marks = {
                 name: (float(xy[0]) + (shape[1] - 1) / 2, float(xy[1]) + (shape[0] - 1) / 2)

@@ -12,7 +12,6 @@ from stempilot.report.accuracy import rms
 from stempilot.report.evidence import Evidence
 from stempilot.report.learning import PAPER_STEPS, convergence
 from stempilot.report.markup import Html, html, table, tag
-from stempilot.report.shown import name_of, with_unit
 
 UNKNOWN = "\N{EN DASH}"
 _MINUTE_S = 60
@@ -152,14 +151,14 @@ def _errors(evidence: Evidence) -> list[tuple[str, str, str]]:
     if main is None or not (len(errors.px) or len(known)):
         return []
     if main.better == "higher":
-        mean = with_unit(plain(float(known.mean())), main)
-        return [(f"{name_of(main)} at the end", mean, "mean, where the task succeeded")]
+        mean = f"{plain(float(known.mean()))} {main.unit}"
+        return [(f"{main.symbol} at the end", mean, "mean, where the task succeeded")]
     if len(errors.px):
-        found = [("true error", with_unit(plain(rms(errors.px)), main), note)]
+        found = [("true error", f"{plain(rms(errors.px))} {main.unit}", note)]
         if len(errors.mrad):
             found.append(("true error", f"{plain(rms(errors.mrad))} mrad", note))
         return found
-    return [(f"measured {name_of(main)}", with_unit(plain(rms(known)), main), note)]
+    return [(f"measured {main.symbol}", f"{plain(rms(known))} {main.unit}", note)]
 
 
 def comparison(evidence: Evidence) -> Html:

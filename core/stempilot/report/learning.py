@@ -8,7 +8,6 @@ from stempilot.record.figures import convergence as convergence_of
 from stempilot.record.quantities import RAISE
 from stempilot.report.evidence import Evidence
 from stempilot.report.rise import mark_best
-from stempilot.report.shown import label_of, name_of
 from stempilot.report.style import (
     BLUE,
     GREEN,
@@ -178,7 +177,7 @@ def approach_picture(evidence: Evidence) -> Picture | str:
     panels = [("Reward of each step", "reward", reward, VERMILION)]
     main = series.shown.main
     if main is not None and np.isfinite(value).any():
-        panels.insert(0, (name_of(main).capitalize(), label_of(main), value, BLUE))
+        panels.insert(0, (main.symbol.capitalize(), main.label, value, BLUE))
     figure = new_figure(2.2 * len(panels) + 0.4)
     axes = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0])
     for ax, (title, unit, values, colour) in zip(axes, panels, strict=True):

@@ -10,24 +10,20 @@ from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
 from stempilot.report.intervals import Interval, stretches
-from stempilot.report.panels import count_of, grid_of, label_panels, parts, title_of, width_of
+from stempilot.report.panels import draw_panels, explain, parts, thinned
 from stempilot.report.series import FloatArray, Series
-from stempilot.report.shown import label_of, name_of
 from stempilot.report.style import (
     BLUE,
     GREEN,
     MUTED,
     VERMILION,
     Picture,
-    dress_panel,
     finish,
-    new_figure,
 )
 
 _MOST_PATHS = 100
 _FEW = 4
 """Up to so many paths are drawn with every step."""
-_PANEL_IN = 2.45
 
 
 def paths_picture(evidence: Evidence) -> Picture | str:
@@ -36,35 +32,32 @@ def paths_picture(evidence: Evidence) -> Picture | str:
     plane = series.shown.plane
     if plane is None or not series.has_positions:
         return "Paths: the task's summary does not give two quantities of one unit to draw them in."
-    shown, count = parts(evidence)
+    shown, among = parts(evidence)
     if not shown:
         return "Paths: no timestep was taken."
     field = _field(evidence)
-    columns = grid_of(shown)[1]
-    single = columns == 1
-    side = 4.6 if single else _PANEL_IN
-    figure = new_figure(
-        0.5 + (side + 0.1) * grid_of(shown)[0],
-        6.0 if single else width_of(shown),
-        fixed_aspect=True,
-    )
-    grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
-    for ax, interval in zip(grid.flat, shown, strict=False):
-        _draw_paths(ax, pieces(series, interval))
-        dress_panel(ax, f"{title_of(evidence, interval)}\n{count_of(interval)}")
+
+    def draw(ax: Axes, interval: Interval) -> None:
+        _draw_paths(ax, thinned(pieces(series, interval), _MOST_PATHS))
         ax.locator_params(nbins=5)
         ax.set_aspect("equal")
         ax.set_xlim(*field[0])
         ax.set_ylim(*field[1])
-    label_panels(grid.flat, shown, x=label_of(plane[0]), y=label_of(plane[1]))
-    figure.legend(
-        handles=_path_legend(), loc="outside upper center", ncols=4, fontsize=9, edgecolor="white"
+
+    x, y = plane
+    heights = (0.5, 4.7 if len(shown) == 1 else 2.55)
+    figure = draw_panels(
+        evidence, shown, draw, heights=heights, labels=(x.label, y.label), fixed_aspect=True
     )
-    where = f"How {name_of(plane[0])} and {name_of(plane[1])} went"
-    if series.shown.on_camera:
-        where += ", in pixels from the frame's centre, y downward"
-    caption = f"{where}. Counted are the successes among the episodes that ended" + (
-        f", in {len(shown)} of {count} intervals of timesteps." if count > 1 else "."
+    explain(
+        figure,
+        Line2D([], [], color=MUTED, marker="o", ms=4, linestyle="", label="start"),
+        Line2D([], [], color=GREEN, marker="+", ms=9, mew=2, linestyle="", label="goal"),
+    )
+    where = ", in pixels from the frame's centre, y downward" if series.shown.on_camera else ""
+    caption = (
+        f"How {x.symbol} and {y.symbol} went{where}. Counted are the successes among the episodes "
+        f"that ended{among}."
     )
     if series.as_in_paper:
         caption += (
@@ -110,9 +103,6 @@ def pieces(series: Series, interval: Interval) -> list[Piece]:
 
 
 def _draw_paths(ax: Axes, found: Sequence[Piece]) -> None:
-    if len(found) > _MOST_PATHS:
-        picks = np.linspace(0, len(found) - 1, _MOST_PATHS).round().astype(int)
-        found = [found[pick] for pick in picks]
     few = len(found) <= _FEW
     width = 1.8 if few else 0.8
     for success, colour, line in ((False, VERMILION, ":"), (True, BLUE, "-")):
@@ -126,19 +116,10 @@ def _draw_paths(ax: Axes, found: Sequence[Piece]) -> None:
     if starts:
         size = 6 if few else 2.5
         ax.plot(*np.concatenate(starts).T, "o", color=MUTED, markersize=size, markeredgewidth=0)
-    goals = {tuple(piece.goal.tolist()) for piece in found if np.isfinite(piece.goal).all()}
+    goals = {tuple(piece.goal.astype(np.float32).tolist()) for piece in found}
     for goal in goals:
         ax.plot(*goal, "+", color="white", markersize=11, markeredgewidth=4)
         ax.plot(*goal, "+", color=GREEN, markersize=10, markeredgewidth=2.2)
-
-
-def _path_legend() -> list[Line2D]:
-    return [
-        Line2D([], [], color=BLUE, linewidth=1.5, label="successful"),
-        Line2D([], [], color=VERMILION, linewidth=1.5, linestyle=":", label="not successful"),
-        Line2D([], [], color=MUTED, marker="o", ms=4, linestyle="", label="start"),
-        Line2D([], [], color=GREEN, marker="+", ms=9, mew=2, linestyle="", label="goal"),
-    ]
 
 
 def _field(evidence: Evidence) -> FloatArray:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from stempilot.contract.goals import Quantity
 
@@ -12,7 +12,7 @@ PIXELS = "px"
 
 @frozen
 class Shown:
-    """The quantities that pictures show.
+    """The quantities that pictures show; all have a symbol.
 
     Attributes:
         main: the first one that has a better and a worse.
@@ -25,6 +25,7 @@ class Shown:
     @classmethod
     def of(cls, quantities: Sequence[Quantity]) -> "Shown":
         """Return what to show of a task with these quantities."""
+        quantities = [_named(quantity) for quantity in quantities]
         places = [quantity for quantity in quantities if quantity.better == "neither"]
         pairs = combinations(places, 2)
         return cls(
@@ -43,19 +44,10 @@ class Shown:
         return self.plane is not None and self.plane[0].unit == PIXELS
 
 
-def name_of(quantity: Quantity) -> str:
-    """Return how a sentence calls a quantity."""
-    return legible(quantity.symbol or quantity.name.replace("_", " "))
-
-
-def label_of(quantity: Quantity) -> str:
-    """Return how an axis calls a quantity."""
-    return legible(quantity.label)
-
-
-def with_unit(number: str, quantity: Quantity) -> str:
-    """Return a number with the unit of a quantity."""
-    return legible(f"{number} {quantity.unit}").rstrip()
+def _named(quantity: Quantity) -> Quantity:
+    """Return a quantity with a symbol, and that and its unit as a figure can draw them."""
+    symbol = quantity.symbol or quantity.name.replace("_", " ")
+    return evolve(quantity, symbol=legible(symbol), unit=legible(quantity.unit))
 
 
 def legible(text: str) -> str:

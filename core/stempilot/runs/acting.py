@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from stempilot.contract.agent import Agent, Policy
+from stempilot.contract.goals import Product
 from stempilot.files import write_json
 from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate, run_episode
@@ -41,25 +42,16 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         "outcome": _verdict(env.last),
         "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
         "budget_spent": spent,
-        "products": _plain_products(episode),
+        "products": {name: _plain(one) for name, one in episode.products.items()},
         **adapting.figures(),
     }
 
 
-def _plain_products(episode: Episode) -> dict[str, dict[str, Any]]:
-    """Return the products of an episode as JSON values; what is not finite is ``None``."""
-    return {
-        name: {
-            "value": _finite(product.value),
-            "unit": product.unit,
-            "uncertainty": _finite(product.uncertainty),
-        }
-        for name, product in episode.products.items()
-    }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _plain(product: Product) -> dict[str, str | float | None]:
+    """Return a product as JSON values; a number that is not finite is ``None``."""
+    numbers = {"value": product.value, "uncertainty": product.uncertainty}
+    finite = {k: float(v) if math.isfinite(v) else None for k, v in numbers.items()}
+    return {**finite, "unit": product.unit}
 
 
 def _try_again(
