@@ -278,6 +278,8 @@ RECORD: dict[str, Any] = {
     "parent": None,
     "trained_here": False,
     "from_log": None,
+    "goal": None,
+    "quantities": [],
 }
 """What ``record.json`` of a training with toys holds."""
 

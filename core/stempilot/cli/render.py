@@ -94,7 +94,10 @@ def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
     # Paths are there to be copied, so they must be whole.
     table.add_column(overflow="fold")
     for name, value in content.items():
-        if not isinstance(value, dict):
+        if name == "products":
+            for product, number in value.items():
+                table.add_row(product.replace("_", " "), escape(_product(number)))
+        elif not isinstance(value, dict):
             table.add_row(name.replace("_", " "), escape(_shown(value)))
     out.print(table)
 
@@ -105,6 +108,11 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return str(len(value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _product(number: Mapping[str, Any]) -> str:
+    uncertainty = _shown(number["uncertainty"])
+    return f"{_shown(number['value'])} \N{PLUS-MINUS SIGN} {uncertainty} {number['unit']}".rstrip()
 
 
 def plugins(registry: "Registry", *, json_wanted: bool) -> None:

@@ -220,6 +220,10 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             ),
             Quantity(name="x_px", unit="px", symbol="x"),
             Quantity(name="y_px", unit="px", symbol="y"),
+            # Known from the truth alone.
+            Quantity(
+                name="error_mrad", unit="mrad", better="lower", symbol="error", error="error_mrad"
+            ),
         )
 
     def explain(self, state: CenteringState) -> str:
