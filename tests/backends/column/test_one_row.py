@@ -128,9 +128,7 @@ def answer(backends: Path) -> dict[str, Any]:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what is seen of two rows that are added to the table, and to nothing else."""
     copy = tmp_path_factory.mktemp("backends")
-    package = shutil.copytree(
-        PACKAGE, copy / PACKAGE.name
-    )
+    package = shutil.copytree(PACKAGE, copy / PACKAGE.name)
     table = package / TABLE
     text = table.read_text(encoding="utf-8")
     assert text.count("    # fmt: on\n") == 1
