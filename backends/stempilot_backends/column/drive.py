@@ -25,7 +25,8 @@ class Drive:
         drawn: (n,) values in place of the parameters', by name.
 
     Attributes:
-        command: What was commanded. Not to be written.
+        command: What was commanded.
+        played: The command after the play of the knob.
         drift: Where the patterns have drifted to, in a unit of the caller's.
     """
 
@@ -34,10 +35,9 @@ class Drive:
     def __init__(
         self, state: Floats, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING
     ) -> None:
-        self.command, self._played, self._settled = state[0:2], state[2:4], state[4:6]
+        self.command, self.played, self._settled = state[0:2], state[2:4], state[4:6]
         self._error, self.drift, self._direction = state[6:8], state[8:10], state[10:12]
         self._noise = state[12]
-        self._rigid = True
         self.adopt(parameters, drawn)
 
     def rest(self, direction: Floats) -> None:
@@ -46,16 +46,13 @@ class Drive:
         Args:
             direction: in which the patterns will drift, by a pixel of a cycle's steady drift.
         """
-        self._played[...] = self._settled[...] = self.command
+        self.played[...] = self._settled[...] = self.command
         self._error[...] = self.drift[...] = 0.0
         self._direction[...] = direction
 
     def adopt(self, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING) -> None:
         """Go on with other parameters from the present state."""
-        if self._rigid:
-            self._played[...] = self._settled[...] = self.command
         self._parameters = parameters
-        self._rigid = parameters.lag == 0.0 and parameters.backlash_rad == 0.0
         self._noise[...] = spread("move", parameters, drawn)
         self._follow()
 
@@ -83,10 +80,10 @@ class Drive:
             pixel: a pixel in the drift's unit.
         """
         parameters = self._parameters
-        if not self._rigid:
-            self._settled -= self._played
+        if parameters.lag > 0.0:
+            self._settled -= self.played
             self._settled *= parameters.lag**cycles
-            self._settled += self._played
+            self._settled += self.played
         if parameters.drift_px_per_cycle > 0.0:
             self.drift += pixel * (parameters.drift_px_per_cycle * cycles) * self._direction
         if walk is not None:
@@ -96,33 +93,30 @@ class Drive:
     @property
     def pending(self) -> Floats:
         """What the lag still holds back: played commands minus settled deflections."""
-        return self._played_now - (self.command if self._rigid else self._settled)
+        return self.played - self._settled
 
     @property
     def play(self) -> Floats:
         """Commands minus played commands, at most ``backlash_rad`` per axis."""
-        return self.command - self._played_now
+        return self.command - self.played
 
     @property
     def deflection(self) -> Floats:
         """The present deflections, with the errors of all moves since they rested."""
-        return (self.command if self._rigid else self._settled) + self._error
+        return self._settled + self._error
 
     @property
     def resting_deflection(self) -> Floats:
         """The deflections once the lag has settled."""
-        return self._played_now + self._error
-
-    @property
-    def _played_now(self) -> Floats:
-        return self.command if self._rigid else self._played
+        return self.played + self._error
 
     def _follow(self) -> None:
         """Drag the played commands along; without lag the deflections are there at once."""
-        if self._rigid:
-            return
         half = self._parameters.backlash_rad
-        np.maximum(self._played, self.command - half, out=self._played)
-        np.minimum(self._played, self.command + half, out=self._played)
+        if half == 0.0:
+            self.played[...] = self.command
+        else:
+            np.maximum(self.played, self.command - half, out=self.played)
+            np.minimum(self.played, self.command + half, out=self.played)
         if self._parameters.lag == 0.0:
-            self._settled[...] = self._played
+            self._settled[...] = self.played
