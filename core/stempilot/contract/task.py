@@ -174,11 +174,14 @@ class Task(ABC, Generic[M, S]):
         ``outcome`` is what `outcome` said of ``after``, or BLOCKED, in which case ``after`` is
         ``before``. By default `REWARD_END` for success, minus that for failure or a refusal, and
         else what was gained: of a `Raise` the gain of its entry, of a `Centre` the distance
-        covered, in full actions; each timestep costs `REWARD_TIMESTEP`.
+        covered, in full actions; each timestep costs `REWARD_TIMESTEP`. The end of a `Raise` is
+        not paid, or an agent would learn to stop at once.
         """
         del action
-        if outcome is not Outcome.RUNNING:
-            return REWARD_END if outcome is Outcome.SUCCESS else -REWARD_END
+        if outcome in {Outcome.FAILURE, Outcome.BLOCKED}:
+            return -REWARD_END
+        if outcome is Outcome.SUCCESS and not isinstance(self.goal, Raise):
+            return REWARD_END
         return self._gain(self.observe(before), self.observe(after)) - REWARD_TIMESTEP
 
     def _gain(self, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> float:

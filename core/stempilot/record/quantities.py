@@ -5,7 +5,7 @@ from typing import Any
 from stempilot.contract.goals import Centre, Quantity, Raise
 from stempilot.contract.task import Task
 
-CENTRE, RAISE = "centre", "raise"
+CENTRE, RAISE = Centre.kind, Raise.kind
 
 UNDECLARED = (
     Quantity(name="distance_px", unit="px", better="lower", symbol="distance", error="error_px"),
@@ -17,5 +17,4 @@ UNDECLARED = (
 
 def goal_kind(task: Task[Any, Any]) -> str | None:
     """Return `CENTRE`, `RAISE`, or ``None`` where the task has no goal."""
-    kinds: dict[type[Any], str] = {Centre: CENTRE, Raise: RAISE}
-    return kinds.get(type(getattr(task, "goal", None)))
+    return None if task.goal is None else task.goal.kind
