@@ -57,8 +57,8 @@ def vector(preset: str, count: int) -> gymnasium.vector.VectorEnv[Any, Any, Any]
     registry = stempilot.discover()
     task_part = part(registry, "task", "bf-disk-centering", {"preset": "paper"})
     backend_part = part(registry, "backend", "simulator", {"preset": preset, "redraw": "episode"})
-    task = task_part.plugin.load(task_part.config)
-    backend = backend_part.plugin.load(backend_part.config, Opening(purpose="train"))
+    task = task_part.load()
+    backend = backend_part.load(Opening(purpose="train"))
     with stempilot.open_session(backend, [task], name="simulator") as session:
         made: gymnasium.vector.VectorEnv[Any, Any, Any] = session.env(task, seed=0).vector(count, 0)
     return made

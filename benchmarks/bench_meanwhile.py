@@ -45,7 +45,7 @@ def pace(folder: Any, updates: int, *, meanwhile: bool, steps: int = STEPS) -> d
     torch.set_num_threads(1)
     registry = stempilot.discover()
     task = part(registry, "task", "bf-disk-centering", {})
-    made = task.plugin.load(task.config)
+    made = task.load()
     settings = {"gradient_steps": updates, "learning_starts": STARTS, "meanwhile": meanwhile}
     agent = part(registry, "agent", "sac", settings)
     backend = Waiting(part(registry, "backend", "simulator", {}).config, Opening(purpose="train"))
@@ -59,7 +59,7 @@ def pace(folder: Any, updates: int, *, meanwhile: bool, steps: int = STEPS) -> d
             goal=made.goal,
             seed=1,
         )
-        agent.plugin.load(agent.config, brief).learn(env, steps=steps, report=lambda _: True)
+        agent.load(brief).learn(env, steps=steps, report=lambda _: True)
         return {
             **recent.pace.figures(),
             "waited_s": env.meanwhile_work.waited_s,

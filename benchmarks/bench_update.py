@@ -32,8 +32,8 @@ def ours() -> OffPolicyAlgorithm:
     registry = stempilot.discover()
     task = part(registry, "task", "bf-disk-centering", {"preset": "paper"})
     agent = part(registry, "agent", "sac-rapid", {"hidden_sizes": [128, 128]})
-    brief = Brief.of(task.plugin.load(task.config), seed=0)
-    model: OffPolicyAlgorithm = agent.plugin.load(agent.config, brief)._model
+    brief = Brief.of(task.load(), seed=0)
+    model: OffPolicyAlgorithm = agent.load(brief)._model
     return model
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from stempilot.plugins.parts import RunConfig
+from stempilot.plugins.parts import RunConfig, options_class
 from stempilot.plugins.registry import discover
 
 HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ def options_reference() -> str:
     registry = discover(only="")
     for kind in ("task", "backend", "agent", "emulator"):
         for name in registry.names(kind):
-            parts += _section(kind, name, registry.get(kind, name).config())
+            parts += _section(kind, name, options_class(registry, kind, name))
     return "\n".join(parts)
 
 

@@ -79,7 +79,7 @@ class _Vector:
         if group.margin_px is not None:
             task = _AtTheEdge(chosen.config, group.margin_px)
         simulator = part(registry, "backend", BACKEND, {"redraw": "episode", **group.backend})
-        with simulator.plugin.load(simulator.config, Opening(purpose="train")) as backend:
+        with simulator.load(Opening(purpose="train")) as backend:
             self._batch = backend.batch(group.count, {})
             limits = backend.offers().knobs
         self.env = TaskVecEnv(task, self._batch, seed=seed, limits=limits, max_timesteps=MAX_STEPS)

@@ -1,6 +1,7 @@
 from .contract.agent import (
     Agent as Agent,
     Brief as Brief,
+    HasMeanwhile as HasMeanwhile,
     Learner as Learner,
     LearnReport as LearnReport,
     NoticesChange as NoticesChange,
@@ -24,6 +25,7 @@ from .contract.backend import (
 )
 from .contract.emulator import (
     Emulator as Emulator,
+    EmulatorError as EmulatorError,
 )
 from .contract.goals import (
     Centre as Centre,
@@ -31,6 +33,20 @@ from .contract.goals import (
     Product as Product,
     Quantity as Quantity,
     Raise as Raise,
+)
+from .contract.names import (
+    BEAM_BLANKER as BEAM_BLANKER,
+    BEAM_SHIFT as BEAM_SHIFT,
+    CAMERA_LENGTH_INDEX as CAMERA_LENGTH_INDEX,
+    COLUMN_VALVES as COLUMN_VALVES,
+    DIFFRACTION_SHIFT as DIFFRACTION_SHIFT,
+    FLUCAM as FLUCAM,
+    INSTRUMENT_MODE as INSTRUMENT_MODE,
+    KNOB_UNITS as KNOB_UNITS,
+    PROJECTION_MODE as PROJECTION_MODE,
+    SCREEN as SCREEN,
+    SCREEN_CURRENT as SCREEN_CURRENT,
+    STEM_DEFOCUS as STEM_DEFOCUS,
 )
 from .contract.plugin import (
     API as API,
@@ -61,6 +77,7 @@ from .contract.values import (
     SourceSpec as SourceSpec,
     StateSpec as StateSpec,
     Transitions as Transitions,
+    as_knob_value as as_knob_value,
 )
 from .errors import (
     BackendError as BackendError,
@@ -77,6 +94,9 @@ from .errors import (
     RunDirError as RunDirError,
     StartError as StartError,
     StempilotError as StempilotError,
+)
+from .instrument.checks import (
+    differs as differs,
 )
 from .instrument.envelope import (
     Envelope as Envelope,
@@ -96,8 +116,16 @@ from .operation.session import (
     Session as Session,
     open_session as open_session,
 )
-from .operation.task_env import TaskEnv as TaskEnv
-from .operation.timestep import Timestep as Timestep
+from .operation.task_env import (
+    TaskEnv as TaskEnv,
+)
+from .operation.timestep import (
+    Timestep as Timestep,
+)
+from .plugins.options import (
+    build as build,
+    plain as plain,
+)
 from .plugins.parts import (
     compose as compose,
     part as part,
@@ -105,6 +133,20 @@ from .plugins.parts import (
 from .plugins.registry import (
     Registry as Registry,
     discover as discover,
+)
+from .plugins.suggest import (
+    meant as meant,
+)
+from .record.offers import (
+    recorded_offers as recorded_offers,
+)
+from .record.recorder import (
+    FramePolicy as FramePolicy,
+    read_events as read_events,
+)
+from .record.run_dir import (
+    FRAMES as FRAMES,
+    RunDir as RunDir,
 )
 from .runs.execute import (
     execute as execute,

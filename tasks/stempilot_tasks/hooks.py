@@ -1,31 +1,12 @@
-"""Offers the built-in tasks; imports nothing heavy until one of them is asked for."""
+"""The built-in tasks; a module is imported when its task is asked for."""
 
-from collections.abc import Iterable
-from typing import Any
+from stempilot import Plugin
 
-from stempilot.contract.plugin import Plugin, hookimpl
-
-
-@hookimpl
-def stempilot_tasks() -> Iterable[Plugin]:
-    """Return the records of the built-in tasks."""
-    return (
-        Plugin(
-            name="bf-disk-centering",
-            summary="centre the bright-field disk on the FluCam with the diffraction shift",
-            config=_bf_disk_centering_config,
-            load=_bf_disk_centering,
-        ),
-    )
-
-
-def _bf_disk_centering_config() -> type[Any]:
-    from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
-
-    return BfDiskCenteringConfig
-
-
-def _bf_disk_centering(config: Any) -> Any:
-    from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
-
-    return BfDiskCentering(config)
+tasks = [
+    Plugin(
+        "bf-disk-centering",
+        "centre the bright-field disk on the FluCam with the diffraction shift",
+        config=".bf_disk_centering.config:BfDiskCenteringConfig",
+        load=".bf_disk_centering.task:BfDiskCentering",
+    ),
+]

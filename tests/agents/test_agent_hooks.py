@@ -9,6 +9,8 @@ import pytest
 
 from stempilot.contract.agent import Brief, Learner
 from stempilot.contract.plugin import API
+from stempilot.plugins.parts import options_class, part
+from stempilot.plugins.registry import discover
 from stempilot_agents import hooks
 
 NAMES = (
@@ -27,10 +29,14 @@ LEARNERS = ("sac", "sac-rapid", "tqc", "crossq", "dqn")
 
 
 def plugins() -> Any:
-    return {plugin.name: plugin for plugin in hooks.stempilot_agents()}
+    return {plugin.name: plugin for plugin in hooks.agents}
 
 
-def test_hook_stempilot_agents() -> None:
+def options(name: str) -> Any:
+    return options_class(discover(only=""), "agent", name)
+
+
+def test_the_agents_are_offered() -> None:
     assert tuple(plugins()) == NAMES
     for plugin in plugins().values():
         assert plugin.api == API
@@ -39,7 +45,6 @@ def test_hook_stempilot_agents() -> None:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_loads_a_learner(name: Any, new_learner: Any) -> None:
-    plugin = plugins()[name]
     made = new_learner(name)
     brief = Brief(
         observation_space=made._model.observation_space,
@@ -47,7 +52,7 @@ def test_loads_a_learner(name: Any, new_learner: Any) -> None:
         goal=None,
         seed=1,
     )
-    learner = plugin.load(plugin.config()(), brief)
+    learner = part(discover(only=""), "agent", name, {}).load(brief)
     assert isinstance(learner, Learner)
     assert type(learner) is type(made)
 
@@ -55,10 +60,11 @@ def test_loads_a_learner(name: Any, new_learner: Any) -> None:
 def test_importing_and_configuring_imports_no_learning_library() -> None:
     code = """
 import sys
-from stempilot_agents import hooks
-plugins = {plugin.name: plugin for plugin in hooks.stempilot_agents()}
+from stempilot.plugins.parts import options_class
+from stempilot.plugins.registry import discover
+registry = discover(only="")
 for name in ("sac", "sac-rapid", "tqc", "crossq", "dqn"):
-    plugins[name].config()()
+    options_class(registry, "agent", name)()
 heavy = {"torch", "stable_baselines3", "sb3_contrib", "safetensors"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -67,7 +73,7 @@ assert not heavy, heavy
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_option_is_described(name: Any) -> None:
-    kind = plugins()[name].config()
+    kind = options(name)
     text = "".join(each.__doc__ or "" for each in kind.__mro__)
     for attribute in attrs.fields(kind):
         assert f"\n        {attribute.name}: " in text
@@ -75,7 +81,7 @@ def test_every_option_is_described(name: Any) -> None:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_preset_names_options_and_is_valid(name: Any) -> None:
-    kind = plugins()[name].config()
+    kind = options(name)
     names = {attribute.name for attribute in attrs.fields(kind)}
     assert "default" in kind.presets
     for preset, values in kind.presets.items():

@@ -223,9 +223,17 @@ class ExactAgent(ToyLearner):
         self._response = 0.4 * np.array([[cos, -sin], [sin, cos]])
 
 
-def plugin(name: str, config: type[Any], load: Callable[..., Any], *, api: int = API) -> Plugin:
+def reference(made: Any) -> str:
+    """Return text that leads to what a test made."""
+    name = f"made_{id(made)}"
+    globals()[name] = made  # kept, so that no other object gets its number
+    return f"{__name__}:{name}"
+
+
+def plugin(name: str, config: Any, load: Any, *, api: int = API, **more: Any) -> Plugin:
     """Return a plug-in record."""
-    return Plugin(name=name, summary=f"the {name}", config=lambda: config, load=load, api=api)
+    where = {"config": reference(config), "load": reference(load)}
+    return Plugin(name, f"the {name}", **where, api=api, **more)
 
 
 def toy_plugins() -> dict[Kind, tuple[Plugin, ...]]:
@@ -270,6 +278,8 @@ RECORD: dict[str, Any] = {
     "parent": None,
     "trained_here": False,
     "from_log": None,
+    "goal": None,
+    "quantities": [],
 }
 """What ``record.json`` of a training with toys holds."""
 

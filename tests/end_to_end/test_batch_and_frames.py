@@ -120,8 +120,8 @@ def test_faint_disks_are_lost_where_they_are_on_frames(current_a: float) -> None
 def environment(preset: str, task: dict[str, Any]) -> Iterator[TaskEnv]:
     chosen = part(REGISTRY, "task", "bf-disk-centering", task)
     backend = part(REGISTRY, "backend", "simulator", {"preset": preset, "redraw": "episode"})
-    made = chosen.plugin.load(chosen.config)
-    microscope = backend.plugin.load(backend.config, Opening(purpose="train", seed=7000))
+    made = chosen.load()
+    microscope = backend.load(Opening(purpose="train", seed=7000))
     with stempilot.open_session(microscope, [made], name="simulator") as session:
         yield session.env(made, seed=7000)
 
@@ -130,7 +130,7 @@ def policies(env: TaskEnv, count: int) -> list[Any]:
     agent = part(REGISTRY, "agent", "adaptive", {})
     made = []
     for row in range(count):
-        policy = agent.plugin.load(agent.config, Brief.of(env.task, 0)).policy()
+        policy = agent.load(Brief.of(env.task, 0)).policy()
         policy.reset(str(row))
         made.append(policy)
     return made

@@ -118,7 +118,7 @@ def displace(registry: Any, settings: dict[str, Any], value: list[float]) -> Non
 
 
 @pytest.mark.slow
-def test_a_package_for_contract_1_is_still_found_and_checked(tmp_path: Path) -> None:
+def test_a_package_for_contract_1_is_refused_by_name_with_what_to_change(tmp_path: Path) -> None:
     source = unpacked("package", tmp_path) / "src"
     (source / "old-1.0.dist-info").mkdir()
     (source / "old-1.0.dist-info" / "METADATA").write_text("Name: old\nVersion: 1.0\n")
@@ -128,4 +128,29 @@ def test_a_package_for_contract_1_is_still_found_and_checked(tmp_path: Path) -> 
     found = stempilot("plugins", PYTHONPATH=str(source))["plugins"]
     old = {entry["name"]: entry for entry in found if entry["distribution"] == "old"}
     assert set(old) == {"desktop", "focus", "golden-section"}
-    assert all(entry["usable"] for entry in old.values())
+    for entry in old.values():
+        assert not entry["usable"]
+        assert (entry["kind"], entry["version"]) == (KINDS[entry["name"]], "1.0")
+        assert_names_the_change(entry["problem"])
+    names = ("run", "focus", "--backend", "desktop", "--agent", "golden-section")
+    for word in (names[1:2], names[2:4], names[4:]):
+        known = {"focus": "bf-disk-centering", "desktop": "simulator", "golden-section": "random"}
+        words = [known.get(one, one) if one not in word else one for one in names]
+        error = stempilot(*words, code=2, PYTHONPATH=str(source))["error"]
+        assert f"{KINDS[word[-1]]} '{word[-1]}' of old 1.0: " in error["message"]
+        assert_names_the_change(error["message"])
+
+
+KINDS = {"desktop": "backend", "focus": "task", "golden-section": "agent"}
+
+
+def assert_names_the_change(said: str) -> None:
+    """Look for the version and each change of the contract."""
+    for change in (
+        "written for contract version 1; this stempilot has 2",
+        'Plugin.config and Plugin.load became text, "package.module:attribute"',
+        "Task.hints became goal",
+        "Task.plan became targets(state, action, standing)",
+        "Backend.capabilities became offers",
+    ):
+        assert change in said

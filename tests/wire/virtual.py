@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from tests.core.fakes import reference
 
 from stempilot.contract.names import DIFFRACTION_SHIFT as SHIFT
 from stempilot.contract.plugin import Plugin
@@ -49,10 +50,10 @@ class NoOptions:
 def registry() -> Registry:
     """Return what is installed and a learner that costs no time."""
     toy = Plugin(
-        name="toy",
-        summary="",
-        config=lambda: NoOptions,
-        load=lambda _, brief: ToyLearner(brief),
+        "toy",
+        "",
+        config=reference(NoOptions),
+        load=reference(lambda _, brief: ToyLearner(brief)),
     )
     entry = Entry(kind="agent", name="toy", distribution="toys", version="1", plugin=toy)
     return Registry((*discover().entries, entry))

@@ -12,9 +12,7 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot.contract.agent import Agent, Brief
-from stempilot.contract.goals import Centre
-from stempilot.errors import IncompatibleError
+from stempilot import Agent, Brief, Centre, IncompatibleError
 from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
 from stempilot_agents.response.beliefs import (
     Belief,

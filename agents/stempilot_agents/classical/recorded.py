@@ -8,9 +8,7 @@ import gymnasium
 import numpy as np
 from attrs import field, frozen, validators
 
-from stempilot.contract.agent import Agent, Brief, Policy
-from stempilot.errors import IncompatibleError, RunDirError
-from stempilot.record.recorder import read_events
+from stempilot import Agent, Brief, IncompatibleError, Policy, RunDirError, read_events
 
 
 @frozen(kw_only=True)

@@ -10,8 +10,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from stempilot.contract.agent import Brief, Policy
-from stempilot.errors import IncompatibleError, RunDirError
+from stempilot import Brief, IncompatibleError, Policy, RunDirError
 from stempilot_agents.learners.base import ACTIVATIONS, AgentDocument, OffPolicyLearner
 from stempilot_agents.learners.model_arrays import linear_layers
 from stempilot_agents.learners.network_policy import ContinuousPolicy, Layer, Network

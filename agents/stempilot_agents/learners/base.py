@@ -14,17 +14,17 @@ from attrs import field, frozen, validators
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from stempilot.contract.agent import (
+from stempilot import (
     Brief,
     HasMeanwhile,
     Learner,
     LearnReport,
     Policy,
     Report,
+    RunDirError,
     Transitions,
+    plain,
 )
-from stempilot.errors import RunDirError
-from stempilot.plugins import options as configuration
 from stempilot_agents.learners import model_arrays, saving as weights, spaces
 from stempilot_agents.learners.dqn_config import DqnConfig
 from stempilot_agents.learners.randomness import LearnerRandom, RandomRecord
@@ -266,7 +266,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
             kind=self.kind,
             observation_space=self._spaces[0],
             action_space=self._spaces[1],
-            config=configuration.plain(self._config),
+            config=plain(self._config),
             progress=self._model.progress,
             replay=ReplayRecord(size=buffer.size(), position=buffer.pos, full=buffer.full),
             random=self._random.record(),
@@ -305,7 +305,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         spaces.refuse_other_spaces(
             (document.observation_space, document.action_space), self._spaces
         )
-        asked = configuration.plain(self._config)
+        asked = plain(self._config)
         for name in self.bound_to_numbers:
             if document.config.get(name) != asked[name]:
                 msg = (
@@ -316,7 +316,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         replay, capacity = document.replay, self._model.buffer.buffer_size
         rows = capacity if replay.full else replay.position
         if replay.size != rows or replay.position >= capacity:
-            msg = f"{file}: replay = {configuration.plain(replay)} cannot be of {capacity} rows"
+            msg = f"{file}: replay = {plain(replay)} cannot be of {capacity} rows"
             raise RunDirError(msg)
 
     def _expected(self, progress: Progress) -> dict[str, Any]:

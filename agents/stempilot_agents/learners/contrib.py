@@ -1,6 +1,6 @@
 """The algorithms of sb3-contrib, which is an optional package."""
 
-from stempilot.errors import PluginError
+from stempilot import PluginError
 
 try:
     from sb3_contrib import TQC, CrossQ

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from stempilot.contract.agent import Brief
+from stempilot import Brief
 from stempilot_agents.learners.actor_critic import ActorCriticLearner
 from stempilot_agents.learners.contrib import BatchRenorm, CrossQ
 from stempilot_agents.learners.crossq_config import CrossqConfig

@@ -6,8 +6,7 @@ from typing import Any
 import gymnasium
 import torch
 
-from stempilot.contract.agent import Brief, Policy, Transitions
-from stempilot.errors import IncompatibleError
+from stempilot import Brief, IncompatibleError, Policy, Transitions
 from stempilot_agents.learners.base import ACTIVATIONS, OffPolicyLearner
 from stempilot_agents.learners.dqn_config import DqnConfig
 from stempilot_agents.learners.model_arrays import linear_layers

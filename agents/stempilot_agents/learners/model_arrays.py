@@ -9,7 +9,7 @@ import torch
 from gymnasium.spaces import Box
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from stempilot.contract.agent import Transitions
+from stempilot import Transitions
 
 Arrays = dict[str, npt.NDArray[Any]]
 _MOMENTS = ("exp_avg", "exp_avg_sq")

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from stempilot.errors import ConfigError, RunDirError
-from stempilot.plugins import options as config
+from stempilot import ConfigError, RunDirError, build, plain
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
@@ -22,7 +21,7 @@ T = TypeVar("T")
 
 def write_document(file: Path, document: Any) -> None:
     """Write a frozen attrs object of plain values as JSON."""
-    text = json.dumps(config.plain(document), indent=1, allow_nan=False)
+    text = json.dumps(plain(document), indent=1, allow_nan=False)
     file.write_bytes((text + "\n").encode())
 
 
@@ -45,7 +44,7 @@ def read_document(file: Path, kind: type[T], *, schema: int) -> T:
         msg = f"{file}: schema = {values.get('schema')!r}; this stempilot reads schema {schema}"
         raise RunDirError(msg)
     try:
-        return config.build(kind, values, section=file.name)
+        return build(kind, values, section=file.name)
     except ConfigError as error:
         raise RunDirError(f"{file} is damaged: {error}") from error
 

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from stempilot.errors import IncompatibleError
+from stempilot import IncompatibleError
 
 _IMAGE_AXES = 3
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from stempilot.contract.agent import Brief
+from stempilot import Brief
 from stempilot_agents.learners.actor_critic import ActorCriticLearner
 from stempilot_agents.learners.contrib import TQC
 from stempilot_agents.learners.resumable import ActorCritic

@@ -3,8 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box
 
-from stempilot.contract.agent import Brief
-from stempilot.contract.goals import Centre
+from stempilot import Brief, Centre
 
 
 def centring_problems(agent: str, brief: Brief) -> list[str]:

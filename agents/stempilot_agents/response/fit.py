@@ -13,8 +13,7 @@ import numpy.typing as npt
 from attrs import field, frozen
 from gymnasium.spaces import Box, Discrete
 
-from stempilot.contract.agent import Transitions
-from stempilot.contract.goals import Centre
+from stempilot import Centre, Transitions
 
 FloatArray = npt.NDArray[np.float64]
 

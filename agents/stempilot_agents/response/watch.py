@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete
 
-from stempilot.contract.agent import Policy, Transitions
-from stempilot.contract.goals import Centre
+from stempilot import Centre, Policy, Transitions
 from stempilot_agents.response.fit import TAILS, FittedResponse, FloatArray, fit_response
 
 _THRESHOLD = 12.0

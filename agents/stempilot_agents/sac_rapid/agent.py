@@ -16,8 +16,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from stempilot.contract.agent import Brief, LearnReport, Report
-from stempilot.contract.values import Transitions
+from stempilot import Brief, LearnReport, Report, Transitions
 from stempilot_agents.learners.model_arrays import recall
 from stempilot_agents.learners.network_policy import Layer
 from stempilot_agents.learners.resumable import ActorCritic

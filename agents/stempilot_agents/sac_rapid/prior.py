@@ -13,8 +13,7 @@ import numpy as np
 from attrs import frozen
 from gymnasium.spaces import Box
 
-from stempilot.contract.goals import Centre
-from stempilot.contract.values import Transitions
+from stempilot import Centre, Transitions
 from stempilot_agents.response.fit import Field, FloatArray, Moves, moves_seen
 
 _DRAWS: Final = 999

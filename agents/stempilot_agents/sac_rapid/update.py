@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN, Actor
 from torch.nn.functional import softplus
 
-from stempilot.contract.values import Transitions
+from stempilot import Transitions
 from stempilot_agents.learners.model_arrays import transitions
 from stempilot_agents.learners.resumable import ResumableSac
 from stempilot_agents.sac_rapid.networks import TwinCritic

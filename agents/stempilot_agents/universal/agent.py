@@ -16,8 +16,7 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot.contract.agent import Agent, Brief
-from stempilot.errors import IncompatibleError
+from stempilot import Agent, Brief, IncompatibleError
 from stempilot_agents.response.centring import centring_problems
 from stempilot_agents.universal.features import features
 from stempilot_agents.universal.memory import Field, Floats, Memory, Vectors, complexes

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import fields, frozen
 
-from stempilot.contract.goals import Centre
+from stempilot import Centre
 
 Floats = npt.NDArray[np.floating[Any]]
 Vectors = npt.NDArray[np.complexfloating[Any, Any]]

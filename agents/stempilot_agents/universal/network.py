@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from stempilot.errors import RunDirError
+from stempilot import RunDirError
 from stempilot_agents.learners.saving import read_arrays
 from stempilot_agents.universal.features import DOUBT, SIZE, WANTED
 from stempilot_agents.universal.memory import Floats

@@ -4,10 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stempilot.contract.backend import Backend
-from stempilot.contract.values import Frame, KnobValue, Offers, SetPoint
-from stempilot.errors import BackendError
-from stempilot.instrument.checks import differs
+from stempilot import Backend, BackendError, Frame, KnobValue, Offers, SetPoint, differs
 from stempilot_backends.replay.recording import Moment, Recording
 
 

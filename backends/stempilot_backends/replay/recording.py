@@ -6,11 +6,17 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from stempilot.contract.values import KnobValue, Offers, as_knob_value
-from stempilot.errors import RunDirError
-from stempilot.record.offers import recorded_offers
-from stempilot.record.recorder import FramePolicy, read_events
-from stempilot.record.run_dir import FRAMES, RunDir
+from stempilot import (
+    FRAMES,
+    FramePolicy,
+    KnobValue,
+    Offers,
+    RunDir,
+    RunDirError,
+    as_knob_value,
+    read_events,
+    recorded_offers,
+)
 
 
 @frozen(kw_only=True)

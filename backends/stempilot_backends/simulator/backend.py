@@ -8,25 +8,25 @@ import numpy as np
 from attrs import asdict, evolve, fields, frozen
 from numpy.random import SeedSequence
 
-from stempilot.contract.backend import Backend, Opening
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     SCREEN,
     SCREEN_CURRENT,
-)
-from stempilot.contract.values import (
+    Backend,
+    BackendError,
     Frame,
+    IncompatibleError,
     KnobSpec,
     KnobValue,
     NumberSpec,
     Offers,
+    Opening,
     SourceSpec,
     StateSpec,
 )
-from stempilot.errors import BackendError, IncompatibleError
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.column.parameters import ROWS
 from stempilot_backends.simulator.drawing import draw_instrument

@@ -9,9 +9,7 @@ import numpy.typing as npt
 from attrs import frozen
 from numpy.random import SeedSequence
 
-from stempilot.contract.names import DIFFRACTION_SHIFT
-from stempilot.contract.values import KnobValue
-from stempilot.errors import BackendError
+from stempilot import DIFFRACTION_SHIFT, BackendError, KnobValue
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.columns import ColumnBatch
 from stempilot_backends.column.parameters import DRAWN

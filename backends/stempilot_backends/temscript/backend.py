@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 from attrs import frozen
 
-from stempilot.contract.backend import Backend, Opening
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     BEAM_SHIFT,
     COLUMN_VALVES,
@@ -17,17 +16,17 @@ from stempilot.contract.names import (
     FLUCAM,
     PROJECTION_MODE,
     SCREEN,
-)
-from stempilot.contract.values import (
+    Backend,
+    BackendError,
     Frame,
     KnobSpec,
     KnobValue,
     Offers,
+    Opening,
     SourceSpec,
     StateSpec,
     as_knob_value,
 )
-from stempilot.errors import BackendError
 from stempilot_backends.temscript.config import TemscriptConfig
 from stempilot_backends.temscript.link import Link
 

@@ -4,7 +4,7 @@ import http.client
 from collections.abc import Callable
 from typing import Any
 
-from stempilot.errors import BackendError, PluginError
+from stempilot import BackendError, PluginError
 
 
 def connect(address: tuple[str, int], timeout_s: float) -> Any:

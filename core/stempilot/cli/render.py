@@ -94,7 +94,10 @@ def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
     # Paths are there to be copied, so they must be whole.
     table.add_column(overflow="fold")
     for name, value in content.items():
-        if not isinstance(value, dict):
+        if name == "products":
+            for product, number in value.items():
+                table.add_row(product.replace("_", " "), escape(_product(number)))
+        elif not isinstance(value, dict):
             table.add_row(name.replace("_", " "), escape(_shown(value)))
     out.print(table)
 
@@ -107,6 +110,11 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _product(number: Mapping[str, Any]) -> str:
+    uncertainty = _shown(number["uncertainty"])
+    return f"{_shown(number['value'])} \N{PLUS-MINUS SIGN} {uncertainty} {number['unit']}".rstrip()
+
+
 def plugins(registry: "Registry", *, json_wanted: bool) -> None:
     """Print all plug-ins; what is broken with its reason and traceback."""
     if json_wanted:
@@ -116,6 +124,8 @@ def plugins(registry: "Registry", *, json_wanted: bool) -> None:
     for entry in registry.entries:
         what = entry.plugin.summary if entry.plugin and entry.usable else entry.problem
         style = None if entry.usable else "red"
+        if entry.plugin and entry.usable and entry.plugin.serves:
+            what = f"{what} Serves goals of kind {' or '.join(entry.plugin.serves)}."
         source = f"{entry.distribution} {entry.version}"
         cells = (entry.kind or "-", entry.name, source, what)
         table.add_row(*map(escape, cells), style=style)
@@ -134,6 +144,7 @@ def _entry(entry: Any) -> dict[str, Any]:
         "distribution": entry.distribution,
         "version": entry.version,
         "summary": entry.plugin.summary if entry.plugin else "",
+        "serves": list(entry.plugin.serves) if entry.plugin else [],
         "usable": entry.usable,
         "problem": entry.problem,
         "traceback": entry.trace,

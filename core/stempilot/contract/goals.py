@@ -5,7 +5,7 @@ The paper names three kinds of sub-task: centre a feature, maximise a value, rea
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attrs import field, frozen, validators
 
@@ -34,6 +34,8 @@ class Centre:
             to cause; ``None`` when it is not known.
     """
 
+    kind: ClassVar[str] = "centre"
+
     residual: tuple[int, ...]
     unit: str
     tolerance: float
@@ -53,6 +55,8 @@ class Raise:
         full_action: change of the entry that a full action is nominally expected to cause; ``None``
             when it is not known.
     """
+
+    kind: ClassVar[str] = "raise"
 
     entry: int = field(validator=validators.ge(0))
     noise: float = field(validator=validators.ge(0))

@@ -48,3 +48,6 @@ KNOB_UNITS: Final = {
 
 UNITS: Final = ("rad", "m", "s", "A", "V", "1", "index")
 """Units that a `stempilot.KnobSpec` may use; prefixes belong in the display, not here."""
+
+GOAL_KINDS: Final = ("centre", "raise")
+"""Kinds of goals; `stempilot.Centre` and `stempilot.Raise` are such goals."""

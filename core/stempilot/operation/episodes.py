@@ -1,7 +1,6 @@
 """Evaluation: episodes from seeded starts, scored against the truth and the oracle."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from stempilot.contract.agent import NoticesChange, Policy
 from stempilot.contract.task import Scored
@@ -63,16 +62,18 @@ def run_oracle(env: TaskEnv) -> Episode | None:
 
 def _episode(env: TaskEnv, reward: float) -> Episode:
     last, task = env.last, env.task
-    errors = {}
+    success = last.outcome is Outcome.SUCCESS
+    errors: Mapping[str, float] = {}
     if isinstance(task, Scored) and last.truth is not None:
-        errors = dict(task.true_error(last.state, last.truth))
+        errors = task.true_error(last.state, last.truth)
+    summary, names = task.summary(last.state), [quantity.name for quantity in task.quantities]
     return Episode(
         steps=last.step,
-        success=last.outcome is Outcome.SUCCESS,
+        success=success,
         reward=reward,
-        error_px=errors.get("error_px", math.nan),
-        error_mrad=errors.get("error_mrad", math.nan),
-        measured_error_px=task.summary(last.state).get("distance_px", math.nan),
+        errors=errors,
+        measured={name: summary[name] for name in names if name in summary},
+        products=task.products(last.state) if success else {},
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import frozen
 
-from stempilot.contract.agent import Agent, Policy
+from stempilot.contract.agent import Agent, Brief, Policy
 from stempilot.contract.plugin import Plugin
 from stempilot.contract.task import Reading, Task
 from stempilot.errors import IncompatibleError, PluginError
@@ -40,11 +40,17 @@ class NoAgent(Agent):
         raise PluginError(msg)
 
 
+def make(options: NoOptions, brief: Brief) -> NoAgent:
+    """Return what stands for the agent."""
+    del options, brief
+    return NoAgent()
+
+
 PLUGIN = Plugin(
     name=NO_AGENT,
     summary="no agent: the task only measures",
-    config=lambda: NoOptions,
-    load=lambda options, brief: NoAgent(),
+    config="stempilot.plugins.no_agent:NoOptions",
+    load="stempilot.plugins.no_agent:make",
 )
 
 

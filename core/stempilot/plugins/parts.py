@@ -1,7 +1,9 @@
 """From names and settings to a task, a backend and an agent that fit together."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -12,11 +14,10 @@ from cattrs.errors import StructureHandlerNotFoundError
 from stempilot.contract.agent import Agent, Brief
 from stempilot.contract.backend import Backend, Opening
 from stempilot.contract.emulator import Emulator
+from stempilot.contract.goals import Goal
 from stempilot.contract.plugin import PROJECT, Plugin
 from stempilot.contract.task import Task
-from stempilot.errors import (
-    PluginError,
-)
+from stempilot.errors import IncompatibleError, PluginError
 from stempilot.plugins import options as config
 from stempilot.plugins.no_agent import NO_AGENT, PLUGIN, NoOptions, require_agent
 from stempilot.plugins.registry import Kind, Registry
@@ -81,8 +82,9 @@ class Part:
         Raises:
             PluginError: a package is not installed, or what is made lacks a part of its contract.
         """
-        with _explained(self.kind, self.name, self.source, self.plugin):
-            made = self.plugin.load(self.config, *more)
+        make = _named(self.kind, self.name, self.source, load=self.plugin.load)
+        with _explained(self.kind, self.name, self.source, self.plugin.load):
+            made = make(self.config, *more)
         contract = _CONTRACTS[self.kind]
         needed = () if isinstance(made, contract) else sorted(contract.__abstractmethods__)
         missing = [name for name in needed if not hasattr(made, name)]
@@ -103,6 +105,7 @@ class Composition:
         run: the framework's own options.
         settings: what the user set, by section, before presets and defaults.
         sources: distribution and version of each plug-in, by kind.
+        registry: where they come from.
     """
 
     task: Part
@@ -111,6 +114,7 @@ class Composition:
     run: RunConfig
     settings: Sections
     sources: Mapping[str, str]
+    registry: Registry = field(repr=False)
 
     def resolved(self) -> dict[str, Any]:
         """Return all configurations as plain values, defaults and presets included."""
@@ -135,11 +139,35 @@ class Composition:
         """Load the agent for a task.
 
         Raises:
-            IncompatibleError: the agent cannot work with the task's spaces.
+            IncompatibleError: the agent cannot work with the task's spaces or goal.
         """
-        require_agent(task, self.task.name, self.agent.name)
-        made: Agent = self.agent.load(Brief.of(task, seed))
-        return made
+        return make_agent(self.registry, self.agent, task, title=self.task.name, seed=seed)
+
+
+def make_agent(
+    registry: Registry, agent: Part, task: Task[Any, Any], *, title: str, seed: int
+) -> Agent:
+    """Load an agent for a task that is called ``title``.
+
+    Raises:
+        IncompatibleError: the agent cannot work with the task's spaces or goal.
+    """
+    require_agent(task, title, agent.name)
+    goal = task.goal
+    if not _serves(agent.plugin, goal):
+        others = [n for n in registry.names("agent") if _serves(registry.get("agent", n), goal)]
+        problem = (
+            f"agent {agent.name} works towards goals of kind {' or '.join(agent.plugin.serves)}; "
+            f"task {title} has {'no goal' if goal is None else f'a goal of kind {goal.kind}'}; "
+            f"agents that fit: {', '.join(others) or 'none'}"
+        )
+        raise IncompatibleError([problem])
+    made: Agent = agent.load(Brief.of(task, seed))
+    return made
+
+
+def _serves(agent: Plugin, goal: Goal | None) -> bool:
+    return not agent.serves or (goal is not None and goal.kind in agent.serves)
 
 
 def compose(
@@ -159,6 +187,7 @@ def compose(
         run=config.build(RunConfig, settings.get("run", {}), section="run"),
         settings={section: dict(values) for section, values in settings.items()},
         sources={kind: one.source for kind, one in parts.items()},
+        registry=registry,
     )
 
 
@@ -166,30 +195,64 @@ def part(registry: Registry, kind: Kind, name: str, values: Mapping[str, Any]) -
     """Return one plug-in with its validated configuration; raises as `compose` does."""
     if (kind, name) == ("agent", NO_AGENT):
         return Part(kind=kind, name=name, source=PROJECT, plugin=PLUGIN, config=NoOptions())
-    plugin, entry = registry.get(kind, name), registry.entry(kind, name)
-    source = f"{entry.distribution} {entry.version}"
-    with _explained(kind, name, source, plugin):
-        options: Any = plugin.config()
-    whose, help_ = f"the options of {kind} {name!r} of {source}", "see how-to-write-a-plugin.md"
-    if not (isinstance(options, type) and attrs.has(options)):
-        msg = f"{whose} are {options!r}, not an attrs class (attrs.frozen); {help_}"
-        raise PluginError(msg)
+    plugin, source = registry.get(kind, name), _source(registry, kind, name)
     try:
-        built = config.build(options, values, section=kind)
+        built = config.build(options_class(registry, kind, name), values, section=kind)
     except StructureHandlerNotFoundError as error:
-        msg = f"{whose} have a type that no value can be read into: {error.type_!r}; {help_}"
+        msg = (
+            f"the options of {kind} {name!r} of {source} have a type that no value can be read "
+            f"into: {error.type_!r}; see how-to-write-a-plugin.md"
+        )
         raise PluginError(msg) from error
     return Part(kind=kind, name=name, source=source, plugin=plugin, config=built)
 
 
+def options_class(registry: Registry, kind: Kind, name: str) -> type[Any]:
+    """Return the attrs class of a plug-in's options.
+
+    Raises:
+        PluginError: the name is unknown, or its plug-in is broken.
+    """
+    reference, source = registry.get(kind, name).config, _source(registry, kind, name)
+    options = _named(kind, name, source, config=reference)
+    if not (isinstance(options, type) and attrs.has(options)):
+        msg = (
+            f"the options of {kind} {name!r} of {source} ({reference}) are {options!r}, not an "
+            "attrs class (attrs.frozen); see how-to-write-a-plugin.md"
+        )
+        raise PluginError(msg)
+    return options
+
+
+def _source(registry: Registry, kind: Kind, name: str) -> str:
+    entry = registry.entry(kind, name)
+    return f"{entry.distribution} {entry.version}"
+
+
+def _named(kind: Kind, name: str, source: str, **named: str) -> Any:
+    """Return what ``config`` or ``load`` of a plug-in names."""
+    ((what, reference),) = named.items()
+    module, _, attribute = reference.partition(":")
+    with _explained(kind, name, source, reference):
+        found = getattr(import_module(module), attribute, None)
+    if callable(found):
+        return found
+    said = f"that is {found!r}, no class or function" if found else "there is no such attribute"
+    msg = f"{what} of {kind} {name!r} of {source} is {reference!r}, but {said}; correct that text"
+    raise PluginError(msg)
+
+
 @contextlib.contextmanager
-def _explained(kind: Kind, name: str, source: str, plugin: Plugin) -> Iterator[None]:
+def _explained(kind: Kind, name: str, source: str, reference: str) -> Iterator[None]:
     """Turn a missing package or method into an error that says whose it is."""
     try:
         yield
     except ImportError as error:
-        if error.name and _package(error.name) in map(_package, _modules(plugin)):
-            msg = f"{kind} {name!r} of {source} lacks a module of its own: {error}; repair it"
+        if error.name and _package(error.name) == _package(reference):
+            msg = (
+                f"{kind} {name!r} of {source} ({reference}) lacks a module of its own: {error}; "
+                "correct that text or repair the package"
+            )
             raise PluginError(msg) from error
         msg = f"{kind} {name!r} needs a package that is not installed: {error}; install it"
         raise PluginError(msg) from error
@@ -200,13 +263,8 @@ def _explained(kind: Kind, name: str, source: str, plugin: Plugin) -> Iterator[N
         raise PluginError(_incomplete(kind, name, source, str(error))) from error
 
 
-def _modules(plugin: Plugin) -> list[str]:
-    """Return where the functions of a plug-in are defined."""
-    return [getattr(made, "__module__", "") for made in (plugin.config, plugin.load)]
-
-
 def _package(module: str) -> str:
-    return module.partition(".")[0]
+    return re.split("[.:]", module, maxsplit=1)[0]
 
 
 def _incomplete(kind: Kind, name: str, source: str, what: str) -> str:

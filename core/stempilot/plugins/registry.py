@@ -6,22 +6,37 @@ fails and silently skips a repeated name.
 
 import functools
 import os
+import re
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from stempilot.contract import plugin as hookspecs
 from stempilot.contract.plugin import API, PROJECT, Plugin
 from stempilot.errors import PluginError
 from stempilot.plugins.suggest import meant
 
+if TYPE_CHECKING:
+    from stempilot.contract.agent import Agent
+    from stempilot.contract.backend import Backend
+    from stempilot.contract.task import Task
+
 Kind = Literal["backend", "task", "agent", "emulator"]
 KINDS: tuple[Kind, ...] = ("backend", "task", "agent", "emulator")
+LISTS = tuple(f"{kind}s" for kind in KINDS)
+"""Attributes of an entry point's module that hold its records."""
+
 ONLY_VARIABLE = "STEMPILOT_PLUGINS"
+CHANGES_SINCE_1 = (
+    ': Plugin.config and Plugin.load became text, "package.module:attribute"; Task.hints became '
+    "goal, Task.plan became targets(state, action, standing), Backend.capabilities became offers; "
+    "see how-to-write-a-plugin.md, or install an earlier stempilot"
+)
 
 
 @frozen(kw_only=True)
@@ -97,6 +112,45 @@ class Registry:
         msg = f"no {kind} is called {name!r}; {meant(name, known)}{more}; see `stempilot plugins`"
         raise PluginError(msg)
 
+    def task(self, name: str, /, **options: Any) -> "Task[Any, Any]":
+        """Return a task with these options; raises as `stempilot.compose` does."""
+        from stempilot.plugins.parts import part
+
+        made: Task[Any, Any] = part(self, "task", name, options).load()
+        return made
+
+    def backend(self, name: str, /, *, seed: int = 0, **options: Any) -> "Backend":
+        """Return a backend with these options, not opened; raises as `stempilot.compose` does.
+
+        Args:
+            name: what it is called.
+            seed: which instrument it is, and how it stands, where it is simulated.
+            options: of its section.
+        """
+        from stempilot.contract.backend import Opening
+        from stempilot.plugins.options import whole
+        from stempilot.plugins.parts import part
+
+        seed = whole("seed", seed, least=0)
+        opening = Opening(purpose="run", seed=seed, instrument_seed=seed)
+        made: Backend = part(self, "backend", name, options).load(opening)
+        return made
+
+    def agent(
+        self, name: str, task: "Task[Any, Any]", /, *, seed: int = 0, **options: Any
+    ) -> "Agent":
+        """Return an agent for a task with these options; raises as `stempilot.compose` does.
+
+        Raises:
+            IncompatibleError: the agent does not fit the task.
+        """
+        from stempilot.plugins.options import whole
+        from stempilot.plugins.parts import make_agent, part
+
+        chosen = part(self, "agent", name, options)
+        title, seed = type(task).__name__, whole("seed", seed, least=0)
+        return make_agent(self, chosen, task, title=title, seed=seed)
+
 
 def discover(points: Iterable[EntryPoint] | None = None, only: str | None = None) -> Registry:
     """Return a registry of all installed plug-ins.
@@ -148,29 +202,68 @@ def _load(point: EntryPoint) -> Iterator[Entry]:
         yield from_package(kind=None, name=point.name, problem=problem, trace=trace)
         return
     for kind, plugin in offered:
-        problem = ""
-        if plugin.api != API:
-            problem = f"written for contract version {plugin.api}; this stempilot has {API}"
-        yield from_package(kind=kind, name=plugin.name, plugin=plugin, problem=problem)
+        yield from_package(kind=kind, name=plugin.name, plugin=plugin, problem=_problem(plugin))
 
 
-def _offers(point: EntryPoint) -> Iterator[tuple[Kind, Plugin]]:
-    """Yield what one entry point offers, through a plug-in manager of its own."""
+def _problem(plugin: Plugin) -> str:
+    """Return why a record cannot be used; empty when it can."""
+    functions = callable(plugin.config) or callable(plugin.load)
+    api = 1 if functions else plugin.api
+    if api != API:
+        changes = CHANGES_SINCE_1 if api == 1 else ""
+        return f"written for contract version {api}; this stempilot has {API}{changes}"
+    for what, reference in (("config", plugin.config), ("load", plugin.load)):
+        if not re.fullmatch(r"\w+(\.\w+)*:\w+", reference):
+            return f'{what} {reference!r} is not of the form "package.module:attribute"; correct it'
+    return ""
+
+
+def _offers(point: EntryPoint) -> list[tuple[Kind, Plugin]]:
+    """Return what one entry point offers: in lists, or by hooks in a manager of its own."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(point.load(), name=point.name)
+    module = point.load()
+    manager.register(module, name=point.name)
     manager.check_pending()
-    for kind in KINDS:
-        for offered in getattr(manager.hook, f"stempilot_{kind}s")():
-            for plugin in offered:
-                yield kind, _checked(plugin)
-
-
-def _checked(plugin: Any) -> Plugin:
-    if not isinstance(plugin, Plugin):
-        msg = f"a hook returned {plugin!r}; it must return stempilot.Plugin records"
+    found = [
+        (kind, _checked(plugin, module))
+        for kind in KINDS
+        for offered in (*_listed(module, kind), *getattr(manager.hook, f"stempilot_{kind}s")())
+        for plugin in offered
+    ]
+    _require_known_lists(point.value, module)
+    if not (found or manager.get_hookcallers(module)):
+        msg = f"{point.value} offers nothing; give it a list of Plugin records: {', '.join(LISTS)}"
         raise TypeError(msg)
-    return plugin
+    return found
+
+
+def _require_known_lists(where: str, module: Any) -> None:
+    for name, value in getattr(module, "__dict__", {}).items():
+        records = isinstance(value, list | tuple) and any(isinstance(o, Plugin) for o in value)
+        if records and name not in LISTS and not name.startswith("_"):
+            msg = f"{where} has an unknown list {name!r} of plug-ins; {meant(name, LISTS)}"
+            raise TypeError(msg)
+
+
+def _listed(module: Any, kind: Kind) -> Iterator[Iterable[Any]]:
+    """Yield the list of that kind; a module may be called so too, and is none."""
+    offered = getattr(module, f"{kind}s", ())
+    if not isinstance(offered, ModuleType):
+        yield offered
+
+
+def _checked(plugin: Any, module: Any) -> Plugin:
+    """Return a record with full names of where its parts are."""
+    if not isinstance(plugin, Plugin):
+        msg = f"{plugin!r} is offered; it must be a stempilot.Plugin record"
+        raise TypeError(msg)
+
+    def full(reference: str) -> str:
+        relative = str(reference).startswith(".")  # str: contract version 1 had functions here
+        return f"{getattr(module, '__package__', '')}{reference}" if relative else reference
+
+    return evolve(plugin, config=full(plugin.config), load=full(plugin.load))
 
 
 def _refuse_duplicates(entries: list[Entry]) -> Iterator[Entry]:

@@ -5,7 +5,8 @@ timesteps below 500, every 100 from there, and at the end, over 100 episodes, st
 fifth failure. It is the first evaluation from which all later ones succeed in at least 96 %.
 
 ``reward_converged_at``: the first timestep from which the episode reward, exponentially weighted
-over 25 episodes, stays above zero (Xu, Kumar and LeBeau 2022, figure 2).
+over 25 episodes, stays above zero (Xu, Kumar and LeBeau 2022, figure 2). A task that raises a
+value converges by this measure.
 """
 
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
+
+from stempilot.record.quantities import RAISE
 
 EPISODES = 100
 MAX_FAILURES = 4
@@ -76,6 +79,25 @@ def reward_converged_at(timesteps: Sequence[int], rewards: Sequence[float]) -> i
             break
         found = timestep
     return found
+
+
+def convergence(
+    goal: str | None,
+    evaluations: Sequence[Evaluation],
+    timesteps: Sequence[int],
+    rewards: Sequence[float],
+) -> dict[str, int | None]:
+    """Return ``converged_at`` and ``reward_converged_at``; the task's goal decides by which.
+
+    Args:
+        goal: see `stempilot.record.quantities.goal_kind`.
+        evaluations: those during training.
+        timesteps: the timestep at which each episode ended.
+        rewards: the reward of each episode.
+    """
+    by_reward = reward_converged_at(timesteps, rewards)
+    by_success = by_reward if goal == RAISE else converged_at(evaluations)
+    return {"converged_at": by_success, "reward_converged_at": by_reward}
 
 
 PAPER_PER_S = 5.5

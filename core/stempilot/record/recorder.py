@@ -17,6 +17,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from stempilot.record.run_dir import EVENTS, FRAMES
 SHRUNK_SIDE = 260
 
 FINALS = 12
-"""How many final frames are kept for the report."""
+"""Of how many episodes the report shows the final frames."""
 
 
 @frozen
@@ -75,7 +76,7 @@ class RunRecorder:
 
     Args:
         folder: the run directory.
-        task: tells where goal and measurement lie in a frame.
+        task: tells where goal and measurement lie in a frame of the first source.
         policy: which frames are kept.
         offset: where in ``events.jsonl`` to go on; what lies behind is dropped. Bytes.
 
@@ -92,7 +93,7 @@ class RunRecorder:
         self._folder = folder
         self._task = task
         self._policy = policy
-        self._finals: deque[dict[str, Any]] = deque(maxlen=FINALS)
+        self._finals: deque[list[dict[str, Any]]] = deque(maxlen=FINALS)
         self._dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
         with recording():
             self._events = (folder / EVENTS).open("ab")
@@ -124,18 +125,23 @@ class RunRecorder:
             self._events.write(line)
         if self.phase or snapshot is None or not snapshot.frames:
             return
-        pixels = next(iter(snapshot.frames.values())).pixels
         if step.ended:
-            marks = self._task.marks(step.state) if isinstance(self._task, Drawable) else {}
-            self._finals.append(
-                {
-                    "episode": step.episode,
-                    "outcome": step.outcome.value,
-                    "block": shrink_block(pixels.shape),
-                    "marks": _finite_marks(marks),
-                    "pixels": shrink(pixels),
-                }
-            )
+            self._finals.append(self._final_pictures(step, snapshot))
+
+    def _final_pictures(self, step: Timestep, snapshot: Snapshot) -> list[dict[str, Any]]:
+        """Return a small picture of each source; the task marks the first one."""
+        marks = self._task.marks(step.state) if isinstance(self._task, Drawable) else {}
+        return [
+            {
+                "episode": step.episode,
+                "outcome": step.outcome.value,
+                "source": source,
+                "block": shrink_block(frame.pixels.shape),
+                "marks": {} if number else _finite_marks(marks),
+                "pixels": shrink(frame.pixels),
+            }
+            for number, (source, frame) in enumerate(snapshot.frames.items())
+        ]
 
     def _write_frames(self, step: Timestep, snapshot: Snapshot) -> dict[str, Any]:
         """Write the frames of all sources, then return what the event says of them."""
@@ -144,8 +150,7 @@ class RunRecorder:
             folder.mkdir(exist_ok=True)
         said = {}
         for number, (source, frame) in enumerate(snapshot.frames.items()):
-            suffix = f"_{number}" if number else ""
-            name = f"e{step.episode:05d}_k{step.step:04d}{suffix}.npy"
+            name = numbered(f"e{step.episode:05d}_k{step.step:04d}", number)
             buffer = io.BytesIO()
             np.save(buffer, frame.pixels, allow_pickle=False)
             write_file(folder / name, buffer.getvalue())
@@ -179,12 +184,21 @@ class RunRecorder:
             self._events.close()
         if not self._finals:
             return
-        frames = np.stack([final.pop("pixels") for final in self._finals])
-        buffer = io.BytesIO()
-        np.save(buffer, frames, allow_pickle=False)
-        write_file(self._folder / "finals.npy", buffer.getvalue())
-        write_json(self._folder / "finals.json", {"finals": list(self._finals)})
+        by_source: dict[str, list[dict[str, Any]]] = {}
+        for final in chain.from_iterable(self._finals):
+            by_source.setdefault(final["source"], []).append(final)
+        for number, finals in enumerate(by_source.values()):
+            buffer = io.BytesIO()
+            np.save(buffer, np.stack([final.pop("pixels") for final in finals]), allow_pickle=False)
+            write_file(self._folder / numbered("finals", number), buffer.getvalue())
+        entries = list(chain.from_iterable(by_source.values()))
+        write_json(self._folder / "finals.json", {"finals": entries})
         self._finals.clear()
+
+
+def numbered(stem: str, number: int) -> str:
+    """Return the name of an NPY file of a source; the first source goes without its number."""
+    return f"{stem}_{number}.npy" if number else f"{stem}.npy"
 
 
 def event(step: Timestep, task: Task[Any, Any]) -> dict[str, Any]:

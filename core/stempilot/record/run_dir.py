@@ -19,6 +19,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen, validators
 
+from stempilot.contract.goals import Quantity
 from stempilot.errors import ConfigError, EnvelopeError, RunDirError
 from stempilot.files import (
     Json,
@@ -34,6 +35,7 @@ from stempilot.instrument.envelope_file import parse_envelope
 from stempilot.plugins import options as config
 from stempilot.record.figures import Evaluation
 from stempilot.record.log import LOG
+from stempilot.record.quantities import UNDECLARED
 
 RECORD = "record.json"
 BASELINE = "baseline.json"
@@ -70,6 +72,8 @@ class _Record:
     episodes: int | None
     frames: _Frames
     envelope: dict[str, Any] | None = None
+    goal: str | None = None
+    quantities: tuple[Quantity, ...] = UNDECLARED
     parent: str | None
     trained_here: bool = False
     from_log: str | None = None

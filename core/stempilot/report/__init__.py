@@ -14,6 +14,7 @@ from stempilot.report.loading import gather
 from stempilot.report.page import whole_page
 from stempilot.report.paths import paths_picture
 from stempilot.report.pictures import finals_picture
+from stempilot.report.rise import rise_picture
 from stempilot.report.style import Picture
 
 __all__ = ["PLOTS", "write_report"]
@@ -59,7 +60,10 @@ def write_report(run: str | Path) -> Path:
     """
     run = Path(run)
     evidence = gather(run)
-    drawn = [draw(evidence) for draw in (*_DRAWN[evidence.kind], animation_picture)]
+    draws = [*_DRAWN[evidence.kind], animation_picture]
+    if evidence.series.shown.rises:
+        draws = [rise_picture if draw is accuracy_picture else draw for draw in draws]
+    drawn = [draw(evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
     with recording():
         (run / PLOTS).mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 
+from stempilot.contract.goals import Quantity
 from stempilot.report.evidence import Errors, Evidence
 from stempilot.report.series import FloatArray
 from stempilot.report.style import (
@@ -31,38 +32,40 @@ def rms(values: FloatArray) -> float | None:
 
 
 def accuracy_picture(evidence: Evidence) -> Picture | str:
-    """Draw the distribution of errors and of final positions; or say why not."""
-    errors = evidence.errors()
-    measured = errors.measured_px[np.isfinite(errors.measured_px)]
-    if max(len(errors.px), len(measured)) < _FEWEST:
+    """Draw the distribution of the main quantity and of final positions; or say why not."""
+    errors, main = evidence.errors(), evidence.series.shown.main
+    measured = errors.measured[np.isfinite(errors.measured)]
+    if main is None or max(len(errors.px), len(measured)) < _FEWEST:
         return (
-            "Errors: fewer than two successful episodes, or the task's summary does not give "
-            "distance_px and the backend knows no true position."
+            "Errors: fewer than two successful episodes, or the task's summary does not give a "
+            "quantity that has a better and a worse."
         )
     offsets = _offsets(evidence, errors)
     figure = new_figure(4.0, 10.0 if len(offsets) else 6.0)
     ratios = [1.4, 1] if len(offsets) else [1]
     axes = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
-    _histogram(axes[0], errors, measured)
+    _histogram(axes[0], errors, measured, main)
     if len(offsets):
         _scatter(axes[1], offsets)
-    return finish("errors", "Error at the end", _caption(evidence, errors), figure)
+    return finish("errors", "Error at the end", _caption(evidence, errors, main), figure)
 
 
 def _offsets(evidence: Evidence, errors: Errors) -> FloatArray:
     """Return the final offsets from the goal, (n, 2) px, true ones where known."""
     ends = [episode.last for episode in evidence.series.complete if episode.success]
-    seen = evidence.series.position_px[ends] - evidence.series.goal_px[ends]
+    if not evidence.series.shown.on_camera:
+        return np.empty((0, 2))
+    seen = evidence.series.position[ends] - evidence.series.goal[ends]
     offsets = errors.true_px if len(errors.px) else seen
     known: FloatArray = offsets[np.isfinite(offsets).all(axis=1)]
     return known
 
 
-def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
+def _histogram(ax: Axes, errors: Errors, measured: FloatArray, main: Quantity) -> None:
     true = errors.px
     largest = float(np.concatenate([true, measured]).max())
-    bins = int(np.clip(2 * np.sqrt(len(errors.measured_px)), 6, 25))
-    edges = np.linspace(0, max(largest, 1e-6) * 1.0001, bins + 1)
+    bins = int(np.clip(2 * np.sqrt(len(errors.measured)), 6, 25))
+    edges = np.linspace(0, (largest or 1e-6) * 1.0001, bins + 1)
     if len(true):
         ax.hist(true, bins=edges.tolist(), color=BLUE, alpha=0.6, label="true")
     if len(measured):
@@ -70,8 +73,8 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
         ax.stairs(counts, edges, color=VERMILION, linewidth=1.8, label="measured")
     kind, values = ("true", true) if len(true) else ("measured", measured)
     radius = float(np.sqrt(np.mean(values**2)))
-    ax.axvline(radius, color=INK, linewidth=2, label=f"{kind} RMS {radius:.3g} px")
-    dress(ax, x="distance from the goal (px)", y="episodes")
+    ax.axvline(radius, color=INK, linewidth=2, label=f"{kind} RMS {radius:.3g} {main.unit}")
+    dress(ax, x=main.label, y="episodes")
     ax.set_xlim(0, edges[-1])
     ax.locator_params(axis="y", integer=True)
     legend(ax)
@@ -81,7 +84,7 @@ def _histogram(ax: Axes, errors: Errors, measured: FloatArray) -> None:
         top = ax.secondary_xaxis(
             "top", functions=(partial(np.multiply, scale), partial(np.multiply, 1 / scale))
         )
-        top.set_xlabel("distance from the goal (mrad)", fontsize=10, color=INK)
+        top.set_xlabel(f"{main.symbol} (mrad)", fontsize=10, color=INK)
         top.tick_params(labelsize=9, colors=MUTED, length=3)
         top.spines["top"].set_color(MUTED)
 
@@ -104,17 +107,19 @@ def _scatter(ax: Axes, offsets: FloatArray) -> None:
     )
 
 
-def _caption(evidence: Evidence, errors: Errors) -> str:
+def _caption(evidence: Evidence, errors: Errors, main: Quantity) -> str:
     complete = evidence.series.complete
-    text = f"The {len(errors.measured_px)} successful of {len(complete)} episodes. "
+    text = f"The {len(errors.measured)} successful of {len(complete)} episodes. "
     if len(errors.px):
         text += (
-            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} px RMS"
+            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} {main.unit} RMS"
             + (f" or {rms(errors.mrad):.3g} mrad RMS" if len(errors.mrad) else "")
             + ". "
         )
     else:
-        text += "This backend does not know the true position, so errors are as measured. "
+        text += "Errors are as measured. "
+    if not evidence.series.as_in_paper:
+        return text.rstrip()
     return text + (
         "The paper reports less than 0.5 px (sub-0.5 mrad) with unbinned pixels and no tolerance, "
         "growing to about 8 mrad with the widest tolerance (Fig. 5)."

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
-from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
+from stempilot.report.intervals import Interval
+from stempilot.report.panels import draw_panels, parts
 from stempilot.report.series import FloatArray, Series, as_number
 from stempilot.report.style import (
     BLUE,
@@ -16,9 +17,7 @@ from stempilot.report.style import (
     ORANGE,
     PURPLE,
     Picture,
-    dress_panel,
     finish,
-    new_figure,
 )
 
 _COMPONENTS: tuple[tuple[str, Literal["-", "--", "-.", ":"]], ...] = (
@@ -60,16 +59,15 @@ def actions_picture(evidence: Evidence) -> Picture | str:
     if discrete and not 0 <= known.min() <= known.max() < _MOST_CHOICES:
         return "Actions: there are too many different ones to be drawn."
     edges = _edges(known, discrete=discrete)
-    shown, count = parts(evidence)
-    figure = new_figure(0.7 + 1.9 * grid_of(shown)[0], width_of(shown))
-    grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
-    for ax, interval in zip(grid.flat, shown, strict=False):
+    shown, among = parts(evidence)
+
+    def draw(ax: Axes, interval: Interval) -> None:
         inside = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
         _draw_actions(ax, actions[inside], edges, discrete=discrete)
-        dress_panel(ax, title_of(evidence, interval))
         ax.locator_params(axis="x", nbins=10 if discrete else 3, integer=discrete)
-    label = "action" if discrete else "component of the action"
-    label_panels(grid.flat, shown, x=label, y="share (%)")
+
+    labels = ("action" if discrete else "component of the action", "share (%)")
+    figure = draw_panels(evidence, shown, draw, heights=(0.7, 1.9), labels=labels, count=False)
     if actions.shape[1] > 1:
         handles = [
             Line2D([], [], color=colour, linestyle=line, linewidth=2, label=f"action[{index}]")
@@ -79,11 +77,14 @@ def actions_picture(evidence: Evidence) -> Picture | str:
             handles=handles, loc="outside upper right", ncols=4, fontsize=9, edgecolor="white"
         )
     caption = (
-        "Which actions the agent chose"
-        + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
-        + "The thin grey line is what choosing evenly at random would give. In the paper actions "
-        "begin evenly spread and move to large magnitudes as the agent learns (Fig. 3)."
+        f"Which actions the agent chose{among}. The thin grey line is what choosing evenly at "
+        "random would give."
     )
+    if series.as_in_paper:
+        caption += (
+            " In the paper actions begin evenly spread and move to large magnitudes as the agent "
+            "learns (Fig. 3)."
+        )
     return finish("actions", "Actions", caption, figure)
 
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stempilot.errors import RunDirError
 from stempilot.record.run_dir import FRAMES
 from stempilot.report.evidence import Evidence, Marks
+from stempilot.report.headline import plain
 from stempilot.report.loading import load_array
 from stempilot.report.pictures import (
     FOUND_RGB,
@@ -50,7 +51,7 @@ class _Moment:
     pixels: FloatArray
     block: int
     marks: Marks
-    distance_px: float
+    value: str
 
 
 def animation_picture(evidence: Evidence) -> Picture | str:
@@ -72,16 +73,21 @@ def animation_picture(evidence: Evidence) -> Picture | str:
     half = MOST_FRAMES // 2
     picked = kept if len(kept) <= MOST_FRAMES else [*kept[:half], *kept[-half:]]
     moments = _moments(evidence, picked)
-    caption = "The kept frames in order, with the goal in green and the measured centre in red"
+    caption = "The kept frames in order"
+    if evidence.series.as_in_paper:
+        caption += ", with the goal in green and the measured centre in red"
     if len(kept) > len(picked):
         caption += f"; the first and the last {half} of {len(kept)} frames"
     return Picture(
         name="animation.gif",
         title="Animation",
-        caption=f"{caption}. The thin line is the way of the disk since the episode began.",
+        caption=f"{caption}. {_TRAIL if evidence.series.as_in_paper else ''}".strip(),
         content=_gif(moments),
         width=WIDTH,
     )
+
+
+_TRAIL = "The thin line is the way of the measured centre since the episode began."
 
 
 def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[_Moment]:
@@ -101,15 +107,17 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
             msg = f"{path} has shape {frame.shape}, the frames before it have {shape}"
             raise RunDirError(msg)
         marks: dict[str, tuple[float, float]] = {}
-        distance_px = np.nan
+        value = ""
         row = rows.get((episode, step))
         if row is not None:
-            distance_px = float(series.distance_px[row])
-            places = (("goal", series.goal_px[row]), ("found", series.position_px[row]))
+            main, number = series.shown.main, float(series.value[row])
+            if main is not None and np.isfinite(number):
+                value = f"{main.symbol} {plain(number)} {main.unit}"
+            places = (("goal", series.goal[row]), ("found", series.position[row]))
             marks = {
                 name: (float(xy[0]) + (shape[1] - 1) / 2, float(xy[1]) + (shape[0] - 1) / 2)
                 for name, xy in places
-                if np.isfinite(xy).all()
+                if series.shown.on_camera and np.isfinite(xy).all()
             }
         block = max(1, min(shape) // _SIDE)
         moments.append(
@@ -119,7 +127,7 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
                 pixels=block_means(frame, block),
                 block=block,
                 marks=marks,
-                distance_px=distance_px,
+                value=value,
             )
         )
     return moments
@@ -177,9 +185,7 @@ def _drawn(
     draw_marks(field, moment.marks, moment.block, zoom)
     image = Image.new("RGB", (field.width, field.height + _STRIP), OUTLINE_RGB)
     image.paste(field, (0, 0))
-    text = f"episode {moment.episode}   step {moment.step}"
-    if np.isfinite(moment.distance_px):
-        text += f"   {moment.distance_px:,.1f} px from the goal"
+    text = f"episode {moment.episode}   step {moment.step}   {moment.value}"
     ImageDraw.Draw(image).text((8, field.height + 5), text, _TEXT_RGB, font)
     return image
 

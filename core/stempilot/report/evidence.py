@@ -18,11 +18,12 @@ Marks = Mapping[str, tuple[float, float]]
 
 @frozen(kw_only=True, eq=False)
 class Final:
-    """The last frame of an episode.
+    """The last frame of an episode on one source.
 
     Attributes:
         episode: its number.
         outcome: how it ended.
+        source: the camera or detector; empty where it is not recorded.
         pixels: (rows, cols) averaged over blocks.
         block: side of a block in pixels of the full frame.
         marks: ``goal`` and ``found`` where known, (x, y) in pixels of the full frame.
@@ -30,6 +31,7 @@ class Final:
 
     episode: int
     outcome: str
+    source: str
     pixels: npt.NDArray[np.uint8]
     block: int
     marks: Marks
@@ -37,15 +39,15 @@ class Final:
 
 @frozen(kw_only=True, eq=False)
 class Errors:
-    """How far from the goal episodes ended.
+    """What the main quantity was when episodes ended.
 
     Attributes:
-        measured_px: (n,) as the task measured it; NaN where it does not say.
-        true_px: (n, 2) true offset from the goal; NaN where there is no truth.
+        measured: (n,) as the task measured it; NaN where it does not say.
+        true_px: (n, 2) true offset from the goal on the camera; NaN where there is no truth.
         pixel_rad: (n,) true angle of a pixel, NaN where unknown.
     """
 
-    measured_px: FloatArray
+    measured: FloatArray
     true_px: FloatArray
     pixel_rad: FloatArray
 
@@ -72,7 +74,7 @@ class Evidence:
         result: ``result.json``; empty when the run did not get that far.
         evaluations: those during training.
         series: all events.
-        finals: the last frames that were kept.
+        finals: the last frames that were kept, source by source.
         comparison: rows to compare with, from ``comparison.json``.
     """
 
@@ -93,17 +95,18 @@ class Evidence:
 
     @property
     def field_px(self) -> tuple[int, int] | None:
-        """(rows, cols) of a full frame where one was kept, to within a block."""
+        """(rows, cols) of a full frame of the first source, to within a block, if one was kept."""
         if not self.finals:
             return None
-        rows, cols = self.finals[-1].pixels.shape
-        return rows * self.finals[-1].block, cols * self.finals[-1].block
+        first = self.finals[0]
+        rows, cols = first.pixels.shape
+        return rows * first.block, cols * first.block
 
     def errors(self) -> Errors:
         """Return the errors at the end of the successful episodes."""
         ends = [episode.last for episode in self.series.complete if episode.success]
         return Errors(
-            measured_px=self.series.distance_px[ends],
-            true_px=self.series.true_px[ends] - self.series.goal_px[ends],
+            measured=self.series.value[ends],
+            true_px=self.series.true[ends] - self.series.goal[ends],
             pixel_rad=self.series.pixel_rad[ends],
         )

@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
+
 from stempilot.files import Json
 from stempilot.operation.scores import Episode, score
 from stempilot.record.figures import PAPER_PER_S
+from stempilot.record.quantities import RAISE
 from stempilot.report.accuracy import rms
 from stempilot.report.evidence import Evidence
 from stempilot.report.learning import PAPER_STEPS, convergence
@@ -20,9 +23,6 @@ _NAMES = {
     "steps_std": "steps (std)",
     "frames_mean": "frames (mean)",
     "frames_median": "frames (median)",
-    "error_px_rms": "error (px RMS)",
-    "error_mrad_rms": "error (mrad RMS)",
-    "measured_error_px_rms": "measured error (px RMS)",
     "oracle_steps_mean": "oracle steps (mean)",
     "oracle_ratio": "steps / oracle",
 }
@@ -48,18 +48,21 @@ def _card(label: str, value: str, note: str = "") -> Html:
 def _training(evidence: Evidence) -> list[tuple[str, str, str]]:
     series = evidence.series
     by_success, by_reward = convergence(evidence)
+    why = "the average reward stays above 0"
+    if evidence.record["goal"] != RAISE:
+        why = "at least 96 % succeed"
     recent = series.complete[-25:]
     good = sum(episode.success for episode in recent)
     asked = evidence.record.get("steps")
     return [
         ("timesteps", plain(series.timesteps), f"of {plain(asked)} asked for"),
         ("episodes", plain(len(series.complete)), "completed"),
-        ("converged at", plain(by_success), "timesteps; from there at least 96 % succeed"),
+        ("converged at", plain(by_success), f"timesteps; from there {why}"),
         (
             "reward converged at",
             plain(by_reward),
             "timesteps; the paper: 3,000-4,000 simulated, 5,000-6,000 on the microscope"
-            if series.has_positions
+            if series.as_in_paper
             else "timesteps; average reward above 0",
         ),
         ("recent success", share(good, len(recent)), f"of the last {len(recent)} episodes"),
@@ -91,13 +94,14 @@ def figures(evidence: Evidence) -> Json:
             for episode, steps, reward in ends
         ],
         [],
+        [],
     )
 
 
 def _evaluation(evidence: Evidence) -> list[tuple[str, str, str]]:
     found = figures(evidence)
     mean, std = PAPER_STEPS
-    against = [f"paper {mean} ± {std}"] if evidence.series.has_positions else []
+    against = [f"paper {mean} ± {std}"] if evidence.series.as_in_paper else []
     if isinstance(found.get("oracle_steps_mean"), float):
         against.insert(0, f"oracle {plain(found['oracle_steps_mean'])}")
     steps = plain(found.get("steps_mean"))
@@ -121,21 +125,40 @@ def _plain(evidence: Evidence) -> list[tuple[str, str, str]]:
     series = evidence.series
     steps = plain(int(series.k[-1])) if len(series.k) else UNKNOWN
     outcome = str(evidence.result.get("outcome", UNKNOWN))
-    return [("outcome", outcome, ""), ("steps", steps, ""), *_errors(evidence)]
+    return [
+        ("outcome", outcome, ""),
+        ("steps", steps, ""),
+        *_errors(evidence),
+        *_products(evidence),
+    ]
+
+
+def _products(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return what a run hands on."""
+    found = evidence.result.get("products")
+    return [
+        (name, f"{plain(one.get('value'))} {one.get('unit')}", f"± {plain(one.get('uncertainty'))}")
+        for name, one in (found.items() if isinstance(found, dict) else ())
+        if isinstance(one, dict)
+    ]
 
 
 def _errors(evidence: Evidence) -> list[tuple[str, str, str]]:
     """Return the errors of successful episodes; a lost disk says nothing about precision."""
-    errors = evidence.errors()
+    errors, main = evidence.errors(), evidence.series.shown.main
     note = "RMS, where the task succeeded"
+    known = errors.measured[np.isfinite(errors.measured)]
+    if main is None or not (len(errors.px) or len(known)):
+        return []
+    if main.better == "higher":
+        mean = f"{plain(float(known.mean()))} {main.unit}"
+        return [(f"{main.symbol} at the end", mean, "mean, where the task succeeded")]
     if len(errors.px):
-        found = [("true error", f"{plain(rms(errors.px))} px", note)]
+        found = [("true error", f"{plain(rms(errors.px))} {main.unit}", note)]
         if len(errors.mrad):
             found.append(("true error", f"{plain(rms(errors.mrad))} mrad", note))
         return found
-    if rms(errors.measured_px) is None:
-        return []
-    return [("measured error", f"{plain(rms(errors.measured_px))} px", note)]
+    return [(f"measured {main.symbol}", f"{plain(rms(known))} {main.unit}", note)]
 
 
 def comparison(evidence: Evidence) -> Html:
@@ -144,8 +167,15 @@ def comparison(evidence: Evidence) -> Html:
     if not names:
         return Html()
     rows = [tuple(_cell(name, row.get(name)) for name in names) for row in evidence.comparison]
-    head = tuple(_NAMES.get(name, name.replace("_", " ")) for name in names)
+    head = tuple(_NAMES[name] if name in _NAMES else _rms_name(name) for name in names)
     return tag("section", tag("h2", "Comparison"), table(head, rows))
+
+
+def _rms_name(name: str) -> str:
+    """Return how a figure is called; the RMS of an error has its unit before it."""
+    error, is_rms, _ = name.partition("_rms")
+    words, _, unit = error.rpartition("_")
+    return f"{words.replace('_', ' ')} ({unit} RMS)" if is_rms and words else name.replace("_", " ")
 
 
 def _cell(name: str, value: object) -> str:

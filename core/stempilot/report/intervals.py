@@ -1,9 +1,11 @@
 """Stretches of a run: which episodes ended in them and how many succeeded."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from attrs import frozen
 
-from stempilot.report.series import Episode, Series
+from stempilot.report.series import Series, Track
 
 PAPER_WIDTH = 1000
 """Timesteps of an interval in the paper's figures 3 and 4."""
@@ -24,7 +26,7 @@ class Interval:
 
     after: int
     until: int
-    episodes: tuple[Episode, ...]
+    episodes: tuple[Track, ...]
 
     @property
     def successes(self) -> int:
@@ -46,7 +48,7 @@ def width_for(series: Series) -> int:
 def intervals(series: Series, width: int) -> tuple[Interval, ...]:
     """Return all intervals of a run; they begin at multiples of ``width`` timesteps."""
     first, last = _span(series)
-    episodes: dict[int, list[Episode]] = {}
+    episodes: dict[int, list[Track]] = {}
     for episode in series.complete:
         episodes.setdefault(max(int(series.t[episode.last]) - 1, 0) // width, []).append(episode)
     return tuple(
@@ -80,3 +82,18 @@ def _span(series: Series) -> tuple[int, int]:
     """Return the first timestep of a run, counted from 0, and its last, counted from 1."""
     taken = series.t[series.k > 0]
     return (int(taken.min()) - 1, int(taken.max())) if taken.size else (0, 0)
+
+
+def stretches(series: Series, interval: Interval) -> Iterator[tuple[Track, slice]]:
+    """Yield each episode of which something lies in an interval, and the rows of that.
+
+    The first row is the one that the first step left from.
+    """
+    taken = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
+    begun = (series.k == 0) & (series.t >= interval.after)
+    begun &= series.t < max(interval.until, interval.after + 1)
+    inside = taken | begun
+    for episode in series.episodes:
+        rows = episode.first + np.flatnonzero(inside[episode.rows])
+        if rows.size:
+            yield episode, slice(max(int(rows[0]) - 1, episode.first), int(rows[-1]) + 1)

@@ -3,8 +3,10 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from stempilot.record.figures import PAPER_WINDOW, converged_at, reward_converged_at, smoothed
+from stempilot.record.figures import PAPER_WINDOW, convergence as convergence_of, smoothed
+from stempilot.record.quantities import RAISE
 from stempilot.report.evidence import Evidence
+from stempilot.report.rise import mark_best
 from stempilot.report.style import (
     BLUE,
     GREEN,
@@ -34,11 +36,9 @@ _MANY = 300
 def convergence(evidence: Evidence) -> tuple[int | None, int | None]:
     """Return ``converged_at`` and ``reward_converged_at``, also of a run without a result."""
     series, result = evidence.series, evidence.result
-    by_success = result.get("converged_at", converged_at(evidence.evaluations))
-    by_reward = result.get(
-        "reward_converged_at", reward_converged_at(series.ends(), series.rewards())
-    )
-    return _count(by_success), _count(by_reward)
+    goal = evidence.record["goal"]
+    found = convergence_of(goal, evidence.evaluations, series.ends(), series.rewards()) | result
+    return _count(found["converged_at"]), _count(found["reward_converged_at"])
 
 
 def _count(value: object) -> int | None:
@@ -58,14 +58,15 @@ def learning_picture(evidence: Evidence) -> Picture | str:
     dress(axes[0], title="Steps per episode", y="steps")
     if max(series.steps()) >= _PAPER_LIMIT:
         axes[0].axhline(_PAPER_LIMIT, color=MUTED, linewidth=1)
-    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylim(0, 1.08 * max(*series.steps(), 1))
     _curve(axes[1], series.ends(), series.rewards(), VERMILION)
     dress(axes[1], title="Episode reward", y="sum of rewards")
     axes[1].axhline(0, color=MUTED, linewidth=1)
     _mark(axes[1], by_reward, "reward stays above 0 from", PURPLE, ":")
     if evidence.evaluations:
         _evaluations(axes[2], evidence)
-        _mark(axes[2], by_success, "converged at", GREEN, "--")
+        if evidence.record["goal"] != RAISE:
+            _mark(axes[2], by_success, "converged at", GREEN, "--")
     for ax in axes[:2]:
         legend(ax)
     axes[-1].set_xlabel("timesteps", fontsize=10, color=INK)
@@ -73,9 +74,12 @@ def learning_picture(evidence: Evidence) -> Picture | str:
     in_thousands(axes[-1])
     caption = (
         "Each dot is an episode, drawn where it ended; the line is the exponentially weighted "
-        f"average over {PAPER_WINDOW} episodes. The reward should rise above 0 and stay there. "
-        "Corresponds to Fig. 2 of the paper (Fig. 9 on the microscope, Fig. 8 for relearning)."
+        f"average over {PAPER_WINDOW} episodes. The reward should rise above 0 and stay there."
     )
+    if series.as_in_paper:
+        caption += (
+            " Corresponds to Fig. 2 of the paper (Fig. 9 on the microscope, Fig. 8 for relearning)."
+        )
     if evidence.evaluations:
         caption += (
             " The lowest panel shows the learned policy without its exploration, tried on a copy "
@@ -147,7 +151,7 @@ def steps_picture(evidence: Evidence) -> Picture | str:
         f"Successful episodes only: {len(steps)} of {len(complete)}. The oracle knows the "
         "instrument's response and starts from the same places."
     )
-    if evidence.series.has_positions:
+    if evidence.series.as_in_paper:
         mean, std = PAPER_STEPS
         ax.axvspan(mean - std, mean + std, color=ORANGE, alpha=0.15, linewidth=0, zorder=0)
         ax.axvline(
@@ -162,21 +166,27 @@ def steps_picture(evidence: Evidence) -> Picture | str:
 
 
 def approach_picture(evidence: Evidence) -> Picture | str:
-    """Draw distance and reward of a single run step by step; or say why not."""
+    """Draw the main quantity and the reward of a single run step by step; or say why not."""
     series = evidence.series
     if not series.episodes or series.k[series.episodes[-1].last] == 0:
         return "Approach: no timestep was taken."
-    rows = series.episodes[-1].rows
-    steps, distance, reward = series.k[rows], series.distance_px[rows], series.reward[rows]
+    episode = series.episodes[-1]
+    rows = episode.rows
+    steps, value, reward = series.k[rows], series.value[rows], series.reward[rows]
     panels = [("Reward of each step", "reward", reward, VERMILION)]
-    if np.isfinite(distance).any():
-        panels.insert(0, ("Distance from the goal", "distance (px)", distance, BLUE))
+    main = series.shown.main
+    if main is not None and np.isfinite(value).any():
+        panels.insert(0, (main.symbol.capitalize(), main.label, value, BLUE))
     figure = new_figure(2.2 * len(panels) + 0.4)
     axes = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0])
     for ax, (title, unit, values, colour) in zip(axes, panels, strict=True):
         ax.plot(steps, values, "o-", color=colour, markersize=5, linewidth=1.5)
         dress(ax, title=title, y=unit)
+    if series.shown.rises:
+        mark_best(axes[0], series, episode, rows=rows, size=14)
     axes[-1].set_xlabel("step", fontsize=10, color=INK)
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     caption = "The run step by step, from where the instrument stood to where it ended."
+    if series.shown.rises:
+        caption += " The star marks the best place."
     return finish("approach", "Approach", caption, figure)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stempilot.contract.goals import Quantity
 from stempilot.contract.values import Outcome
 from stempilot.errors import RunDirError
 from stempilot.files import Json, parse_json, read_json
 from stempilot.record.figures import Evaluation
-from stempilot.record.recorder import read_events
+from stempilot.record.recorder import numbered, read_events
 from stempilot.record.run_dir import EVENTS, RESULT, RunDir
 from stempilot.report.evidence import Evidence, Final
 from stempilot.report.series import as_number, series
@@ -27,13 +28,15 @@ def gather(run: Path) -> Evidence:
         RunDirError: there is no record, or a file that is there is damaged.
     """
     folder = RunDir.open(run)
+    record = folder.record()
+    quantities = [Quantity(**entry) for entry in record["quantities"]]
     progress = folder.progress() or {"evaluations": ()}
     return Evidence(
         folder=run,
-        record=folder.record(),
+        record=record,
         result=read_json(run / RESULT) if (run / RESULT).exists() else {},
         evaluations=tuple(Evaluation(**values) for values in progress["evaluations"]),
-        series=series(_acting(run) if (run / EVENTS).exists() else ()),
+        series=series(_acting(run) if (run / EVENTS).exists() else (), quantities),
         finals=_finals(run),
         comparison=_comparison(run / COMPARISON),
     )
@@ -85,19 +88,29 @@ def _finals(run: Path) -> tuple[Final, ...]:
     if not path.exists():
         return ()
     entries = read_json(path).get("finals")
-    frames = load_array(run / "finals.npy", dimensions=3)
-    if not isinstance(entries, list) or len(entries) != len(frames):
-        msg = f"{path} does not describe the {len(frames)} frames of finals.npy"
-        raise RunDirError(msg)
-    return tuple(_final(path, *pair) for pair in zip(entries, frames, strict=True))
+    by_source: dict[str, list[Any]] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        # Files that hold the first source alone do not name it.
+        source = entry.get("source", "") if isinstance(entry, dict) else ""
+        by_source.setdefault(str(source), []).append(entry)
+    found: list[Final] = []
+    for number, (source, described) in enumerate((by_source or {"": []}).items()):
+        name = numbered("finals", number)
+        frames = load_array(run / name, dimensions=3)
+        if len(described) != len(frames):
+            msg = f"{path} does not describe the {len(frames)} frames of {name}"
+            raise RunDirError(msg)
+        found += [_final(path, source, *pair) for pair in zip(described, frames, strict=True)]
+    return tuple(found)
 
 
-def _final(path: Path, entry: Any, pixels: npt.NDArray[Any]) -> Final:
+def _final(path: Path, source: str, entry: Any, pixels: npt.NDArray[Any]) -> Final:
     try:
         marks = {str(name): (as_number(x), as_number(y)) for name, (x, y) in entry["marks"].items()}
         final = Final(
             episode=int(entry["episode"]),
             outcome=str(entry["outcome"]),
+            source=source,
             pixels=pixels.astype(np.uint8),
             block=int(entry["block"]),
             marks={name: xy for name, xy in marks.items() if all(map(math.isfinite, xy))},

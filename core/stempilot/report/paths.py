@@ -1,4 +1,4 @@
-"""Which ways the beam took over the camera."""
+"""Which ways the episodes took: the beam over the camera, or two other quantities."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from stempilot.report.evidence import Evidence
-from stempilot.report.intervals import Interval
-from stempilot.report.panels import grid_of, label_panels, parts, title_of, width_of
+from stempilot.report.intervals import Interval, stretches
+from stempilot.report.panels import draw_panels, explain, parts, thinned
 from stempilot.report.series import FloatArray, Series
 from stempilot.report.style import (
     BLUE,
@@ -18,56 +18,55 @@ from stempilot.report.style import (
     MUTED,
     VERMILION,
     Picture,
-    dress_panel,
     finish,
-    new_figure,
 )
 
 _MOST_PATHS = 100
 _FEW = 4
 """Up to so many paths are drawn with every step."""
-_PANEL_IN = 2.45
 
 
 def paths_picture(evidence: Evidence) -> Picture | str:
-    """Draw the paths of the beam, per interval, with the successes counted; or say why not."""
+    """Draw the paths of the episodes, per interval, with the successes counted; or say why not."""
     series = evidence.series
-    if not series.has_positions:
-        return "Paths: the task's summary does not give x_px and y_px, a position in the frame."
-    shown, count = parts(evidence)
+    plane = series.shown.plane
+    if plane is None or not series.has_positions:
+        return "Paths: the task's summary does not give two quantities of one unit to draw them in."
+    shown, among = parts(evidence)
     if not shown:
         return "Paths: no timestep was taken."
-    reach = _reach(evidence)
-    columns = grid_of(shown)[1]
-    single = columns == 1
-    side = 4.6 if single else _PANEL_IN
-    figure = new_figure(
-        0.5 + (side + 0.1) * grid_of(shown)[0],
-        6.0 if single else width_of(shown),
-        fixed_aspect=True,
-    )
-    grid = figure.subplots(*grid_of(shown), sharex=True, sharey=True, squeeze=False)
-    for ax, interval in zip(grid.flat, shown, strict=False):
-        _draw_paths(ax, pieces(series, interval))
-        dress_panel(ax, f"{title_of(evidence, interval)}\n{_count(interval)}")
+    field = _field(evidence)
+
+    def draw(ax: Axes, interval: Interval) -> None:
+        _draw_paths(ax, thinned(pieces(series, interval), _MOST_PATHS))
         ax.locator_params(nbins=5)
         ax.set_aspect("equal")
-        ax.set_xlim(-reach[0], reach[0])
-        ax.set_ylim(reach[1], -reach[1])
-    label_panels(grid.flat, shown, x="x (px)", y="y (px)")
-    figure.legend(
-        handles=_path_legend(), loc="outside upper center", ncols=4, fontsize=9, edgecolor="white"
+        ax.set_xlim(*field[0])
+        ax.set_ylim(*field[1])
+
+    x, y = plane
+    heights = (0.5, 4.7 if len(shown) == 1 else 2.55)
+    figure = draw_panels(
+        evidence, shown, draw, heights=heights, labels=(x.label, y.label), fixed_aspect=True
     )
+    explain(
+        figure,
+        Line2D([], [], color=MUTED, marker="o", ms=4, linestyle="", label="start"),
+        Line2D([], [], color=GREEN, marker="+", ms=9, mew=2, linestyle="", label="goal"),
+    )
+    where = ", in pixels from the frame's centre, y downward" if series.shown.on_camera else ""
     caption = (
-        "Where the disk was seen, in pixels from the frame's centre, y downward. Counted are the "
-        "successes among the episodes that ended"
-        + (f", in {len(shown)} of {count} intervals of timesteps. " if count > 1 else ". ")
-        + "In Fig. 4 of the paper paths straighten and successes become more frequent as the "
-        "agent learns."
+        f"How {x.symbol} and {y.symbol} went{where}. Counted are the successes among the episodes "
+        f"that ended{among}."
     )
+    if series.as_in_paper:
+        caption += (
+            " In Fig. 4 of the paper paths straighten and successes become more frequent as the "
+            "agent learns."
+        )
     if any(len(interval.episodes) > _MOST_PATHS for interval in shown):
         caption += f" Of more than {_MOST_PATHS} paths, {_MOST_PATHS} are drawn."
-    return finish("paths", "Paths of the beam", caption, figure)
+    return finish("paths", "Paths", caption, figure)
 
 
 @frozen(eq=False)
@@ -75,84 +74,63 @@ class Piece:
     """What an interval shows of an episode.
 
     Attributes:
-        path_px: (n, 2) positions, with the one that the first step left from.
+        path: (n, 2) positions, with the one that the first step left from.
         success: whether the episode ended in success, in this interval or later.
         from_start: whether it shows where the episode began.
-        goal_px: (2,) where the disk should be.
+        goal: (2,) where it should lead.
     """
 
-    path_px: FloatArray
+    path: FloatArray
     success: bool
     from_start: bool
-    goal_px: FloatArray
+    goal: FloatArray
 
 
 def pieces(series: Series, interval: Interval) -> list[Piece]:
     """Return what happened in an interval, whether or not the episodes ended there."""
     found = []
-    taken = (series.k > 0) & (series.t > interval.after) & (series.t <= interval.until)
-    begun = (series.k == 0) & (series.t >= interval.after)
-    begun &= series.t < max(interval.until, interval.after + 1)
-    inside = taken | begun
-    for episode in series.episodes:
-        rows = episode.first + np.flatnonzero(inside[episode.rows])
-        if not rows.size:
-            continue
-        first = max(int(rows[0]) - 1, episode.first)
-        path = series.position_px[first : int(rows[-1]) + 1]
+    for episode, rows in stretches(series, interval):
+        path = series.position[rows]
         found.append(
             Piece(
-                path_px=path[np.isfinite(path).all(axis=1)],
+                path=path[np.isfinite(path).all(axis=1)],
                 success=episode.success,
-                from_start=first == episode.first,
-                goal_px=series.goal_px[episode.first],
+                from_start=rows.start == episode.first,
+                goal=series.goal[episode.first],
             )
         )
     return found
 
 
 def _draw_paths(ax: Axes, found: Sequence[Piece]) -> None:
-    if len(found) > _MOST_PATHS:
-        picks = np.linspace(0, len(found) - 1, _MOST_PATHS).round().astype(int)
-        found = [found[pick] for pick in picks]
     few = len(found) <= _FEW
     width = 1.8 if few else 0.8
     for success, colour, line in ((False, VERMILION, ":"), (True, BLUE, "-")):
-        paths = [piece.path_px for piece in found if piece.success is success]
+        paths = [piece.path for piece in found if piece.success is success]
         ax.add_collection(
             LineCollection(paths, colors=colour, linestyles=line, linewidths=width, alpha=0.7)
         )
         if few and paths:
             ax.plot(*np.concatenate(paths).T, "o", color=colour, markersize=3)
-    starts = [piece.path_px[:1] for piece in found if piece.from_start]
+    starts = [piece.path[:1] for piece in found if piece.from_start]
     if starts:
         size = 6 if few else 2.5
         ax.plot(*np.concatenate(starts).T, "o", color=MUTED, markersize=size, markeredgewidth=0)
-    goals = {tuple(piece.goal_px.round(3)) for piece in found if np.isfinite(piece.goal_px).all()}
+    goals = {tuple(piece.goal.astype(np.float32).tolist()) for piece in found}
     for goal in goals:
         ax.plot(*goal, "+", color="white", markersize=11, markeredgewidth=4)
         ax.plot(*goal, "+", color=GREEN, markersize=10, markeredgewidth=2.2)
 
 
-def _path_legend() -> list[Line2D]:
-    return [
-        Line2D([], [], color=BLUE, linewidth=1.5, label="successful"),
-        Line2D([], [], color=VERMILION, linewidth=1.5, linestyle=":", label="not successful"),
-        Line2D([], [], color=MUTED, marker="o", ms=4, linestyle="", label="start"),
-        Line2D([], [], color=GREEN, marker="+", ms=9, mew=2, linestyle="", label="goal"),
-    ]
-
-
-def _reach(evidence: Evidence) -> tuple[float, float]:
-    """Return half the field in x and y, of the frames or else of what was seen."""
-    if evidence.field_px is not None:
-        rows, cols = evidence.field_px
-        return cols / 2, rows / 2
-    widest = 1.05 * max(1.0, float(np.nanmax(np.abs(evidence.series.position_px))))
-    return widest, widest
-
-
-def _count(interval: Interval) -> str:
-    if not interval.episodes:
-        return "no episode ended"
-    return f"{interval.successes} of {len(interval.episodes)} successful"
+def _field(evidence: Evidence) -> FloatArray:
+    """Return the limits in x and y: those of the frames, or else a square around the paths."""
+    series = evidence.series
+    if not series.shown.on_camera:
+        seen = np.concatenate([series.position, series.goal])
+        low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
+        half = 0.55 * (float((high - low).max()) or 1.0)
+        square: FloatArray = ((low + high) / 2)[:, np.newaxis] + half * np.array([-1.0, 1.0])
+        return square
+    widest = 2.1 * max(1.0, float(np.nanmax(np.abs(series.position))))
+    rows, cols = evidence.field_px or (widest, widest)
+    return np.array([[-cols / 2, cols / 2], [rows / 2, -rows / 2]])

@@ -1,6 +1,7 @@
 """Frames with goal and measured centre drawn over them."""
 
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image, ImageDraw
 
 from stempilot.contract.values import Outcome
-from stempilot.report.evidence import Evidence, Marks
+from stempilot.report.evidence import Evidence, Final, Marks
 from stempilot.report.series import FloatArray
+from stempilot.report.shown import legible
 from stempilot.report.style import INK, Picture, finish, new_figure
 
 GOAL_RGB, FOUND_RGB, OUTLINE_RGB = (46, 230, 120), (255, 64, 64), (8, 12, 20)
@@ -107,26 +109,39 @@ def marked(pixels: npt.NDArray[Any], marks: Marks, block: int) -> Image.Image:
 
 
 def finals_picture(evidence: Evidence) -> Picture | str:
-    """Draw the last frames of the last episodes; or say why not."""
+    """Draw the last frames of the last episodes, source by source; or say why not."""
     finals = evidence.finals
     if not finals:
         return "Final frames: none were kept."
-    columns = min(4, len(finals))
-    rows = math.ceil(len(finals) / columns)
-    shape = finals[0].pixels.shape
+    groups = [list(group) for _, group in groupby(finals, key=lambda final: final.source)]
+    count = max(map(len, groups))
+    columns = min(4, max(count, len(groups)))
     panel = 2.4 if columns > 1 else 4.5
-    figure = new_figure((panel * shape[0] / shape[1] + 0.35) * rows, (panel + 0.1) * columns)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax, final in zip(axes, finals, strict=False):
-        ax.imshow(np.asarray(marked(final.pixels, final.marks, final.block)))
-        title = f"episode {final.episode}: {verdict(final.outcome)}"
-        colour = INK if final.outcome == Outcome.SUCCESS.value else _FAILED
-        ax.set_title(title, loc="left", fontsize=9.5, color=colour)
-    for ax in axes:
+    if count == 1:
+        # The sources of a single episode stand side by side.
+        groups = [list(finals)]
+    lines = [
+        group[first : first + columns]
+        for group in groups
+        for first in range(0, len(group), columns)
+    ]
+    heights = [panel * max(_tall(final) for final in line) + 0.35 for line in lines]
+    figure = new_figure(sum(heights), (panel + 0.1) * columns)
+    grid = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+    several = any(final.source != finals[0].source for final in finals)
+    for axes, line in zip(grid, lines, strict=True):
+        for ax, final in zip(axes, line, strict=False):
+            ax.imshow(np.asarray(marked(final.pixels, final.marks, final.block)))
+            title = f"episode {final.episode}: {verdict(final.outcome)}"
+            title += f"\n{legible(final.source)}" if several else ""
+            colour = INK if final.outcome == Outcome.SUCCESS.value else _FAILED
+            ax.set_title(title, loc="left", fontsize=9.5, color=colour, parse_math=False)
+    for ax in grid.flat:
         ax.set_axis_off()
     caption = (
         "The last frame of "
-        + ("the episode" if len(finals) == 1 else f"each of the last {len(finals)} episodes")
+        + ("the episode" if count == 1 else f"each of the last {count} episodes")
+        + (" on each camera" if several else "")
         + ", with the goal (the middle of the green ring, whose size says nothing of the "
         "tolerance) and the measured position (red cross; where nothing is found, where it was "
         "last seen), as in the paper's Fig. 1. Brightness is logarithmic."
@@ -137,6 +152,11 @@ def finals_picture(evidence: Evidence) -> Picture | str:
             "say where goal and measurement lie in them."
         )
     return finish("finals", "Final frames", caption, figure)
+
+
+def _tall(final: Final) -> float:
+    """Return the height of a picture over its width."""
+    return float(np.divide(*final.pixels.shape))
 
 
 def verdict(outcome: str) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from stempilot.contract.goals import Quantity
 from stempilot.contract.values import Outcome
+from stempilot.report.shown import Shown
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -16,8 +18,8 @@ _NOWHERE = (math.nan, math.nan)
 
 
 @frozen(kw_only=True)
-class Episode:
-    """One episode as rows of a `Series`; the first row is its reset.
+class Track:
+    """The rows of one episode in a `Series`; the first row is its reset.
 
     Attributes:
         first: its first row.
@@ -56,37 +58,39 @@ class Episode:
 class Series:
     """Everything that happened, one row per reset and timestep.
 
-    Positions are (x, y) in camera pixels from the frame's centre, y downward. What a task does not
-    summarise, or a backend does not tell, is NaN.
+    What a task does not summarise, or a backend does not tell, is NaN. Where a summary has
+    ``d<name>``, that is how far the quantity of this name is from where it should be.
 
     Attributes:
+        shown: which quantities the pictures show.
         number: (n,) number of the episode.
         k: (n,) timestep within the episode, 0 at resets.
         t: (n,) timestep of the run.
         reward: (n,) NaN at resets.
-        position_px: (n, 2) measured position.
-        goal_px: (n, 2) where it should be.
-        distance_px: (n,) measured distance from the goal.
-        true_px: (n, 2) true position.
-        pixel_rad: (n,) true angle of a pixel.
+        value: (n,) the main quantity.
+        position: (n, 2) the quantities of the plane.
+        goal: (n, 2) where they should be.
+        true: (n, 2) where they truly are, on a camera.
+        pixel_rad: (n,) true angle of a pixel of it.
         actions: n actions as plain JSON values, ``None`` at resets.
         episodes: the rows of each episode.
     """
 
+    shown: Shown
     number: IntArray
     k: IntArray
     t: IntArray
     reward: FloatArray
-    position_px: FloatArray
-    goal_px: FloatArray
-    distance_px: FloatArray
-    true_px: FloatArray
+    value: FloatArray
+    position: FloatArray
+    goal: FloatArray
+    true: FloatArray
     pixel_rad: FloatArray
     actions: tuple[Any, ...]
-    episodes: tuple[Episode, ...]
+    episodes: tuple[Track, ...]
 
     @property
-    def complete(self) -> tuple[Episode, ...]:
+    def complete(self) -> tuple[Track, ...]:
         """The episodes that came to an end."""
         return tuple(episode for episode in self.episodes if episode.complete)
 
@@ -97,8 +101,13 @@ class Series:
 
     @property
     def has_positions(self) -> bool:
-        """Whether the task tells where something is in a frame."""
-        return bool(np.isfinite(self.position_px).all(axis=1).any())
+        """Whether the task tells where in its plane it is."""
+        return bool(np.isfinite(self.position).all(axis=1).any())
+
+    @property
+    def as_in_paper(self) -> bool:
+        """Whether the task centres something on a camera, as the paper does."""
+        return self.shown.on_camera and self.has_positions
 
     def ends(self) -> list[int]:
         """Return the timestep of the run at which each complete episode ended."""
@@ -113,23 +122,26 @@ class Series:
         return [float(np.nansum(self.reward[episode.rows])) for episode in self.complete]
 
 
-def series(events: Iterable[Mapping[str, Any]]) -> Series:
+def series(events: Iterable[Mapping[str, Any]], quantities: Sequence[Quantity]) -> Series:
     """Return the events of a run as arrays.
 
     Args:
         events: what `stempilot.record.recorder.read_events` yields.
+        quantities: those of the task.
     """
-    rows = [_row(event) for event in events]
+    shown = Shown.of(quantities)
+    rows = [_row(event, shown) for event in events]
     columns = np.array([row.numbers for row in rows], dtype=np.float64).reshape(len(rows), 12)
     return Series(
+        shown=shown,
         number=columns[:, 0].astype(np.int64),
         k=columns[:, 1].astype(np.int64),
         t=columns[:, 2].astype(np.int64),
         reward=columns[:, 3],
-        position_px=columns[:, 4:6],
-        goal_px=columns[:, 6:8],
-        distance_px=columns[:, 8],
-        true_px=columns[:, 9:11],
+        value=columns[:, 4],
+        position=columns[:, 5:7],
+        goal=columns[:, 7:9],
+        true=columns[:, 9:11],
         pixel_rad=columns[:, 11],
         actions=tuple(row.action for row in rows),
         episodes=_episodes(rows),
@@ -145,19 +157,19 @@ class _Row:
     numbers: tuple[float, ...]
 
 
-def _row(event: Mapping[str, Any]) -> _Row:
+def _row(event: Mapping[str, Any], shown: Shown) -> _Row:
     starts = event["k"] == 0
     summary, truth = event["summary"], event.get("truth")
-    truth = truth if isinstance(truth, dict) else {}
-    x_px, y_px = as_number(summary.get("x_px")), as_number(summary.get("y_px"))
+    truth = truth if isinstance(truth, dict) and shown.on_camera else {}
+    places = [quantity.name for quantity in shown.plane or ()]
+    position = [as_number(summary.get(name)) for name in places] or _NOWHERE
+    offset = [as_number(summary.get(f"d{name}")) for name in places] or _NOWHERE
     numbers = (
         *(float(event[name]) for name in ("e", "k", "t")),
         math.nan if starts else as_number(event["reward"]),
-        x_px,
-        y_px,
-        x_px - as_number(summary.get("dx_px")),
-        y_px - as_number(summary.get("dy_px")),
-        as_number(summary.get("distance_px")),
+        math.nan if shown.main is None else as_number(summary.get(shown.main.name)),
+        *position,
+        *(at - away for at, away in zip(position, offset, strict=True)),
         *_components(truth.get("position_px"), 2),
         *_components(truth.get("pixel_rad"), 1),
     )
@@ -165,10 +177,10 @@ def _row(event: Mapping[str, Any]) -> _Row:
     return _Row(starts, event["outcome"], event["truncated"], action, numbers)
 
 
-def _episodes(rows: Sequence[_Row]) -> tuple[Episode, ...]:
+def _episodes(rows: Sequence[_Row]) -> tuple[Track, ...]:
     starts = [index for index, row in enumerate(rows) if row.starts or index == 0]
     return tuple(
-        Episode(
+        Track(
             first=first,
             stop=stop,
             outcome=rows[stop - 1].outcome,

@@ -51,9 +51,9 @@ def new_figure(
 
 def dress(ax: Axes, *, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
     """Give axes their labels and the look that all share."""
-    ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK)
-    ax.set_xlabel(x, fontsize=10, color=INK)
-    ax.set_ylabel(y, fontsize=10, color=INK)
+    ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK, parse_math=False)
+    ax.set_xlabel(x, fontsize=10, color=INK, parse_math=False)
+    ax.set_ylabel(y, fontsize=10, color=INK, parse_math=False)
     ax.tick_params(labelsize=9, colors=MUTED, length=3)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(MUTED)

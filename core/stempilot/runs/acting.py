@@ -1,8 +1,10 @@
 """Running an agent: once from where the instrument stands, or over seeded episodes."""
 
+import math
 from typing import Any
 
 from stempilot.contract.agent import Agent, Policy
+from stempilot.contract.goals import Product
 from stempilot.files import write_json
 from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate, run_episode
@@ -35,14 +37,22 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         job.session.put_back()
     recorder.close()
     return {
-        **score([episode], []),
+        **score([episode], [], job.task.quantities),
         **recent.pace.figures(),
         "success": episode.success,
         "outcome": _verdict(env.last),
         "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
         "budget_spent": spent,
+        "products": {name: _plain(one) for name, one in episode.products.items()},
         **adapting.figures(),
     }
+
+
+def _plain(product: Product) -> dict[str, str | float | None]:
+    """Return a product as JSON values; a number that is not finite is ``None``."""
+    numbers = {"value": product.value, "uncertainty": product.uncertainty}
+    finite = {k: float(v) if math.isfinite(v) else None for k, v in numbers.items()}
+    return {**finite, "unit": product.unit}
 
 
 def _try_again(
@@ -125,7 +135,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
             job.session.put_back()
     recorder.close()
     figures = {
-        **score(played, best),
+        **score(played, best, job.task.quantities),
         **recent.pace.figures(),
         **adapting.figures(),
         "budget_spent": job.budget_spent(env, episodes=len(played)),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from attrs import asdict
+
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
@@ -21,6 +23,7 @@ from stempilot.operation.session import open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
 from stempilot.record.provenance import provenance
+from stempilot.record.quantities import goal_kind
 from stempilot.record.run_dir import BASELINE, RESULT, RunDir
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
@@ -57,7 +60,7 @@ def execute(
     """
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
-    run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, kept)
+    run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, task, kept)
     for sentence in (*kept, *_warnings(plan, agent, run)):
         say(sentence)
     with (
@@ -212,9 +215,9 @@ def _relearn_from_log(
     return (*sentences, *(() if dry_run else agent.relearn_from(recorded)))
 
 
-def _new_run(plan: Plan, kept: tuple[str, ...]) -> RunDir:
+def _new_run(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> RunDir:
     run = RunDir.create(plan.out)
-    run.write_record(_first_record(plan, kept))
+    run.write_record(_first_record(plan, task, kept))
     return run
 
 
@@ -236,7 +239,7 @@ def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     return run
 
 
-def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
+def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> dict[str, Any]:
     parts = plan.parts
     return {
         "status": "starting",
@@ -247,6 +250,8 @@ def _first_record(plan: Plan, kept: tuple[str, ...]) -> dict[str, Any]:
         "plugins": dict(parts.sources),
         "settings": json.loads(json.dumps(parts.settings)),
         "config": parts.resolved(),
+        "goal": goal_kind(task),
+        "quantities": [asdict(quantity) for quantity in task.quantities],
         "seed": plan.seed,
         "instrument_seed": plan.opening.instrument_seed,
         "steps": plan.steps,

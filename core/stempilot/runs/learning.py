@@ -24,10 +24,10 @@ from stempilot.record.figures import (
     EPISODES,
     MAX_FAILURES,
     Evaluation,
-    converged_at,
+    convergence,
     is_due,
-    reward_converged_at,
 )
+from stempilot.record.quantities import goal_kind
 from stempilot.record.recorder import RunRecorder, read_events
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.job import Job
@@ -210,17 +210,18 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         finally:
             companion.save()
             recorder.close()
+    ends, rewards = _rewards(event for event in read_events(run.path) if event["k"])
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
         "budget_spent": job.budget_spent(env),
-        "converged_at": converged_at(companion.evaluations),
         "wall_s": round(time.monotonic() - started, 3),
         **recent.pace.figures(),
         "updates_meanwhile": env.meanwhile_work.calls,
         "updates_waited_s": round(env.meanwhile_work.waited_s, 3),
         "learner": dict(numbers),
-        **_reward_measure(event for event in read_events(run.path) if event["k"]),
+        **convergence(goal_kind(job.task), companion.evaluations, ends, rewards),
+        "episodes": len(ends),
     }
 
 
@@ -236,9 +237,11 @@ def _keep_learnt(job: Job, companion: Companion) -> None:
         )
 
 
-def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the paper's own measure of convergence from the events of the timesteps."""
-    ends, rewards, total = [], [], 0.0
+def _rewards(steps: Iterable[dict[str, Any]]) -> tuple[list[int], list[float]]:
+    """Return from the events of the timesteps when each episode ended, and its reward."""
+    ends: list[int] = []
+    rewards: list[float] = []
+    total = 0.0
     for step in steps:
         if step.get("budget_spent"):
             continue
@@ -246,4 +249,4 @@ def _reward_measure(steps: Iterable[dict[str, Any]]) -> dict[str, Any]:
         if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
             ends.append(step["t"])
             rewards.append(total)
-    return {"reward_converged_at": reward_converged_at(ends, rewards), "episodes": len(ends)}
+    return ends, rewards

@@ -184,7 +184,7 @@ def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:
 def _emulator_suite(checked: Part) -> type[EmulatorContract]:
     class Bound(EmulatorContract):
         def make(self, seed: int) -> Emulator:
-            made: Emulator = checked.plugin.load(checked.config, seed)
+            made: Emulator = checked.load(seed)
             return made
 
     return Bound
@@ -207,17 +207,17 @@ def _agent_suite(registry: Registry, checked: Part) -> type[AgentContract]:
 
 
 def _load_backend(loaded: Part) -> Backend:
-    made: Backend = loaded.plugin.load(loaded.config, _OPENING)
+    made: Backend = loaded.load(_OPENING)
     return made
 
 
 def _load_task(loaded: Part) -> Task[Any, Any]:
-    made: Task[Any, Any] = loaded.plugin.load(loaded.config)
+    made: Task[Any, Any] = loaded.load()
     return made
 
 
 def _load_agent(loaded: Part, brief: Brief) -> Agent:
-    made: Agent = loaded.plugin.load(loaded.config, brief)
+    made: Agent = loaded.load(brief)
     return made
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from stempilot_example.desktop import Desktop, DesktopConfig
 from stempilot_example.focus import Focus, FocusConfig
-from stempilot_example.golden_section import GoldenSection, GoldenSectionConfig
+from stempilot_example.golden import Golden, GoldenConfig
 
 from stempilot import Agent, Backend, Brief, Opening, Task
 from stempilot.testing import AgentContract, BackendContract, TaskContract
@@ -35,7 +35,7 @@ class TestGoldenSection(AgentContract):
 
     def make(self, brief: Brief) -> Agent:
         """Return the agent."""
-        return GoldenSection(GoldenSectionConfig(), brief)
+        return Golden(GoldenConfig(), brief)
 
     def make_task(self) -> Task[Any, Any]:
         """Return a task with one action; the toy task has two."""

@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 from stempilot_example.desktop import Desktop, DesktopConfig
 from stempilot_example.focus import Focus, FocusConfig, sharpness
-from stempilot_example.golden_section import GoldenSection, GoldenSectionConfig, search
+from stempilot_example.golden import Golden, GoldenConfig, search
 from stempilot_example.optics import blur_sigma_m, blurred, draw_sample
 
 from stempilot import Brief, IncompatibleError, Opening, open_session, run_episode
@@ -34,7 +34,7 @@ def test_finds_the_focus(lens: DesktopConfig, goal: FocusConfig, seed: int) -> N
     """A plain run ends in focus and stays there."""
     backend = Desktop(lens, Opening(seed=seed))
     task = Focus(goal)
-    policy = GoldenSection(GoldenSectionConfig(), brief(task)).policy()
+    policy = Golden(GoldenConfig(), brief(task)).policy()
     with open_session(backend, [task], name="desktop", keep=True) as session:
         episode = run_episode(session.env(task, plain=True), policy)
         assert episode.success
@@ -47,7 +47,7 @@ def test_finds_the_focus(lens: DesktopConfig, goal: FocusConfig, seed: int) -> N
 def test_a_lens_in_focus_cannot_be_raised() -> None:
     """The run fails where it gains no more than noise, and ends where it was sharpest."""
     backend, task = Desktop(DesktopConfig(), Opening(seed=1)), Focus(FocusConfig())
-    policy = GoldenSection(GoldenSectionConfig(), brief(task)).policy()
+    policy = Golden(GoldenConfig(), brief(task)).policy()
     with open_session(backend, [task], name="desktop") as session:
         assert not run_episode(session.env(task, plain=True), policy).success
         assert abs(backend.read("stem_defocus")[0] - backend.truth()["focus_m"][0]) < 40e-9
@@ -87,4 +87,4 @@ def test_refuses_what_it_cannot_search() -> None:
     """The message says what is wrong."""
     told = evolve(brief(Focus(FocusConfig())), goal=None)
     with pytest.raises(IncompatibleError, match="raises a value; the task's goal is None"):
-        GoldenSection(GoldenSectionConfig(), told)
+        Golden(GoldenConfig(), told)

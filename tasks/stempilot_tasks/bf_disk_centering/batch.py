@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.contract.names import DIFFRACTION_SHIFT
+from stempilot import DIFFRACTION_SHIFT
 from stempilot_tasks.bf_disk_centering.actions import moves
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_SIZE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import BoolArray, FloatArray, Geometry, distance

@@ -5,8 +5,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.contract.values import Frame, KnobValue
-from stempilot.errors import FrameError
+from stempilot import Frame, FrameError, KnobValue
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.imaging import locate_disk
 

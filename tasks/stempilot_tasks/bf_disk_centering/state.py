@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from stempilot.contract.values import KnobValue
+from stempilot import KnobValue
 
 Point = tuple[float, float]
 """x, y; in camera pixels from the frame's centre unless said otherwise."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from attrs import evolve
 
-from stempilot.contract.values import Transitions
+from stempilot import Transitions
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import (
     BoolArray,

@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Space
 
-from stempilot.contract.goals import Centre, Quantity
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     KNOB_UNITS,
     SCREEN,
-)
-from stempilot.contract.task import Task
-from stempilot.contract.values import (
+    Centre,
     KnobNeed,
     KnobValue,
     Needs,
     Outcome,
+    Quantity,
     SetPoint,
     Snapshot,
+    Task,
     Transitions,
 )
 from stempilot_tasks.bf_disk_centering.actions import action_space, moves
@@ -221,6 +220,10 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             ),
             Quantity(name="x_px", unit="px", symbol="x"),
             Quantity(name="y_px", unit="px", symbol="y"),
+            # Known from the truth alone.
+            Quantity(
+                name="error_mrad", unit="mrad", better="lower", symbol="error", error="error_mrad"
+            ),
         )
 
     def explain(self, state: CenteringState) -> str:

@@ -9,8 +9,8 @@ import torch
 
 from stempilot.errors import ConfigError, PluginError, RunDirError
 from stempilot.plugins.options import build, plain
+from stempilot.plugins.parts import part
 from stempilot.plugins.registry import discover
-from stempilot_agents import hooks
 from stempilot_agents.learners.crossq import CrossqConfig
 from stempilot_agents.learners.tqc import TqcConfig
 
@@ -26,7 +26,7 @@ def go_on(_: Any) -> bool:
 def test_without_the_package_it_is_offered_and_the_extra_is_named(
     kind: Any, new_learner: Any, monkeypatch: Any
 ) -> None:
-    made = new_learner(kind)
+    new_learner(kind)
     for name in (
         "sb3_contrib",
         "stempilot_agents.learners.contrib",
@@ -35,10 +35,10 @@ def test_without_the_package_it_is_offered_and_the_extra_is_named(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     assert kind in discover(only="").names("agent")
-    plugin = next(plugin for plugin in hooks.stempilot_agents() if plugin.name == kind)
-    assert plugin.config() is CONFIGS[kind]
+    chosen = part(discover(only=""), "agent", kind, {})
+    assert type(chosen.config) is CONFIGS[kind]
     with pytest.raises(PluginError, match=r"pip install \"stempilot\[contrib\]\""):
-        plugin.load(made._config, None)
+        chosen.load(None)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

@@ -7,14 +7,12 @@ import numpy as np
 from attrs import evolve
 from tests.core.fakes import Desk, ExactAgent, NoOptions, desk_plugin, plugin, toy_registry
 
-from stempilot.contract.plugin import Plugin
+from stempilot.contract.backend import Opening
 from stempilot.instrument.envelope import open_envelope
-from stempilot.plugins.registry import Registry
+from stempilot.plugins.registry import Registry, discover
 from stempilot.record.recorder import FramePolicy
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import Extras, plan_run
-from stempilot_agents import hooks as agents
-from stempilot_backends import hooks as backends
 from stempilot_backends.replay.backend import Replay
 from stempilot_backends.replay.config import ReplayConfig
 from stempilot_backends.replay.load import load_replay
@@ -38,19 +36,14 @@ class Hesitant(ExactAgent):
         return Halving()
 
 
-def _of(plugins: Any, name: str) -> Plugin:
-    found: Plugin = next(one for one in plugins if one.name == name)
-    return found
-
-
 def registry(desk: Desk | None = None) -> Registry:
     """Return a registry of the toys, the replay, and the recorded actions."""
     desk = desk or Desk()
     return toy_registry(
         desk_plugin(desk),
         ("agent", plugin("hesitant", NoOptions, lambda _, brief: Hesitant(brief))),
-        ("backend", _of(backends.stempilot_backends(), "replay")),
-        ("agent", _of(agents.stempilot_agents(), "recorded")),
+        ("backend", discover(only="").get("backend", "replay")),
+        ("agent", discover(only="").get("agent", "recorded")),
     )
 
 
@@ -77,7 +70,7 @@ def again(run: Path, folder: Path, *, episodes: int | None = 3, **what: Any) -> 
 
 def replay(run: Path) -> Replay:
     """Return a recorded run as an instrument; it is not open."""
-    return load_replay(ReplayConfig(run=str(run)))
+    return load_replay(ReplayConfig(run=str(run)), Opening())
 
 
 def frames(run: Path) -> dict[str, Any]:

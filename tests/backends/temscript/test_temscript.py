@@ -17,6 +17,7 @@ from stempilot.contract.backend import Lockable, Opening, Parkable
 from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT, DIFFRACTION_SHIFT, FLUCAM, SCREEN
 from stempilot.errors import BackendError, ConfigError, PluginError
 from stempilot.plugins.options import build
+from stempilot.plugins.parts import part
 from stempilot.plugins.registry import discover
 from stempilot.testing import check_plugin
 
@@ -121,8 +122,8 @@ def test_all_that_is_wrong_is_listed_at_once(settings: dict[str, Any], microscop
     microscope.set_projection_mode("IMAGING")
     with pytest.raises(BackendError) as caught, made(settings, camera="Ceta"):
         pass
-    for part in ("screen is up", "unblank the beam", "column valves", "imaging", "'Ceta'", "CCD"):
-        assert part in str(caught.value)
+    for said in ("screen is up", "unblank the beam", "column valves", "imaging", "'Ceta'", "CCD"):
+        assert said in str(caught.value)
     assert microscope.get_screen_position() == "UP"
     assert not microscope.get_column_valves_open()
 
@@ -307,6 +308,5 @@ def test_a_dark_screen_is_a_disk_not_visible(
 
 
 def test_loading_the_plugin_touches_nothing() -> None:
-    plugin = discover().get("backend", "temscript")
-    loaded = plugin.load(plugin.config()(), Opening())
+    loaded = part(discover(), "backend", "temscript", {}).load(Opening())
     assert loaded.offers().simulated is False

@@ -74,19 +74,11 @@ class Surviving(Desk):
 
 
 PACKAGE = """
-from stempilot.contract.plugin import Plugin, hookimpl
-
-def options():
-    from tests.core.cli.surviving import Options
-    return Options
+from stempilot import Plugin
 
 def desk(config, opening):
     from tests.core.cli.surviving import Surviving
     return Surviving(config)
-
-def none():
-    from tests.core.fakes import NoOptions
-    return NoOptions
 
 def task(config):
     from stempilot.testing.toys import ToyCentring
@@ -96,15 +88,13 @@ def learner(config, brief):
     from stempilot.testing.toys import ToyLearner
     return ToyLearner(brief)
 
-@hookimpl
-def stempilot_backends():
-    return [Plugin(name="surviving", summary="", config=options, load=desk)]
-
-@hookimpl
-def stempilot_tasks():
-    return [Plugin(name="toy-centring", summary="", config=none, load=task)]
-
-@hookimpl
-def stempilot_agents():
-    return [Plugin(name="toy-learner", summary="", config=none, load=learner)]
+backends = [
+    Plugin("surviving", "", config="tests.core.cli.surviving:Options", load=f"{__name__}:desk")
+]
+tasks = [
+    Plugin("toy-centring", "", config="tests.core.fakes:NoOptions", load=f"{__name__}:task")
+]
+agents = [
+    Plugin("toy-learner", "", config="tests.core.fakes:NoOptions", load=f"{__name__}:learner")
+]
 """

@@ -442,6 +442,16 @@ def test_report_says_where_it_is(stempilot: Stempilot) -> None:
     assert stempilot("report", "a", "--json").json == {"run_dir": "a", "report": "a/report.html"}
 
 
+def test_products_are_shown_with_unit_and_uncertainty(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=shown, width=80))
+    focus = {"value": 1.5e-7, "unit": "m", "uncertainty": 2e-9}
+    count = {"value": 3.0, "unit": "", "uncertainty": None}
+    render.result({"products": {"best_focus": focus, "count": count}}, json_wanted=False)
+    lines = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
+    assert lines == ["best focus 1.5e-07 ± 2e-09 m", "count 3 ± -"]
+
+
 def test_paths_in_a_result_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(render, "out", Console(file=shown, width=40))

@@ -13,6 +13,7 @@ from tests.core.fakes import (
     NoOptions,
     desk_plugin,
     plugin,
+    reference,
     toy_plugins,
     toy_registry,
 )
@@ -127,7 +128,7 @@ def test_check_ends_with_1_where_a_contract_is_broken(stempilot: Stempilot, use:
             self.develop = lambda frame: evolve(frame, pixels=frame.pixels[1:])
 
     kind, sloppy = desk_plugin(Sloppy())
-    use(toy_registry((kind, evolve(sloppy, name="sloppy", load=lambda *_: Sloppy()))))
+    use(toy_registry((kind, evolve(sloppy, name="sloppy", load=reference(lambda *_: Sloppy())))))
     ended = stempilot("check", "sloppy", "--json")
     assert ended.code == 1
     assert [row["check"] for row in ended.json["results"] if not row["passed"]]

@@ -22,7 +22,7 @@ HEAVY = {"torch", "numba", "matplotlib", "gymnasium", "stable_baselines3", "scip
 PACKAGE = """
 import json, os, time
 from pathlib import Path
-from stempilot.contract.plugin import Plugin, hookimpl
+from stempilot import Plugin
 
 def slow_desk(config, opening):
     from tests.core.fakes import Desk
@@ -43,10 +43,6 @@ def slow_desk(config, opening):
 
     return Slow()
 
-def options():
-    from tests.core.fakes import NoOptions
-    return NoOptions
-
 def task(config):
     from stempilot.testing.toys import ToyCentring
     return ToyCentring(tolerance=1e-6)
@@ -55,17 +51,15 @@ def learner(config, brief):
     from stempilot.testing.toys import ToyLearner
     return ToyLearner(brief)
 
-@hookimpl
-def stempilot_backends():
-    return [Plugin(name="slow-desk", summary="", config=options, load=slow_desk)]
-
-@hookimpl
-def stempilot_tasks():
-    return [Plugin(name="toy-centring", summary="", config=options, load=task)]
-
-@hookimpl
-def stempilot_agents():
-    return [Plugin(name="toy-learner", summary="", config=options, load=learner)]
+backends = [
+    Plugin("slow-desk", "", config="tests.core.fakes:NoOptions", load=f"{__name__}:slow_desk")
+]
+tasks = [
+    Plugin("toy-centring", "", config="tests.core.fakes:NoOptions", load=f"{__name__}:task")
+]
+agents = [
+    Plugin("toy-learner", "", config="tests.core.fakes:NoOptions", load=f"{__name__}:learner")
+]
 """
 ON_DESK = ("--backend", "slow-desk", "--envelope", "envelope.toml", "--yes", "--json")
 RUN = ("run", "toy-centring", "--agent", "toy-learner", *ON_DESK, "--out", "out")

@@ -9,6 +9,8 @@ import pytest
 from tests.core.conftest import Install
 
 from stempilot.contract import plugin as hookspecs
+from stempilot.contract.goals import Centre, Raise
+from stempilot.contract.names import GOAL_KINDS
 from stempilot.contract.plugin import Plugin
 from stempilot.plugins.registry import KINDS, discover
 
@@ -19,7 +21,7 @@ calls = []
 @hookimpl
 def {hook}():
     calls.append("{hook}")
-    return (Plugin(name="mine", summary="", config=dict, load=dict),)
+    return (Plugin("mine", "", config="builtins:dict", load="builtins:dict"),)
 """
 
 
@@ -61,14 +63,25 @@ def test_each_hook_is_tested_above_and_documented() -> None:
 
 
 def test_a_plugin_is_a_frozen_record_of_this_contract_version() -> None:
-    plugin = Plugin(name="mine", summary="", config=lambda: dict, load=dict)
+    plugin = Plugin("mine", "", config="builtins:dict", load="builtins:dict")
     assert plugin.api == hookspecs.API
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         plugin.name = "other"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("change", [{"name": 3}, {"name": None}, {"summary": 3}, {"api": "1"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"name": 3}, {"name": None}, {"summary": 3}, {"api": "1"}, {"config": 3}, {"load": None}],
+)
 def test_a_plugin_with_fields_of_the_wrong_kind_cannot_be_made(change: dict[str, Any]) -> None:
-    good: dict[str, Any] = {"name": "mine", "summary": "", "config": dict, "load": dict}
+    good: dict[str, Any] = {"name": "mine", "summary": "", "config": "a:b", "load": "a:b"}
     with pytest.raises(TypeError, match=next(iter(change))):
         Plugin(**good | change)
+
+
+def test_an_agent_serves_kinds_of_goals_that_exist() -> None:
+    for kind in GOAL_KINDS:
+        assert Plugin("mine", "", config="a:b", load="a:b", serves=(kind,)).serves == (kind,)
+    with pytest.raises(ValueError, match="serves"):
+        Plugin("mine", "", config="a:b", load="a:b", serves=("center",))
+    assert tuple(goal.kind for goal in (Centre, Raise)) == GOAL_KINDS

@@ -208,7 +208,7 @@ def test_what_init_writes_for_the_built_in_backends_can_be_read(tmp_path: Path) 
             made = part(registry, "backend", name, {})
         except ConfigError:
             continue
-        loaded = made.plugin.load(made.config, Opening())
+        loaded = made.load(Opening())
         offers = loaded.offers()
         suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
         write_envelope(tmp_path / f"{name}.toml", name, offers, suggestion)

@@ -9,17 +9,32 @@ import pytest
 from tests.core.fakes import Desk, ExactAgent
 
 from stempilot.contract.agent import Brief
+from stempilot.contract.goals import Product, Quantity
 from stempilot.operation.episodes import evaluate, run_episode, run_oracle
 from stempilot.operation.scores import Episode, score
 from stempilot.operation.session import open_session
 from stempilot.operation.task_env import TaskEnv
-from stempilot.testing.toys import ToyBackend, ToyCentring, ToyWalker
+from stempilot.testing.toys import ToyBackend, ToyCentring, ToyState, ToyWalker
 
 NAN = math.nan
 
 
 def episode(steps: int = 3, *, success: bool = True, **more: Any) -> Episode:
     return Episode(steps=steps, success=success, **{"reward": 1.0, **more})
+
+
+CENTRING = (
+    Quantity(name="distance_px", unit="px", better="lower", error="error_px"),
+    Quantity(name="x_px", unit="px"),
+    Quantity(name="error_mrad", unit="mrad", better="lower", error="error_mrad"),
+)
+
+
+def ended(steps: int, at_end: tuple[float, float, float], **more: Any) -> Episode:
+    """Return an episode with its true errors in px and mrad and the measured distance."""
+    error_px, error_mrad, distance_px = at_end
+    errors = {"error_px": error_px, "error_mrad": error_mrad}
+    return episode(steps, errors=errors, measured={"distance_px": distance_px, "x_px": 1.0}, **more)
 
 
 def brief() -> Brief:
@@ -49,11 +64,9 @@ def test_an_episode_is_played_to_its_end(envs: tuple[TaskEnv, TaskEnv]) -> None:
     assert played.steps == env.last.step
     assert played.reward >= 10.0
     assert env.last.truth is not None
-    assert played.error_px == pytest.approx(math.hypot(*env.last.truth["position_px"]))
-    assert math.isnan(played.error_mrad)
-    assert played.measured_error_px == pytest.approx(
-        env.task.summary(env.last.state)["distance_px"]
-    )
+    true = math.hypot(*env.last.truth["position_px"])
+    assert played.errors == pytest.approx({"miss_px": true})
+    assert played.measured == {"offset_px": env.task.summary(env.last.state)["offset_px"]}
 
 
 class Noted:
@@ -97,8 +110,8 @@ def test_without_truth_there_is_no_oracle_and_no_true_error() -> None:
         env = session.env(ToyCentring(), seed=4, max_timesteps=20)
         assert run_oracle(env) is None
         played = run_episode(env, ExactAgent(brief()).policy())
-        assert math.isnan(played.error_px)
-        assert played.measured_error_px < 10
+        assert played.errors == {}
+        assert played.measured["offset_px"] < 10
 
 
 def test_an_evaluation_gives_up_after_so_many_failures(envs: tuple[TaskEnv, TaskEnv]) -> None:
@@ -130,19 +143,19 @@ def test_an_evaluation_ends_with_the_budget_of_writes(envs: tuple[TaskEnv, TaskE
 
 
 def test_no_episodes_give_no_figures() -> None:
-    figures = score([], [])
+    figures = score([], [], CENTRING)
     assert figures.pop("episodes") == 0
     assert set(figures.values()) == {None}
 
 
 def test_figures_say_what_they_say() -> None:
     played = [
-        episode(3, reward=5.0, error_px=3.0, error_mrad=1.0, measured_error_px=3.5),
-        episode(200, success=False, reward=-100.0, error_px=4.0, measured_error_px=NAN),
-        episode(5, reward=6.0, error_px=NAN, error_mrad=2.0, measured_error_px=4.5),
+        ended(3, (3.0, 1.0, 3.5), reward=5.0),
+        ended(200, (4.0, NAN, NAN), success=False, reward=-100.0),
+        ended(5, (NAN, 2.0, 4.5), reward=6.0),
     ]
     best = [episode(2), episode(7), episode(4, success=False)]
-    figures = score(played, best)
+    figures = score(played, best, CENTRING)
     assert figures["episodes"] == 3
     assert figures["success_rate"] == pytest.approx(2 / 3)
     assert (figures["steps_mean"], figures["steps_std"]) == (4.0, 1.0), "of successes alone"
@@ -157,8 +170,63 @@ def test_figures_say_what_they_say() -> None:
     assert figures["oracle_ratio"] == 1.5
 
 
+FIXED = {
+    *("episodes", "success_rate", "steps_mean", "steps_std", "frames_mean", "frames_median"),
+    *("reward_mean", "oracle_success_rate", "oracle_ratio", "oracle_ratio_from_second"),
+    *("oracle_steps_mean", "oracle_steps_mean_from_second"),
+    *("paired_steps_mean", "paired_steps_mean_from_second"),
+}
+
+
+def test_a_centring_task_has_these_figures_with_truth_and_without() -> None:
+    errors = {"error_px_rms", "error_mrad_rms", "measured_error_px_rms"}
+    for played in (ended(3, (3.0, 1.0, 3.5)), episode(3)):
+        assert set(score([played], [], CENTRING)) == FIXED | errors
+
+
+def test_quantities_without_an_error_are_averaged_at_the_end() -> None:
+    declared = (
+        Quantity(name="sharpness", better="higher"),
+        Quantity(name="drift_m", unit="m", better="lower"),
+        Quantity(name="defocus_m", unit="m"),
+        Quantity(name="steps", better="lower"),
+    )
+    played = [
+        episode(3, measured={"sharpness": 1.0, "defocus_m": 5.0, "steps": 90.0}),
+        episode(5, measured={"sharpness": 2.0, "drift_m": NAN, "steps": 90.0}),
+    ]
+    figures = score(played, [], declared)
+    assert set(figures) == FIXED | {"sharpness_mean", "drift_m_mean"}
+    assert figures["sharpness_mean"] == 1.5
+    assert figures["drift_m_mean"] is None
+    assert figures["steps_mean"] == 4.0, "no quantity replaces a figure of all tasks"
+
+
+def test_errors_that_no_quantity_declares_are_kept() -> None:
+    assert score([episode(3, errors={"error_nm": 2.0})], [], ())["error_nm_rms"] == 2.0
+
+
+class Handing(ToyCentring):
+    """Hands on the offset at its end."""
+
+    def products(self, state: ToyState) -> dict[str, Product]:
+        return {"offset": Product(value=state.offset[0], unit="32 px", uncertainty=0.1)}
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_an_episode_hands_on_its_products_when_it_succeeds(success: bool) -> None:
+    policy = ExactAgent(brief()).policy() if success else Noted()
+    with open_session(ToyBackend(), [Handing()], name="toy") as session:
+        env = session.env(Handing(), seed=4, max_timesteps=20)
+        played = run_episode(env, policy)
+    assert played.success is success
+    assert bool(played.products) is success
+    if success:
+        assert played.products["offset"].value == env.last.state.offset[0]
+
+
 def test_figures_from_the_second_episode_leave_out_the_first() -> None:
-    figures = score([episode(9), episode(4), episode(6)], [episode(3), episode(2), episode(3)])
+    figures = score([episode(9), episode(4), episode(6)], [episode(3), episode(2), episode(3)], ())
     assert figures["oracle_ratio"] == pytest.approx(19 / 8)
     assert figures["oracle_ratio_from_second"] == pytest.approx(10 / 5)
     assert figures["paired_steps_mean_from_second"] == 5.0
@@ -166,6 +234,6 @@ def test_figures_from_the_second_episode_leave_out_the_first() -> None:
 
 
 def test_an_oracle_of_no_steps_has_no_ratio() -> None:
-    assert score([episode(0)], [episode(0)])["oracle_ratio"] is None
-    assert score([episode(2)], [])["oracle_ratio"] is None
-    assert score([episode(2, success=False)], [episode(2)])["oracle_ratio"] is None
+    assert score([episode(0)], [episode(0)], ())["oracle_ratio"] is None
+    assert score([episode(2)], [], ())["oracle_ratio"] is None
+    assert score([episode(2, success=False)], [episode(2)], ())["oracle_ratio"] is None

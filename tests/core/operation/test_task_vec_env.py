@@ -34,8 +34,8 @@ def single(
 ) -> Iterator[TaskEnv]:
     chosen = part(REGISTRY, "task", "bf-disk-centering", task or {})
     simulator = part(REGISTRY, "backend", "simulator", {"redraw": "episode"} | (backend or {}))
-    made = chosen.plugin.load(chosen.config)
-    microscope = simulator.plugin.load(simulator.config, Opening(purpose="train"))
+    made = chosen.load()
+    microscope = simulator.load(Opening(purpose="train"))
     envelope = open_envelope("simulator", microscope.offers())
     spec = evolve(envelope.knobs[SHIFT].spec, **(limits or {}))
     envelope = evolve(envelope, knobs={SHIFT: KnobLimits(spec=spec)})

@@ -12,7 +12,7 @@ from tests.core.fakes import QUICK
 
 from stempilot.errors import ConfigError
 from stempilot.plugins import options as config
-from stempilot.plugins.parts import RunConfig
+from stempilot.plugins.parts import RunConfig, options_class
 from stempilot.plugins.registry import KINDS, Kind, discover
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -328,13 +328,13 @@ BUILT_IN = [
     (kind, name, preset)
     for kind in KINDS
     for name in discover(only="").names(kind)
-    for preset in (None, *getattr(discover(only="").get(kind, name).config(), "presets", ()))
+    for preset in (None, *getattr(options_class(discover(only=""), kind, name), "presets", ()))
 ]
 
 
 @pytest.mark.parametrize(("kind", "name", "preset"), BUILT_IN)
 def test_options_of_built_in_plugins_survive_json(kind: Kind, name: str, preset: str) -> None:
-    options = discover(only="").get(kind, name).config()
+    options = options_class(discover(only=""), kind, name)
     try:
         made = config.build(options, {"preset": preset} if preset else {}, section=kind)
     except ConfigError as error:

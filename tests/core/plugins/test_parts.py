@@ -1,13 +1,15 @@
 """Names and settings become parts that fit, or an error that says which does not."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from tests.core.fakes import NoOptions, plugin, toy_registry
 
 from stempilot.contract.backend import Backend, Opening
+from stempilot.contract.goals import Raise
 from stempilot.contract.values import KnobValue
 from stempilot.errors import ConfigError, IncompatibleError, PluginError
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS, RunConfig, compose, part
@@ -159,14 +161,12 @@ def test_other_mistakes_of_a_plugin_keep_their_traceback() -> None:
         part(toy_registry(("backend", wrong)), "backend", "wrong", {}).load(Opening())
 
 
-def test_options_that_need_a_package_that_is_not_installed() -> None:
-    def needy() -> Any:
-        msg = "No module named 'vendor'"
-        raise ImportError(msg)
-
-    from attrs import evolve
-
-    lazy = evolve(plugin("lazy", NoOptions, dict), config=needy)
+def test_options_that_need_a_package_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vendors_own.py").write_text("import no_such_vendor_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    lazy = evolve(plugin("lazy", NoOptions, dict), config="vendors_own:Options")
     with pytest.raises(PluginError, match="task 'lazy' needs a package that is not installed"):
         part(toy_registry(("task", lazy)), "task", "lazy", {})
 
@@ -200,16 +200,14 @@ class Anything:
     ("options", "values", "said"),
     [
         (NotAttrs, {}, "NotAttrs'>, not an attrs class"),
-        (None, {}, "are None, not an attrs class"),
+        (len, {}, "are <built-in function len>, not an attrs class"),
         (Anything, {}, "no value can be read into: <class 'object'>"),
     ],
 )
 def test_options_of_another_kind_are_the_packages_fault(
     options: Any, values: dict[str, Any], said: str
 ) -> None:
-    from attrs import evolve
-
-    odd = evolve(plugin("odd", NoOptions, dict), config=lambda: options)
+    odd = plugin("odd", options, dict)
     with pytest.raises(PluginError, match=r"options of task 'odd' of toys 1\.0") as caught:
         part(toy_registry(("task", odd)), "task", "odd", values)
     assert said in str(caught.value)
@@ -230,3 +228,72 @@ def test_a_part_has_the_configuration_of_its_plugin() -> None:
     assert part(toy_registry(("agent", mine)), "agent", "mine", {"depth": 3}).config == Mine(
         depth=3
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tests.core.fakes:NoOptoins", "there is no such attribute; correct that text"),
+        ("tests.core.fakes:SHIFT", "no class or function; correct that text"),
+        ("tests.core.no_such_module:Options", "No module named 'tests.core.no_such_module'"),
+        ("no_such_package:Options", "No module named 'no_such_package'; correct that text"),
+    ],
+)
+@pytest.mark.parametrize("what", ["config", "load"])
+def test_text_that_leads_nowhere_is_named_with_whose_it_is(what: str, text: str, said: str) -> None:
+    lost = evolve(plugin("lost", NoOptions, dict), **{what: text})
+    with pytest.raises(PluginError, match=r"task 'lost' of toys 1\.0") as caught:
+        part(toy_registry(("task", lost)), "task", "lost", {}).load()
+    assert text in str(caught.value)
+    assert said in str(caught.value)
+    assert "correct that text" in str(caught.value)
+
+
+class Raising(ToyCentring):
+    """Has a goal of another kind."""
+
+    goal: Any = Raise(entry=0, noise=0.1)
+
+
+def test_an_agent_of_other_goals_is_refused_and_those_that_fit_are_named() -> None:
+    def load(_: NoOptions, brief: Any) -> ToyLearner:
+        return ToyLearner(brief)
+
+    registry = toy_registry(
+        ("task", plugin("raising", NoOptions, lambda _: Raising())),
+        ("agent", plugin("centrer", NoOptions, load, serves=("centre",))),
+        ("agent", plugin("raiser", NoOptions, load, serves=("raise",))),
+    )
+    names = {"task": "raising", "backend": "simulator"}
+    parts = compose(registry, **names, agent="centrer", settings={})
+    with pytest.raises(IncompatibleError) as caught:
+        parts.make_agent(parts.make_task(), seed=0)
+    said = str(caught.value)
+    assert "agent centrer works towards goals of kind centre" in said
+    assert "task raising has a goal of kind raise" in said
+    assert "agents that fit: exact, learner, raiser, walker" in said
+    for agent in ("raiser", "learner"):
+        fits = compose(registry, **names, agent=agent, settings={})
+        assert isinstance(fits.make_agent(fits.make_task(), seed=0), ToyLearner)
+    task = Raising()
+    task.goal = None
+    with pytest.raises(IncompatibleError, match="agent raiser .* task Raising has no goal"):
+        registry.agent("raiser", task)
+
+
+def test_a_script_has_parts_by_name_and_arguments() -> None:
+    registry = toy_registry()
+    task = registry.task("centring", tolerance=0.2)
+    assert isinstance(task, ToyCentring)
+    assert task.hints.tolerance == 0.2
+    backend = registry.backend("simulator", serial=4)
+    assert backend.identity()["serial"] == "4"
+    assert isinstance(registry.agent("learner", task, seed=3), ToyLearner)
+    with pytest.raises(ConfigError, match=r"^seed -1 must be 0 or more"):
+        registry.backend("simulator", seed=-1)
+    with pytest.raises(ConfigError, match=r"^seed 0\.5 is not a whole number"):
+        registry.agent("learner", task, seed=0.5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="did you mean task.tolerance"):
+        registry.task("centring", tolerence=0.2)
+    with pytest.raises(PluginError, match="did you mean simulator"):
+        registry.backend("simulater")

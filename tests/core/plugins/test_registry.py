@@ -1,18 +1,19 @@
 """Plug-ins are found; one that is broken is listed with its reason and breaks nothing else."""
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from tests.core.conftest import Install
 
 from stempilot.errors import PluginError
-from stempilot.plugins.registry import Entry, Registry, discover
+from stempilot.plugins.registry import KINDS, Entry, Registry, discover
 
 GOOD = """
 from stempilot.contract.plugin import Plugin, hookimpl
 
 def plugin(name, **more):
-    return Plugin(name=name, summary=f"the {name}", config=dict, load=dict, **more)
+    return Plugin(name, f"the {name}", **{"config": "a.b:C", "load": "a.b:c"} | more)
 
 @hookimpl
 def stempilot_tasks():
@@ -21,6 +22,14 @@ def stempilot_tasks():
 @hookimpl
 def stempilot_agents():
     return [plugin("hill-climber")]
+"""
+
+LISTS = """
+from stempilot import Plugin
+
+tasks = [Plugin("focusing", "the focusing", config="a.b:C", load="a.b:c")]
+agents = (Plugin("hill-climber", "climbs", config="a.b:C", load="a.b:c", serves=("raise",)),)
+_drafts = [*tasks]
 """
 
 
@@ -45,6 +54,77 @@ def test_what_is_installed_is_found(site: Install) -> None:
     assert registry.get("task", "focusing").summary == "the focusing"
 
 
+def test_lists_are_found_as_hooks_are(site: Install) -> None:
+    lists = discover([site("good-plugins", LISTS)])
+    hooks = discover([site("hooked-plugins", GOOD)])
+    for kind in KINDS:
+        assert lists.names(kind) == hooks.names(kind)
+    assert lists.get("agent", "hill-climber").serves == ("raise",)
+    assert broken(lists) == []
+
+
+def test_lists_and_hooks_may_stand_side_by_side(site: Install) -> None:
+    source = GOOD + 'backends = [plugin("desk")]\nimport types\nemulators = types\n'
+    registry = discover([site("mixed", source)])
+    assert [registry.names(kind) for kind in KINDS] == [
+        ("desk",),
+        ("focusing",),
+        ("hill-climber",),
+        (),
+    ]
+
+
+def test_names_may_be_seen_from_the_module_of_the_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "seen_from_here"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    source = 'from stempilot import Plugin\ntasks = [Plugin("t", "", config=".b:C", load=".b.c:d")]'
+    (package / "hooks.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    (entry,) = discover([EntryPoint("here", "seen_from_here.hooks", "stempilot")]).entries
+    assert entry.plugin is not None
+    assert entry.usable
+    assert (entry.plugin.config, entry.plugin.load) == (
+        "seen_from_here.b:C",
+        "seen_from_here.b.c:d",
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b", "a.b.c", ":c", "a:", "a:b:c", "a b:c", "..a:b", "a.:b", "a:b.c"]
+)
+@pytest.mark.parametrize("what", ["config", "load"])
+def test_text_of_another_form_is_listed_and_refused(site: Install, what: str, text: str) -> None:
+    offered = offering(f"plugin('odd', {what}={text!r})", "plugin('mine')")
+    registry = discover([site("odd-package", offered)])
+    assert registry.names("task") == ("mine",)
+    with pytest.raises(PluginError, match="task 'odd' of odd-package 1.0: ") as caught:
+        registry.get("task", "odd")
+    assert f'{what} {text!r} is not of the form "package.module:attribute"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "old", ["config=lambda: dict", "load=dict", "config=dict, load=dict, api=1", "api=1"]
+)
+def test_contract_version_1_is_refused_with_the_change_that_it_needs(
+    site: Install, old: str
+) -> None:
+    registry = discover([site("old-package", offering(f"plugin('old', {old})", "plugin('mine')"))])
+    assert registry.names("task") == ("mine",)
+    with pytest.raises(PluginError) as caught:
+        registry.get("task", "old")
+    for said in (
+        "task 'old' of old-package 1.0: written for contract version 1; this stempilot has 2",
+        'Plugin.config and Plugin.load became text, "package.module:attribute"',
+        "Task.hints became goal",
+        "Task.plan became targets(state, action, standing)",
+        "Backend.capabilities became offers",
+    ):
+        assert said in str(caught.value)
+
+
 def test_built_in_plugins_are_found_through_the_same_entry_points() -> None:
     registry = discover(only="")
     assert "bf-disk-centering" in registry.names("task")
@@ -61,11 +141,15 @@ def test_built_in_plugins_are_found_through_the_same_entry_points() -> None:
         ("raise SystemExit(3)", "SystemExit(3)"),
         ("def broken(:", "SyntaxError"),
         (GOOD.replace("stempilot_tasks", "stempilot_task"), "unknown hook 'stempilot_task'"),
-        (offering("'focusing'"), "a hook returned 'focusing'; it must return stempilot.Plugin"),
+        (offering("'focusing'"), "'focusing' is offered; it must be a stempilot.Plugin record"),
         (offering("plugin(3)"), "name"),
         (offering("plugin('a', api='1')"), "api"),
         (GOOD.replace('[plugin("focusing")]', "3"), "'int' object is not iterable"),
         (GOOD.replace('[plugin("focusing")]', "1 / 0"), "ZeroDivisionError"),
+        (LISTS.replace("tasks", "task"), "unknown list 'task' of plug-ins; did you mean tasks"),
+        (LISTS + "backends = 3", "'int' object is not iterable"),
+        (LISTS + "backends = ['desk']", "'desk' is offered; it must be a stempilot.Plugin record"),
+        ("", "offers nothing; give it a list of Plugin records: backends, tasks, agents, emul"),
     ],
 )
 def test_broken_packages_are_listed_and_break_nothing_else(
@@ -98,10 +182,10 @@ def test_an_entry_point_without_its_module_is_listed() -> None:
 
 
 def test_another_contract_version_is_listed_and_refused(site: Install) -> None:
-    source = offering("plugin('old', api=0)", "plugin('new', api=2)", "plugin('mine')")
+    source = offering("plugin('old', api=0)", "plugin('new', api=3)", "plugin('mine')")
     registry = discover([site("versions", source)])
     assert registry.names("task") == ("mine",)
-    with pytest.raises(PluginError, match="written for contract version 2; this stempilot has 1"):
+    with pytest.raises(PluginError, match="written for contract version 3; this stempilot has 2$"):
         registry.get("task", "new")
     assert registry.entry("task", "old").plugin is not None
 

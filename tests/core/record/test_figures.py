@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.core.fakes import QUICK
 
-from stempilot.record.figures import Evaluation, converged_at, is_due, reward_converged_at, smoothed
+from stempilot.contract.goals import Centre, Raise
+from stempilot.record.figures import (
+    Evaluation,
+    converged_at,
+    convergence,
+    is_due,
+    reward_converged_at,
+    smoothed,
+)
+from stempilot.record.quantities import CENTRE, RAISE, goal_kind
+from stempilot.testing.toys import ToyCentring
 
 
 def at(timestep: int, successes: int, episodes: int = 100) -> Evaluation:
@@ -60,3 +70,26 @@ def test_the_papers_measure_is_from_where_the_reward_stays_above_zero() -> None:
     assert reward_converged_at(timesteps, [-1.0] * 10) is None
     assert reward_converged_at(timesteps, [0.0] * 10) is None
     assert reward_converged_at([], []) is None
+
+
+@pytest.mark.parametrize(("goal", "at_timestep"), [(CENTRE, 20), (None, 20), (RAISE, 9)])
+def test_a_task_that_raises_a_value_converges_by_its_reward(
+    goal: str | None, at_timestep: int
+) -> None:
+    found = convergence(goal, [at(10, 90), at(20, 99)], [4, 9, 14], [-1.0, 5.0, 5.0])
+    assert found == {"converged_at": at_timestep, "reward_converged_at": 9}
+
+
+@pytest.mark.parametrize(
+    ("goal", "kind"),
+    [
+        (Centre(residual=(0,), unit="px", tolerance=1.0, edges=((0.0,), (1.0,))), CENTRE),
+        (Raise(entry=0, noise=0.1), RAISE),
+        (None, None),
+    ],
+)
+def test_the_goal_of_a_task_has_a_kind(
+    monkeypatch: pytest.MonkeyPatch, goal: object, kind: str | None
+) -> None:
+    monkeypatch.setattr(ToyCentring, "goal", goal, raising=False)
+    assert goal_kind(ToyCentring()) == kind

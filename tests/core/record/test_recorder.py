@@ -79,7 +79,7 @@ def test_a_reset_and_a_timestep_are_written_down(tmp_path: Path) -> None:
         "instrument": "abc",
         "outcome": "running",
         "truncated": False,
-        "summary": {"distance_px": 16.0, "steps": 1.0},
+        "summary": {"offset_px": 16.0, "steps": 1.0},
         "writes": [],
     }
     assert step == {
@@ -90,7 +90,7 @@ def test_a_reset_and_a_timestep_are_written_down(tmp_path: Path) -> None:
         "reward": 1.5,
         "outcome": "success",
         "truncated": False,
-        "summary": {"distance_px": 16.0, "steps": 1.0},
+        "summary": {"offset_px": 16.0, "steps": 1.0},
         "truth": {"position_px": [1.0, 2.0]},
         "writes": [["beam_shift", [1e-7, 0.0], [0.0, 0.0], 2.5]],
     }
@@ -262,6 +262,24 @@ def test_the_last_final_frames_are_kept_small_with_their_marks(tmp_path: Path) -
     marks = {"goal": [31.5, 23.5], "found": pytest.approx([31.5 + 0.3 * 32, 23.5 + 0.4 * 32])}
     assert finals[0]["marks"] == marks
     assert finals[0]["outcome"] == "success"
+
+
+def test_final_frames_of_all_sources_are_kept_and_the_first_is_marked(tmp_path: Path) -> None:
+    keeps = recorder(tmp_path)
+    wide = Frame(pixels=np.eye(30, 40, dtype=np.uint16), exposure_s=0.1, taken_at_s=0.0)
+    for episode in range(2):
+        seen = snapshot()
+        both = Snapshot(frames={**seen.frames, "wide": wide}, knobs={}, states={})
+        keeps.record(timestep(1, episode=episode, outcome=Outcome.SUCCESS), both)
+    keeps.close()
+    finals = json.loads((tmp_path / "finals.json").read_text())["finals"]
+    assert [(f["source"], f["episode"]) for f in finals] == [
+        *(("toy_camera", episode) for episode in range(2)),
+        *(("wide", episode) for episode in range(2)),
+    ]
+    assert [set(final["marks"]) for final in finals] == [{"goal", "found"}] * 2 + [set()] * 2
+    assert np.load(tmp_path / "finals.npy", allow_pickle=False).shape == (2, 48, 64)
+    assert np.load(tmp_path / "finals_1.npy", allow_pickle=False).shape == (2, 30, 40)
 
 
 def test_shrunk_frames_are_averaged_and_stretched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from tests.core.fakes import RECORD, saving
 
 from stempilot.errors import RecordError, RunDirError
 from stempilot.files import SCHEMA, file_hash, parse_json, read_json, write_file, write_json
 from stempilot.record.figures import Evaluation
+from stempilot.record.quantities import UNDECLARED
 from stempilot.record.run_dir import RunDir
 
 
@@ -224,13 +226,19 @@ def test_entries_of_the_record_can_be_changed(run: RunDir) -> None:
     assert run.record() == {"schema": 1, **RECORD, "status": "failed", "reason": "disk"}
 
 
-LATER = {"envelope": None, "from_log": None, "trained_here": False}
+LATER = {
+    "envelope": None,
+    "from_log": None,
+    "trained_here": False,
+    "goal": None,
+    "quantities": [attrs.asdict(quantity) for quantity in UNDECLARED],
+}
 
 
 @pytest.mark.parametrize(("entry", "default"), LATER.items())
 def test_an_older_record_may_lack_what_has_a_default(run: RunDir, entry: str, default: Any) -> None:
     run.write_record({k: v for k, v in RECORD.items() if k != entry})
-    assert run.record()[entry] is default
+    assert run.record()[entry] == default
 
 
 @pytest.mark.parametrize(

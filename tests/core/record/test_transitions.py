@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 from gymnasium.spaces import Box, Discrete
-from tests.core.fakes import RECORD, toy_plugins, toy_registry
+from tests.core.fakes import RECORD, reference, toy_plugins, toy_registry
 from tests.core.jobs import REGISTRY, events, extras, record, train
 
 from stempilot.contract.agent import Brief, RelearnsFromRecord, Transitions
@@ -58,7 +58,7 @@ class Witness(ToyLearner):
 def witness_registry() -> Any:
     (learner,) = (one for one in toy_plugins()["agent"] if one.name == "learner")
     made: Callable[[Any, Brief], Any] = lambda _, brief: Witness(brief)  # noqa: E731
-    return toy_registry(("agent", evolve(learner, name="witness", load=made)))
+    return toy_registry(("agent", evolve(learner, name="witness", load=reference(made))))
 
 
 def recorded(folder: Path, *events: dict[str, Any]) -> Path:

@@ -39,7 +39,7 @@ def test_errors_are_true_offsets_of_successes(tmp_path: Path) -> None:
     errors = gather(run).errors()
     np.testing.assert_allclose(errors.px, [5.0, 1.0])
     np.testing.assert_allclose(errors.mrad, np.array([5.0, 1.0]) * PIXEL_RAD * 1e3)
-    np.testing.assert_allclose(errors.measured_px, [np.hypot(2.5, 4.0), np.hypot(0.5, 1.0)])
+    np.testing.assert_allclose(errors.measured, [np.hypot(2.5, 4.0), np.hypot(0.5, 1.0)])
 
 
 def test_root_mean_square() -> None:

@@ -88,7 +88,7 @@ def test_another_policy_looks_different(tmp_path: Path) -> None:
 
 def test_resets_have_no_action() -> None:
     events = simulate(5, lambda _: 0.0)
-    table = action_table(series(events))
+    table = action_table(series(events, ()))
     assert table is not None
     np.testing.assert_array_equal(np.isnan(table[:, 0]), [line["k"] == 0 for line in events])
 
@@ -119,4 +119,4 @@ def test_paths_need_positions(tmp_path: Path) -> None:
     for line in events:
         line["summary"] = {"x_px": 1.0, "contrast": 2.0}
     run = write_run(tmp_path / "run", events)
-    assert "y_px" in str(paths_picture(gather(run)))
+    assert "two quantities" in str(paths_picture(gather(run)))

@@ -186,8 +186,8 @@ def test_a_task_without_positions_gets_the_rest(tmp_path: Path, command: str) ->
     text, _ = read(write_report(run))
     assert "actions.png" in plots(run)
     assert "paths.png" not in plots(run)
-    assert "x_px and y_px" in text
-    assert "distance_px" in text
+    assert "two quantities of one unit" in text
+    assert "a better and a worse" in text
     assert "21.4" not in text
 
 

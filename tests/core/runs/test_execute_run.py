@@ -24,11 +24,13 @@ from tests.core.jobs import (
     when,
 )
 
+from stempilot.contract.goals import Product, Quantity
 from stempilot.errors import StartError
 from stempilot.files import read_json
 from stempilot.report.loading import gather
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import plan_resume, plan_run
+from stempilot.testing.toys import ToyCentring
 
 
 def test_a_script_is_asked_nothing_and_gets_no_report(
@@ -48,6 +50,28 @@ def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
     assert standing(desk) != AWAY
     assert record(tmp_path / "run")["status"] == "done"
     assert len(list((tmp_path / "run" / "frames").iterdir())) == 2
+
+
+def test_a_run_hands_on_its_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    products = {
+        "radius": Product(value=2.5, unit="px", uncertainty=0.5),
+        "unknown": Product(value=1.0, unit="", uncertainty=float("nan")),
+    }
+    assert execute(run(desk_away(), tmp_path / "none"))["products"] == {}
+    monkeypatch.setattr(ToyCentring, "products", lambda self, state: products)
+    result = execute(run(desk_away(), tmp_path / "run"))
+    assert result["products"] == {
+        "radius": {"value": 2.5, "unit": "px", "uncertainty": 0.5},
+        "unknown": {"value": 1.0, "unit": "", "uncertainty": None},
+    }
+    assert read_json(tmp_path / "run" / "result.json")["products"] == result["products"]
+
+
+def test_the_record_holds_the_quantities_of_the_task(tmp_path: Path) -> None:
+    execute(run(desk_away(), tmp_path / "run"))
+    (quantity,) = record(tmp_path / "run")["quantities"]
+    assert Quantity(**quantity) == ToyCentring().quantities[0]
+    assert record(tmp_path / "run")["goal"] is None
 
 
 @pytest.mark.parametrize("episodes", [None, 2])
@@ -71,7 +95,7 @@ def test_starts_that_the_policy_was_trained_on_are_named(
     policy = {"agent": None, "policy": tmp_path / "train", "extras": {"seed": seed}}
     said: list[str] = []
     execute(run(desk, tmp_path / "run", episodes=2, **policy), say=said.append)
-    away = [events(tmp_path / name)[0]["summary"]["distance_px"] for name in ("train", "run")]
+    away = [events(tmp_path / name)[0]["summary"]["offset_px"] for name in ("train", "run")]
     assert (away[1] == pytest.approx(away[0], abs=0.05)) is met
     assert any("these episodes begin where its episodes began" in each for each in said) is met
     said.clear()
@@ -220,7 +244,7 @@ def test_on_a_simulator_the_oracle_plays_the_same_starts(tmp_path: Path) -> None
     result = execute(plan)
     assert result["oracle_success_rate"] == 1.0
     assert result["success_rate"] < 1.0
-    assert result["error_px_rms"] > result["measured_error_px_rms"] * 0.5
+    assert result["miss_px_rms"] > result["measured_miss_px_rms"] * 0.5
 
 
 def test_an_evaluation_can_be_stopped_after_an_episode(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 from gymnasium.spaces import Box, Discrete
+from tests.core.fakes import reference
 
 from stempilot.contract.agent import Agent, Brief
 from stempilot.contract.backend import Opening
@@ -39,7 +40,7 @@ class Options:
 
 
 def entry(kind: Kind, name: str, load: Callable[..., Any]) -> Entry:
-    plugin = Plugin(name=name, summary="for this test", config=lambda: Options, load=load)
+    plugin = Plugin(name, "for this test", config=reference(Options), load=reference(load))
     return Entry(kind=kind, name=name, distribution="test", version="1", plugin=plugin)
 
 
@@ -192,7 +193,7 @@ def test_backends_that_cannot_be_made_as_they_are_are_passed_over() -> None:
     class Required:
         folder: str
 
-    plugin = Plugin(name="recorded", summary="", config=lambda: Required, load=toy)
+    plugin = Plugin("recorded", "", config=reference(Required), load=reference(toy))
     recorded = Entry(
         kind="backend", name="recorded", distribution="test", version="1", plugin=plugin
     )

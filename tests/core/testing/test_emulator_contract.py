@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from attrs import frozen
+from tests.core.fakes import reference
 
 from stempilot.contract.emulator import Emulator, EmulatorError
 from stempilot.contract.plugin import Plugin
@@ -124,7 +125,7 @@ def test_one_that_breaks_it_is_told(kind: type[Listening], check: str) -> None:
 
 def test_check_plugin_knows_emulators() -> None:
     plugin = Plugin(
-        name="quiet", summary="", config=lambda: Nothing, load=lambda config, seed: Listening()
+        "quiet", "", config=reference(Nothing), load=reference(lambda config, seed: Listening())
     )
     entry = Entry(kind="emulator", name="quiet", distribution="x", version="1", plugin=plugin)
     results = check_plugin(Registry((entry,)), "emulator", "quiet")

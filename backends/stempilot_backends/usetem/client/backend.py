@@ -8,19 +8,25 @@ from typing import TypeVar
 
 import numpy as np
 
-from stempilot.contract.backend import Backend, EnvelopeSuggestion, Opening
-from stempilot.contract.names import CAMERA_LENGTH_INDEX, FLUCAM, SCREEN_CURRENT
-from stempilot.contract.values import (
+from stempilot import (
+    CAMERA_LENGTH_INDEX,
+    FLUCAM,
+    SCREEN_CURRENT,
+    Backend,
+    BackendError,
+    EnvelopeSuggestion,
     Frame,
+    HandsOffError,
     KnobSpec,
     KnobValue,
     NumberSpec,
     Offers,
+    Opening,
     SourceSpec,
     StateSpec,
+    StempilotError,
+    differs,
 )
-from stempilot.errors import BackendError, HandsOffError, StempilotError
-from stempilot.instrument.checks import differs
 from stempilot_backends.usetem.client.catalogue import (
     GET_SCREEN_CURRENT,
     IS_BLANKED,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve
 
-from stempilot.errors import BackendError, FrameError
+from stempilot import BackendError, FrameError
 from stempilot_backends.usetem.client.config import UsetemThemisConfig
 from stempilot_backends.usetem.client.server import Answer, Call, Limits, Server
 from stempilot_backends.usetem.wire.arrays import Array, read_arrays

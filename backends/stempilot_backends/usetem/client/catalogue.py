@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
@@ -21,9 +21,9 @@ from stempilot.contract.names import (
     PROJECTION_MODE,
     SCREEN,
     STEM_DEFOCUS,
+    BackendError,
+    KnobValue,
 )
-from stempilot.contract.values import KnobValue
-from stempilot.errors import BackendError
 from stempilot_backends.usetem.wire.values import boolean, doubles, integer, wrong
 
 IS_BLANKED: Final = "illumination.isBeamBlanked"

@@ -5,8 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
-from stempilot.contract.backend import EnvelopeSuggestion, Suggested
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_BLANKER,
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
@@ -17,8 +16,10 @@ from stempilot.contract.names import (
     PROJECTION_MODE,
     SCREEN,
     STEM_DEFOCUS,
+    EnvelopeSuggestion,
+    KnobSpec,
+    Suggested,
 )
-from stempilot.contract.values import KnobSpec
 from stempilot_backends.usetem.client.config import UsetemThemisConfig
 
 FLUCAM_HALF_FIELD_RAD: Final = 520 * 0.565e-3

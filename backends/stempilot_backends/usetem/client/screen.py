@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.errors import BackendError, FrameError, PluginError
+from stempilot import BackendError, FrameError, PluginError
 
 Pixels = npt.NDArray[np.uint8]
 

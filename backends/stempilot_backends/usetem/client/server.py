@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from stempilot.errors import BackendError
+from stempilot import BackendError
 from stempilot_backends.usetem.client.config import UsetemThemisConfig
 from stempilot_backends.usetem.wire import marshal
 from stempilot_backends.usetem.wire.faults import ServerFaultError, fault

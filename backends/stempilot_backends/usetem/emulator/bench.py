@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, field, frozen
 
-from stempilot.contract.names import (
+from stempilot import (
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
     DIFFRACTION_SHIFT,
     FLUCAM,
     STEM_DEFOCUS,
+    KnobValue,
 )
-from stempilot.contract.values import KnobValue
-from stempilot.faults.injection import Effect, Fault
+from stempilot.faults import Effect, Fault
 from stempilot_backends.usetem.emulator.comerror import INVALID_ARGUMENT, UNEXPECTED, COMError
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
 from stempilot_backends.usetem.emulator.switches import Beam, Switched

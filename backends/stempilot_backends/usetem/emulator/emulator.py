@@ -4,9 +4,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from stempilot.contract.emulator import Emulator
-from stempilot.contract.values import KnobValue
-from stempilot.faults.injection import Fault
+from stempilot import Emulator, KnobValue
+from stempilot.faults import Fault
 from stempilot_backends.usetem.emulator.bench import Bench, Command
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
 from stempilot_backends.usetem.emulator.methods import Methods

@@ -3,14 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stempilot.contract.names import (
-    BEAM_SHIFT,
-    CAMERA_LENGTH_INDEX,
-    DIFFRACTION_SHIFT,
-    STEM_DEFOCUS,
-)
-from stempilot.contract.values import KnobValue
-from stempilot.faults.injection import Effect, Fault, Role
+from stempilot import BEAM_SHIFT, CAMERA_LENGTH_INDEX, DIFFRACTION_SHIFT, STEM_DEFOCUS, KnobValue
+from stempilot.faults import Effect, Fault, Role
 from stempilot_backends.usetem.emulator import frames
 from stempilot_backends.usetem.emulator.bench import Bench
 from stempilot_backends.usetem.emulator.comerror import FAIL, INVALID_ARGUMENT, COMError

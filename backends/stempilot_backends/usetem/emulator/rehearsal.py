@@ -12,12 +12,8 @@ from typing import Any
 
 from attrs import asdict
 
-from stempilot.contract.emulator import EmulatorError
-from stempilot.errors import ConfigError
-from stempilot.faults.injection import Fault
-from stempilot.faults.table import FAULTS
-from stempilot.plugins.options import build, plain
-from stempilot.plugins.suggest import meant
+from stempilot import ConfigError, EmulatorError, build, meant, plain
+from stempilot.faults import FAULTS, Fault
 from stempilot_backends.usetem.emulator.bench import Bench
 from stempilot_backends.usetem.emulator.comerror import COMError
 from stempilot_backends.usetem.emulator.struck import FaultDesk

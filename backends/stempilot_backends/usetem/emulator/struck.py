@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from attrs import frozen
 
-from stempilot.faults.injection import FOR_GOOD, Fault, Role
+from stempilot.faults import FOR_GOOD, Fault, Role
 
 
 @frozen

@@ -4,8 +4,7 @@ from typing import Self
 
 from attrs import frozen
 
-from stempilot.contract.backend import Opening
-from stempilot.contract.names import FLUCAM
+from stempilot import FLUCAM, Opening
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
 

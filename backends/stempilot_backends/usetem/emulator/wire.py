@@ -15,8 +15,8 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
-from stempilot.contract.emulator import EmulatorError
-from stempilot.faults.injection import Effect, Fault
+from stempilot import EmulatorError
+from stempilot.faults import Effect, Fault
 from stempilot_backends.usetem.emulator.bench import Bench
 from stempilot_backends.usetem.emulator.methods import Methods, call_of
 from stempilot_backends.usetem.emulator.struck import FaultDesk

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, field
 
-from stempilot.errors import FrameError
+from stempilot import FrameError
 
 Array = npt.NDArray[Any]
 

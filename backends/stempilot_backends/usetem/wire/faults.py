@@ -7,7 +7,7 @@ They are ``<class 'NAME'>:message``, and for COM errors ``(hresult, text, detail
 import re
 from typing import Any
 
-from stempilot.errors import BackendError
+from stempilot import BackendError
 
 _LONGEST = 300
 _FAULT = re.compile(r"<class '([\w.]{1,100})'>:(.*)", re.DOTALL)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from xml.parsers import expat
 
-from stempilot.errors import BackendError
+from stempilot import BackendError
 from stempilot_backends.usetem.wire.faults import fault
 
 MAX_XML_BYTES = 64 * 1024

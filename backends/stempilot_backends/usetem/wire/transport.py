@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from stempilot.errors import BackendError
+from stempilot import BackendError
 
 DEFAULT_PORT = 8001
 _HEAD_LIMIT = 16 * 1024

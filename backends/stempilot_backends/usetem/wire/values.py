@@ -4,8 +4,7 @@ import reprlib
 import sys
 from typing import Any
 
-from stempilot.contract.values import KnobValue
-from stempilot.errors import BackendError
+from stempilot import BackendError, KnobValue
 
 
 def doubles(method: str, value: Any, size: int) -> KnobValue:

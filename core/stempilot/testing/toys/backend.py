@@ -115,9 +115,9 @@ class ToyBackend(Backend):
 
     def truth(self) -> Mapping[str, KnobValue]:
         """Return ``position_px``, x and y from the centre, and ``response_px_per_m``, by rows."""
-        x_px, y_px = self._position_px
+        x, y = self._position_px
         response = tuple(float(item) for item in self._response.ravel())
-        return {"position_px": (float(x_px), float(y_px)), "response_px_per_m": response}
+        return {"position_px": (float(x), float(y)), "response_px_per_m": response}
 
     def park(self) -> None:
         """Blank the beam."""

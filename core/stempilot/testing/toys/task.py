@@ -8,7 +8,7 @@ import numpy.typing as npt
 from attrs import frozen
 from gymnasium.spaces import Box, Discrete, Space
 
-from stempilot.contract.goals import Centre
+from stempilot.contract.goals import Centre, Quantity
 from stempilot.contract.names import BEAM_BLANKER, BEAM_SHIFT
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Outcome, SetPoint, Snapshot
@@ -107,8 +107,8 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
         offset = None
         if total > 0:
             rows, cols = (np.arange(side) - (side - 1) / 2 for side in above.shape)
-            x_px, y_px = float((above @ cols).sum()), float((rows @ above).sum())
-            offset = (x_px / total / _HALF_PX, y_px / total / _HALF_PX)
+            x, y = float((above @ cols).sum()), float((rows @ above).sum())
+            offset = (x / total / _HALF_PX, y / total / _HALF_PX)
         return ToyMeasured(offset=offset, shift_m=snapshot.knobs[BEAM_SHIFT])
 
     def sees(self, measured: ToyMeasured, source: str) -> bool:
@@ -176,8 +176,15 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
 
     def summary(self, state: ToyState) -> dict[str, float]:
         """Return the distance from the centre and the number of timesteps."""
-        distance_px = float(np.hypot(*state.offset)) * _HALF_PX
-        return {"distance_px": distance_px, "steps": float(state.steps)}
+        offset_px = float(np.hypot(*state.offset)) * _HALF_PX
+        return {"offset_px": offset_px, "steps": float(state.steps)}
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The distance from the centre."""
+        return (
+            Quantity(name="offset_px", unit="px", better="lower", symbol="offset", error="miss_px"),
+        )
 
     def marks(self, state: ToyState) -> dict[str, tuple[float, float]]:
         """Return ``goal`` and ``found`` in pixels of the frame."""
@@ -195,6 +202,6 @@ class ToyCentring(Task[ToyMeasured, ToyState]):
         return np.clip(np.linalg.solve(response, -position), -1, 1).astype(np.float32)
 
     def true_error(self, state: ToyState, truth: Mapping[str, KnobValue]) -> dict[str, float]:
-        """Return ``error_px``."""
+        """Return ``miss_px``, the distance from the centre."""
         del state
-        return {"error_px": float(np.linalg.norm(truth["position_px"]))}
+        return {"miss_px": float(np.linalg.norm(truth["position_px"]))}

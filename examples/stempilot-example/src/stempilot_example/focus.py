@@ -14,8 +14,17 @@ import numpy.typing as npt
 from attrs import field, frozen, validators
 from gymnasium.spaces import Box
 
-from stempilot import KnobNeed, Needs, Outcome, Quantity, Raise, Snapshot, Task
-from stempilot.contract.names import BEAM_BLANKER, STEM_DEFOCUS
+from stempilot import (
+    BEAM_BLANKER,
+    STEM_DEFOCUS,
+    KnobNeed,
+    Needs,
+    Outcome,
+    Quantity,
+    Raise,
+    Snapshot,
+    Task,
+)
 
 HAADF = "haadf"
 _LEAST = 1e-6

@@ -16,7 +16,7 @@ _ARRIVED = 1e-6
 
 
 @frozen(kw_only=True)
-class GoldenSectionConfig:
+class GoldenConfig:
     """Options of the line search. Lengths are in full actions.
 
     Attributes:
@@ -28,7 +28,7 @@ class GoldenSectionConfig:
     precision: float = field(default=0.3, validator=validators.gt(0))
 
 
-class GoldenSection(Agent):
+class Golden(Agent):
     """Brackets the maximum, then narrows the bracket by golden sections.
 
     Args:
@@ -39,7 +39,7 @@ class GoldenSection(Agent):
         IncompatibleError: there is more than one action, or nothing to raise.
     """
 
-    def __init__(self, config: GoldenSectionConfig, brief: Brief) -> None:
+    def __init__(self, config: GoldenConfig, brief: Brief) -> None:
         actions, goal = brief.action_space, brief.goal
         problems = []
         if not (isinstance(actions, Box) and actions.shape == (1,)):
@@ -56,7 +56,7 @@ class GoldenSection(Agent):
 
 
 class _Searching:
-    def __init__(self, config: GoldenSectionConfig, entry: int) -> None:
+    def __init__(self, config: GoldenConfig, entry: int) -> None:
         self._config, self._entry = config, entry
         self.reset("")
 
