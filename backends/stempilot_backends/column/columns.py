@@ -98,19 +98,17 @@ class ColumnBatch:
         Raises:
             ValueError: the distortion never reaches a start.
         """
-        common, block = self._common, np.zeros((_FIELDS, self.count))
+        common, block, drive = self._common, self._block, self._drive
+        ideal = start_px if self._straight else undistort((start_px[0], start_px[1]), common)
         full = {name: np.full(self.count, drawn[name], np.float64) for name in DRAWN}
-        drive, response = Drive(block[:_DRIVE], common, full), response_matrix(common, full)
-        pattern = pattern_matrix(common)
-        direction = apply(pattern, (np.cos(drift_angle_rad), np.sin(drift_angle_rad)))
+        direction = np.cos(drift_angle_rad), np.sin(drift_angle_rad)
         drive.command[...] = command_rad
-        drive.rest(np.stack(direction) * common.pixel_rad_in_use)
-        block[_RESPONSE] = response
-        x, y = (start_px[0], start_px[1])
-        block[_IDEAL] = (x, y) if self._straight else undistort((x, y), common)
+        drive.adopt(common, full)
+        drive.rest(np.stack(apply(pattern_matrix(common), direction)) * common.pixel_rad_in_use)
+        response = response_matrix(common, full)
+        block[_RESPONSE], block[_IDEAL], block[_FOUND] = response, ideal, start_px
         # The camera length stays, so the drift is in pixels, and begins where the pattern is.
         drive.drift[...] = block[_IDEAL] - np.stack(apply(response, tuple(command_rad)))
-        block[_FOUND] = start_px
         block[_SHAKE] = spread("exposure", common, full)
         radius = full["semi_angle_rad"] / common.pixel_rad_in_use
         seen = optics(common, radius, full["probe_current_a"], self._exposure_s)
@@ -121,7 +119,7 @@ class ColumnBatch:
         block[_MARGIN] = np.where(seen.shows, self._half_px - radius - 1.0, -1.0)
         for name, row in _OWN.items():
             block[row] = full[name]
-        self._block, self._drive, self._position = block, drive, None
+        self._position = None
 
     def command(self) -> Floats:
         """Return (2, n), what is commanded, in rad. A view: not to be written."""

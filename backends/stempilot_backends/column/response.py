@@ -6,6 +6,7 @@ Numbers are those of one column, or arrays for n columns at once.
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ def response_matrix(parameters: ColumnParameters, drawn: Mapping[str, Any] = NOT
         parameters: of the column.
         drawn: for n columns, (n,) values in place of the parameters'.
     """
-    matrix: Matrix = (1.0, 0.0, 0.0, 1.0)
-    for name, row in ROWS.items():
-        if row.response is not None:
-            part = row.response(drawn.get(name, getattr(parameters, name)))
-            matrix = product(part, matrix)
-    return product(pattern_matrix(parameters), matrix)
+    parts = (
+        row.response(drawn.get(name, getattr(parameters, name)))
+        for name, row in ROWS.items()
+        if row.response is not None
+    )
+    return product(
+        pattern_matrix(parameters), reduce(lambda done, part: product(part, done), parts)
+    )
 
 
 def distort(ideal_px: Vector, parameters: ColumnParameters) -> Vector:
