@@ -16,8 +16,10 @@ from stempilot.contract.backend import Backend, Opening, StartsEpisodes
 from stempilot.contract.emulator import Emulator
 from stempilot.contract.task import Task
 from stempilot.errors import BackendError, IncompatibleError, StempilotError
+from stempilot.instrument.envelope import open_envelope
 from stempilot.instrument.fit import require_fit
 from stempilot.instrument.lock import instrument_lock
+from stempilot.instrument.opening import open_instrument
 from stempilot.plugins.parts import DEFAULT_BACKEND, Part, part
 from stempilot.plugins.registry import Kind, Registry
 from stempilot.testing.agents import AgentContract
@@ -159,7 +161,8 @@ def _reached(checked: Part) -> Iterator[None]:
     made = _load_backend(checked)
     with instrument_lock(made, checked.name):
         try:
-            with made:
+            allowed = open_envelope(checked.name, made.offers())
+            with open_instrument(made, [], name=checked.name, envelope=allowed, locks=False):
                 pass
         except BackendError:
             raise
