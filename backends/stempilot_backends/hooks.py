@@ -68,6 +68,7 @@ def stempilot_backends() -> Iterable[Plugin]:
             summary="a column with a 1040 x 1040 FluCam, drawn as noisy pixels",
             config=_simulator_config,
             load=_load_simulator,
+            default=True,
         ),
         Plugin(
             name="temscript",

@@ -11,8 +11,6 @@ from typing import Any
 import gymnasium
 
 ENV_ID = "stempilot/BFDiskCentering-v0"
-_TASK = "bf-disk-centering"
-_BACKEND = "simulator"
 
 
 def register() -> None:
@@ -28,11 +26,11 @@ def make_env(
     max_timesteps: int | None = None,
     seed: int = 0,
 ) -> gymnasium.Env[Any, Any]:
-    """Return BF-disk centring on the simulator, opened for itself; close it when done.
+    """Return the default task on the default backend, opened for itself; close it when done.
 
     Args:
         task: options of the task, for example ``{"preset": "paper"}``.
-        backend: options of the simulator.
+        backend: options of the backend.
         max_timesteps: budget of timesteps for an episode.
         seed: which instrument is drawn, and the episodes until ``reset(seed=...)`` says another.
 
@@ -45,13 +43,13 @@ def make_env(
     from stempilot.plugins.registry import discover
 
     registry = discover()
-    task_part = part(registry, "task", _TASK, task or {})
-    backend_part = part(registry, "backend", _BACKEND, backend or {})
+    task_part = part(registry, "task", registry.default("task"), task or {})
+    backend_part = part(registry, "backend", registry.default("backend"), backend or {})
     opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
     operation = task_part.load()
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(
-            open_session(backend_part.load(opening), [operation], name=_BACKEND)
+            open_session(backend_part.load(opening), [operation], name=backend_part.name)
         )
         env = session.env(operation, seed=seed, max_timesteps=max_timesteps or DEFAULT_MAX_STEPS)
         env.closing = stack.pop_all()

@@ -15,6 +15,7 @@ def stempilot_tasks() -> Iterable[Plugin]:
             summary="centre the bright-field disk on the FluCam with the diffraction shift",
             config=_bf_disk_centering_config,
             load=_bf_disk_centering,
+            default=True,
         ),
     )
 

@@ -21,6 +21,7 @@ from stempilot.contract.values import (
     SetPoint,
 )
 from stempilot.errors import BackendError
+from stempilot.files import write_json
 from stempilot.instrument.envelope import Envelope, KnobLimits
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.plugins.registry import Entry, Kind, Registry
@@ -231,7 +232,9 @@ def plugin(name: str, config: type[Any], load: Callable[..., Any], *, api: int =
 def toy_plugins() -> dict[Kind, tuple[Plugin, ...]]:
     """Return the toys as plug-ins."""
     task = plugin("centring", TaskOptions, lambda c: ToyCentring(c.actions, tolerance=c.tolerance))
-    backend = plugin("simulator", BackendOptions, lambda c, _: ToyBackend(c.serial))
+    backend = evolve(
+        plugin("simulator", BackendOptions, lambda c, _: ToyBackend(c.serial)), default=True
+    )
     learner = plugin("learner", NoOptions, lambda _, brief: ToyLearner(brief))
     exact = plugin("exact", NoOptions, lambda _, brief: ExactAgent(brief))
     walker = plugin("walker", NoOptions, lambda _, brief: ToyWalker(brief))
@@ -272,6 +275,11 @@ RECORD: dict[str, Any] = {
     "from_log": None,
 }
 """What ``record.json`` of a training with toys holds."""
+
+
+def put_record(folder: Path, **changes: Any) -> None:
+    """Write that record with some entries changed."""
+    write_json(folder / "record.json", {**RECORD, **changes})
 
 
 def saving(text: str, *, folder: str = "") -> Callable[[Path], None]:

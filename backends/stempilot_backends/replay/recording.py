@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from stempilot.contract.values import KnobValue, Offers, as_knob_value
 from stempilot.errors import RunDirError
 from stempilot.record.offers import recorded_offers
-from stempilot.record.recorder import FramePolicy, read_events
+from stempilot.record.recorder import read_events
 from stempilot.record.run_dir import FRAMES, RunDir
 
 
@@ -88,7 +88,7 @@ def read_recording(run: Path) -> Recording:
     """
     folder = RunDir.open(run)
     record = folder.record()
-    if FramePolicy(**record["frames"]).every != 1:
+    if record.frames.every != 1:
         msg = f"{run} does not hold all its frames; record it with --frames all to play it back"
         raise RunDirError(msg)
     try:
@@ -108,8 +108,7 @@ def read_recording(run: Path) -> Recording:
         simulated=True,
     )
     _require_alike(run, moments, seen)
-    identity = {str(key): str(value) for key, value in record.get("identity", {}).items()}
-    return Recording(run=run, moments=moments, offers=seen, identity=identity)
+    return Recording(run=run, moments=moments, offers=seen, identity=record.identity)
 
 
 def _moments(run: Path) -> Iterator[Moment]:

@@ -30,7 +30,7 @@ def extras_of(
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
-    from stempilot.record.recorder import FramePolicy
+    from stempilot.record.record import FramePolicy
     from stempilot.runs.plans import Extras
 
     return Extras(

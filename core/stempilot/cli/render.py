@@ -115,6 +115,8 @@ def plugins(registry: "Registry", *, json_wanted: bool) -> None:
     table = Table("kind", "name", "from", "what")
     for entry in registry.entries:
         what = entry.plugin.summary if entry.plugin and entry.usable else entry.problem
+        if entry.plugin and entry.plugin.default:
+            what = f"{what} (default)"
         style = None if entry.usable else "red"
         source = f"{entry.distribution} {entry.version}"
         cells = (entry.kind or "-", entry.name, source, what)
@@ -134,6 +136,7 @@ def _entry(entry: Any) -> dict[str, Any]:
         "distribution": entry.distribution,
         "version": entry.version,
         "summary": entry.plugin.summary if entry.plugin else "",
+        "default": entry.plugin is not None and entry.plugin.default,
         "usable": entry.usable,
         "problem": entry.problem,
         "traceback": entry.trace,

@@ -25,6 +25,8 @@ class Plugin:
         load: makes the object. Called as ``load(config, opening)`` for a backend, ``load(config)``
             for a task, ``load(config, brief)`` for an agent and ``load(config, seed)`` for an
             emulator. Heavy imports belong inside.
+        default: it is used where no plug-in of its kind is named; of several the first one that
+            was found, the built-in ones before all others.
         api: the contract version it was written for.
     """
 
@@ -32,6 +34,7 @@ class Plugin:
     summary: str = field(validator=validators.instance_of(str))
     config: Callable[[], type[Any]]
     load: Callable[..., Any]
+    default: bool = field(default=False, kw_only=True)
     api: int = field(default=API, validator=validators.instance_of(int))
 
 

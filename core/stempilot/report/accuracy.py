@@ -109,7 +109,7 @@ def _caption(evidence: Evidence, errors: Errors) -> str:
     text = f"The {len(errors.measured_px)} successful of {len(complete)} episodes. "
     if len(errors.px):
         text += (
-            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} px RMS"
+            f"The true error, which no real instrument tells, is {rms(errors.px):.3g} px RMS"
             + (f" or {rms(errors.mrad):.3g} mrad RMS" if len(errors.mrad) else "")
             + ". "
         )

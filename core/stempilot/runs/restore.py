@@ -12,7 +12,7 @@ from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
 from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
-from stempilot.record.run_dir import BASELINE, RunDir, recorded_envelope
+from stempilot.record.run_dir import BASELINE, RunDir
 
 
 def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
@@ -41,10 +41,10 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
         raise RunDirError(msg)
     baseline = {knob: as_knob_value(value) for knob, value in saved["knobs"].items()}
-    made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
-    backend = made.load(Opening(purpose="restore", seed=record["seed"]))
+    made = part(registry, "backend", record.backend, record.settings.get("backend", {}))
+    backend = made.load(Opening(purpose="restore", seed=record.seed))
     offers = backend.offers()
-    envelope = recorded_envelope(record) or open_envelope(made.name, offers)
+    envelope = record.allowed() or open_envelope(made.name, offers)
     with open_instrument(
         backend,
         [("the baseline", _needs(run, baseline, offers))],
@@ -60,7 +60,7 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
             put_back(guard, baseline, may_park=envelope.may_park)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
-        directory.update_record(status="restored")
+        directory.update_record(status="restored", displaced=False)
     return {
         "run_dir": str(run),
         "knobs": {

@@ -14,6 +14,7 @@ from stempilot.contract.backend import Backend
 from stempilot.contract.task import Batchable, Drawable, Symmetric, Task
 from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
 from stempilot.errors import FrameError
+from stempilot.instrument.checks import may_change
 from stempilot.testing.batches import Look, check_batch
 from stempilot.testing.contract import Contract, does_not_apply, expect, is_finite, is_tuple_of
 from stempilot.testing.fingerprint import entries, fingerprint
@@ -22,6 +23,9 @@ from stempilot.testing.played import Played, play, play_oracle
 from stempilot.testing.purity import calls_of, expect_pure
 from stempilot.testing.snapshots import draw_snapshots
 from stempilot.testing.symmetry import batch_of, check_symmetry
+
+_ROUNDING = 1e-6
+"""Share of a largest step by which a plan that was rounded may exceed it."""
 
 AnyTask = Task[Any, Any]
 MAX_NUMBERS = 512
@@ -353,7 +357,7 @@ def _check_plan(task: AnyTask, plan: Sequence[SetPoint], standing: Mapping[str, 
         expect(all(map(math.isfinite, value)), "set points are finite", point)
         now = standing[point.knob]
         near = all(
-            abs(target - here) <= step * (1 + 1e-6)
+            may_change(target - here, step, _ROUNDING * step)
             for target, here, step in zip(value, now, need.largest_step, strict=True)
         )
         sentence = f"plans are absolute, at most {need.largest_step} {need.unit} from the read-back"

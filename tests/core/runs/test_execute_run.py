@@ -46,7 +46,7 @@ def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
     assert result["episodes"] == 1
     assert standing(desk) == pytest.approx(desk.log[-1], abs=1e-12)
     assert standing(desk) != AWAY
-    assert record(tmp_path / "run")["status"] == "done"
+    assert record(tmp_path / "run").status == "done"
     assert len(list((tmp_path / "run" / "frames").iterdir())) == 2
 
 
@@ -137,7 +137,8 @@ def test_ctrl_c_in_a_run_puts_back(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         execute(run(desk, tmp_path / "run"))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["reason"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
+    assert not record(tmp_path / "run").must_be_restored
 
 
 # --- evaluation ----------------------------------------------------------------------------------
@@ -230,7 +231,20 @@ def test_an_evaluation_can_be_stopped_after_an_episode(tmp_path: Path) -> None:
     stop = when(3, lambda: signal.raise_signal(signal.SIGINT))
     result = execute(plan, on_progress=stop)
     assert (result["episodes"], result["interrupted"]) == (3, True)
-    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
+
+
+def test_an_evaluation_that_is_interrupted_at_once_says_so(tmp_path: Path) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    desk = desk_away()
+    with pytest.raises(KeyboardInterrupt):
+        execute(run(desk, tmp_path / "run", episodes=9), on_progress=when(3, twice))
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    found = record(tmp_path / "run")
+    assert (found.status, found.reason, found.displaced) == ("interrupted", None, False)
 
 
 def test_a_task_that_never_finds_a_start_stops(tmp_path: Path) -> None:
@@ -239,4 +253,4 @@ def test_a_task_that_never_finds_a_start_stops(tmp_path: Path) -> None:
     with pytest.raises(StartError):
         execute(run(desk, tmp_path / "run", episodes=2))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["reason"].startswith("StartError: ")
+    assert str(record(tmp_path / "run").reason).startswith("StartError: ")
