@@ -19,7 +19,8 @@ from stempilot.contract.values import Frame, Offers
 from stempilot.instrument.envelope import open_envelope
 from stempilot.plugins.parts import part
 from stempilot.record.figures import PAPER_PER_S
-from stempilot.record.recorder import FramePolicy, RunRecorder
+from stempilot.record.record import FramePolicy
+from stempilot.record.recorder import RunRecorder
 from stempilot.runs.progress import RecentEpisodes
 from stempilot_backends.simulator.backend import Simulator
 

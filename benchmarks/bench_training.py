@@ -24,7 +24,8 @@ from stempilot.contract.backend import Opening
 from stempilot.contract.values import Frame, Snapshot
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.plugins.parts import part
-from stempilot.record.recorder import FramePolicy, RunRecorder
+from stempilot.record.record import FramePolicy
+from stempilot.record.recorder import RunRecorder
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_tasks.bf_disk_centering.state import Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering

@@ -8,6 +8,7 @@ agents = [
         "Soft actor-critic (Stable-Baselines3); learns continuous actions.",
         config=".learners.sac_config:SacConfig",
         load=".learners.sac:make_sac",
+        default=True,
     ),
     Plugin(
         "sac-rapid",

@@ -8,6 +8,7 @@ backends = [
         "a column with a 1040 x 1040 FluCam, drawn as noisy pixels",
         config=".simulator.options:SimulatorConfig",
         load=".simulator.backend:Simulator",
+        default=True,
     ),
     Plugin(
         "temscript",

@@ -1,6 +1,5 @@
 """Measures one cell with what stempilot offers to everybody, and keeps what was measured."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from attrs import evolve
 import stempilot
 from benchmarks.kept import keep, kept
 from benchmarks.tables.cells import TASK, Cell
+from stempilot.record.run_dir import RunDir
 
 Json = dict[str, Any]
 
@@ -81,5 +81,10 @@ def _file(folder: Path, cell: Cell) -> Path:
 
 def _software(run: Path) -> Json:
     """Return what a run recorded of the software that made it."""
-    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
-    return {name: record[name] for name in ("python", "system", "versions", "git_commit")}
+    record = RunDir.open(run).record()
+    return {
+        "python": record.python,
+        "system": record.system,
+        "versions": record.versions,
+        "git_commit": record.git_commit,
+    }

@@ -140,8 +140,10 @@ from .plugins.suggest import (
 from .record.offers import (
     recorded_offers as recorded_offers,
 )
-from .record.recorder import (
+from .record.record import (
     FramePolicy as FramePolicy,
+)
+from .record.recorder import (
     read_events as read_events,
 )
 from .record.run_dir import (

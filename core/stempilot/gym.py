@@ -1,6 +1,6 @@
 """Every installed task that acts in Gymnasium's registry: import this module to register them.
 
-``gymnasium.make("stempilot.gym:stempilot/BfDiskCentering-v0")`` does both. Gymnasium itself loads
+``gymnasium.make("stempilot.gym:stempilot/BFDiskCentering-v0")`` does both. Gymnasium itself loads
 no entry points since its version 1.0.
 """
 
@@ -12,13 +12,16 @@ import gymnasium
 
 from stempilot.plugins.registry import Registry, discover
 
-EARLIER = {"stempilot/BFDiskCentering-v0": "bf-disk-centering"}
-"""Ids that are spelt otherwise than `env_id` spells them, and stay."""
+_SHORT = 2
 
 
 def env_id(task: str) -> str:
-    """Return the id of a task, for example ``stempilot/StemFocus-v0`` of ``stem-focus``."""
-    return f"stempilot/{''.join(word.capitalize() for word in task.split('-'))}-v0"
+    """Return the id of a task, for example ``stempilot/StemFocus-v0`` of ``stem-focus``.
+
+    Words of up to two letters are abbreviations and stay in capitals.
+    """
+    words = [word.capitalize() if len(word) > _SHORT else word.upper() for word in task.split("-")]
+    return f"stempilot/{''.join(words)}-v0"
 
 
 def register(registry: Registry | None = None) -> None:
@@ -27,12 +30,11 @@ def register(registry: Registry | None = None) -> None:
     A task that only measures is registered too, because only loading it tells, and refused when
     made.
     """
-    names = (registry or discover()).names("task")
-    ids = {env_id(name): name for name in names}
-    ids |= {old: name for old, name in EARLIER.items() if name in names}
-    for name, task in ids.items():
-        if name not in gymnasium.registry:
-            gymnasium.register(id=name, entry_point="stempilot.gym:make_env", kwargs={"name": task})
+    for task in (registry or discover()).names("task"):
+        if env_id(task) not in gymnasium.registry:
+            gymnasium.register(
+                id=env_id(task), entry_point="stempilot.gym:make_env", kwargs={"name": task}
+            )
 
 
 def make_env(
@@ -62,12 +64,12 @@ def make_env(
     from stempilot.contract.backend import Opening
     from stempilot.operation.session import open_session
     from stempilot.plugins.no_agent import require_agent
-    from stempilot.plugins.parts import DEFAULT_BACKEND, DEFAULT_MAX_STEPS, part
+    from stempilot.plugins.parts import DEFAULT_MAX_STEPS, part
 
     registry = discover()
     operation = part(registry, "task", name, task or {}).load()
     require_agent(operation, name, "gymnasium")
-    made = part(registry, "backend", on or DEFAULT_BACKEND, backend or {})
+    made = part(registry, "backend", on or registry.default("backend"), backend or {})
     opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(open_session(made.load(opening), [operation], name=made.name))

@@ -8,5 +8,6 @@ tasks = [
         "centre the bright-field disk on the FluCam with the diffraction shift",
         config=".bf_disk_centering.config:BfDiskCenteringConfig",
         load=".bf_disk_centering.task:BfDiskCentering",
+        default=True,
     ),
 ]

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from tests.core.fakes import RECORD, install
+from tests.core.fakes import install, put_record
 
 from stempilot.record.run_dir import RunDir
 
@@ -39,5 +39,5 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
 def run(tmp_path: Path) -> RunDir:
     """Return a run directory that holds nothing but a record."""
     made = RunDir.create(tmp_path / "run")
-    made.write_record(RECORD)
+    put_record(made.path)
     return made

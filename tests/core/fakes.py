@@ -21,6 +21,7 @@ from stempilot.contract.values import (
     SetPoint,
 )
 from stempilot.errors import BackendError
+from stempilot.files import write_json
 from stempilot.instrument.envelope import Envelope, KnobLimits
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.plugins.registry import Entry, Kind, Registry
@@ -239,7 +240,9 @@ def plugin(name: str, config: Any, load: Any, *, api: int = API, **more: Any) ->
 def toy_plugins() -> dict[Kind, tuple[Plugin, ...]]:
     """Return the toys as plug-ins."""
     task = plugin("centring", TaskOptions, lambda c: ToyCentring(c.actions, tolerance=c.tolerance))
-    backend = plugin("simulator", BackendOptions, lambda c, _: ToyBackend(c.serial))
+    backend = evolve(
+        plugin("simulator", BackendOptions, lambda c, _: ToyBackend(c.serial)), default=True
+    )
     learner = plugin("learner", NoOptions, lambda _, brief: ToyLearner(brief))
     exact = plugin("exact", NoOptions, lambda _, brief: ExactAgent(brief))
     walker = plugin("walker", NoOptions, lambda _, brief: ToyWalker(brief))
@@ -282,6 +285,11 @@ RECORD: dict[str, Any] = {
     "quantities": [],
 }
 """What ``record.json`` of a training with toys holds."""
+
+
+def put_record(folder: Path, **changes: Any) -> None:
+    """Write that record with some entries changed."""
+    write_json(folder / "record.json", {**RECORD, **changes})
 
 
 def saving(text: str, *, folder: str = "") -> Callable[[Path], None]:

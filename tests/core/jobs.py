@@ -14,6 +14,7 @@ from tests.core.fakes import (
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.instrument.envelope import Envelope, open_envelope
 from stempilot.plugins.registry import Registry
+from stempilot.record.record import Record
 from stempilot.record.recorder import read_events
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.plans import Extras, Plan, plan_run, plan_train
@@ -64,7 +65,7 @@ def run(desk: Desk, folder: Path, **what: Any) -> Plan:
     return plan_run(registry, extras=extras(folder, **more), **options)
 
 
-def record(folder: Path) -> dict[str, Any]:
+def record(folder: Path) -> Record:
     return RunDir.open(folder).record()
 
 

@@ -6,14 +6,13 @@ from tests.core.kinds import kinds_registry
 
 from stempilot import IncompatibleError, gym
 
-NAME = "stempilot/BfDiskCentering-v0"
+NAME = "stempilot/BFDiskCentering-v0"
 
 
-@pytest.mark.parametrize("name", [NAME, "stempilot/BFDiskCentering-v0"])
-def test_it_is_registered_by_importing_and_only_once(name: str) -> None:
-    spec = gymnasium.registry[name]
+def test_it_is_registered_by_importing_and_only_once() -> None:
+    spec = gymnasium.registry[NAME]
     gym.register()
-    assert gymnasium.registry[name] is spec
+    assert gymnasium.registry[NAME] is spec
     assert spec.entry_point == "stempilot.gym:make_env"
     assert spec.kwargs == {"name": "bf-disk-centering"}
 

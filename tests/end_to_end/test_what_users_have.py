@@ -96,8 +96,8 @@ def test_a_run_killed_while_displaced_is_restored_and_resumed(tmp_path: Path) ->
     with part(registry, "emulator", "usetem-themis", {}).load(9) as emulator:
         settings = {"url": emulator.start("127.0.0.1", 0)}
         record = RunDir.open(run).record()
-        backend = record["settings"]["backend"] | settings
-        RunDir.open(run).update_record(settings=record["settings"] | {"backend": backend})
+        backend = record.settings["backend"] | settings
+        RunDir.open(run).update_record(settings=record.settings | {"backend": backend})
         displace(registry, backend, last)
         put_back = stempilot("restore", str(run))["knobs"][SHIFT]
         assert put_back["before"] == pytest.approx(last)

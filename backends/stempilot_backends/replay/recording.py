@@ -8,7 +8,6 @@ from attrs import evolve, frozen
 
 from stempilot import (
     FRAMES,
-    FramePolicy,
     KnobValue,
     Offers,
     RunDir,
@@ -94,7 +93,7 @@ def read_recording(run: Path) -> Recording:
     """
     folder = RunDir.open(run)
     record = folder.record()
-    if FramePolicy(**record["frames"]).every != 1:
+    if record.frames.every != 1:
         msg = f"{run} does not hold all its frames; record it with --frames all to play it back"
         raise RunDirError(msg)
     try:
@@ -114,8 +113,7 @@ def read_recording(run: Path) -> Recording:
         simulated=True,
     )
     _require_alike(run, moments, seen)
-    identity = {str(key): str(value) for key, value in record.get("identity", {}).items()}
-    return Recording(run=run, moments=moments, offers=seen, identity=identity)
+    return Recording(run=run, moments=moments, offers=seen, identity=record.identity)
 
 
 def _moments(run: Path) -> Iterator[Moment]:

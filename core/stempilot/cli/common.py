@@ -30,7 +30,7 @@ def extras_of(
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
-    from stempilot.record.recorder import FramePolicy
+    from stempilot.record.record import FramePolicy
     from stempilot.runs.plans import Extras
 
     return Extras(
@@ -70,14 +70,14 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _confirm(plan: Any) -> None:
-    from stempilot.operation.session import require_envelope
+    from stempilot.instrument.opening import require_envelope
     from stempilot.runs.dry_run import moves_real_instrument
 
     if not moves_real_instrument(plan):
         return
     name = plan.parts.backend.name
     # Before asking: a yes to what is refused anyway is asked in vain.
-    require_envelope(plan.envelope, plan.parts.make_backend(plan.opening), name)
+    require_envelope(plan.envelope, plan.parts.make_backend(plan.opening).offers(), name)
     try:
         agreed = typer.confirm(f"{name} moves a real instrument. Start?", err=True)
     except typer.Abort:

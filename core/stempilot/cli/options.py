@@ -8,7 +8,41 @@ import typer
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 BackendName = Annotated[
-    str, typer.Option("--backend", "-b", metavar="NAME", help="Name of the backend.")
+    str | None,
+    typer.Option(
+        "--backend",
+        "-b",
+        metavar="NAME",
+        help="Name of the backend. (default: the policy's, else see stempilot plugins)",
+    ),
+]
+AgentName = Annotated[
+    str | None,
+    typer.Option(
+        "--agent", "-a", metavar="NAME", help="Name of the agent. (default: see stempilot plugins)"
+    ),
+]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", metavar="RUN", help="A trained run directory.")
+]
+Episodes = Annotated[
+    int | None,
+    typer.Option("--episodes", help="Evaluate over so many episodes instead of running once."),
+]
+Keep = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep/--put-back",
+        help="Leave the knobs where they end. (default: keep a run, put back an evaluation)",
+    ),
+]
+Adapt = Annotated[
+    bool,
+    typer.Option("--adapt", help="Relearn when the response is found to be no longer what it was."),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="RUN", help="Go on with a training that was interrupted."),
 ]
 Steps = Annotated[int, typer.Option("--steps", "-n", help="Timesteps to train.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed; the same one reproduces the run.")]

@@ -123,6 +123,8 @@ def plugins(registry: "Registry", *, json_wanted: bool) -> None:
     table = Table("kind", "name", "from", "what")
     for entry in registry.entries:
         what = entry.plugin.summary if entry.plugin and entry.usable else entry.problem
+        if entry.plugin and entry.plugin.default:
+            what = f"{what} (default)"
         style = None if entry.usable else "red"
         if entry.plugin and entry.usable and entry.plugin.serves:
             what = f"{what} Serves goals of kind {' or '.join(entry.plugin.serves)}."
@@ -145,6 +147,7 @@ def _entry(entry: Any) -> dict[str, Any]:
         "version": entry.version,
         "summary": entry.plugin.summary if entry.plugin else "",
         "serves": list(entry.plugin.serves) if entry.plugin else [],
+        "default": entry.plugin is not None and entry.plugin.default,
         "usable": entry.usable,
         "problem": entry.problem,
         "traceback": entry.trace,

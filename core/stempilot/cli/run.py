@@ -1,6 +1,5 @@
 """``stempilot run``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,37 +13,13 @@ def run(
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="An agent that needs no training.")
     ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="RUN", help="A trained run directory.")
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            "--backend",
-            "-b",
-            metavar="NAME",
-            help="Name of the backend. (default: the policy's, else simulator)",
-        ),
-    ] = None,
-    episodes: Annotated[
-        int | None,
-        typer.Option("--episodes", help="Evaluate over so many episodes instead of running once."),
-    ] = None,
+    policy: o.Policy = None,
+    backend: o.BackendName = None,
+    episodes: o.Episodes = None,
     seed: o.Seed = 0,
     out: o.Out = None,
-    keep: Annotated[
-        bool | None,
-        typer.Option(
-            "--keep/--put-back",
-            help="Leave the knobs where they end. (default: keep a run, put back an evaluation)",
-        ),
-    ] = None,
-    adapt: Annotated[
-        bool,
-        typer.Option(
-            "--adapt", help="Relearn when the response is found to be no longer what it was."
-        ),
-    ] = False,
+    keep: o.Keep = None,
+    adapt: o.Adapt = False,
     config: o.ConfigFile = None,
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,

@@ -1,6 +1,5 @@
 """``stempilot train``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,26 +8,20 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
-_BACKEND = "simulator"
-_AGENT = "sac"
-
 
 def train(
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
     ] = None,
-    backend: o.BackendName = _BACKEND,
-    agent: Annotated[str, typer.Option("--agent", "-a", help="Name of the agent.")] = _AGENT,
+    backend: o.BackendName = None,
+    agent: o.AgentName = None,
     steps: Annotated[
         int | None,
         typer.Option("--steps", "-n", help="Timesteps to train in all. (default: 20000)"),
     ] = None,
     seed: o.Seed = 0,
     out: o.Out = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option("--resume", metavar="RUN", help="Go on with a training that was interrupted."),
-    ] = None,
+    resume: o.Resume = None,
     config: o.ConfigFile = None,
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
@@ -45,8 +38,7 @@ def train(
     from stempilot.runs.plans import plan_resume, plan_train
 
     if resume is not None:
-        fixed = (backend, agent, seed) == (_BACKEND, _AGENT, 0)
-        if not fixed or any((task, out, config, settings, envelope, frames)):
+        if any((task, backend, agent, seed, out, config, settings, envelope, frames)):
             msg = "--resume RUN goes on with what the run was begun with; give only --steps beside"
             raise ConfigError(msg)
         plan = plan_resume(discover(), resume, steps=steps)

@@ -46,6 +46,12 @@ KNOB_UNITS: Final = {
 }
 """Unit and number of components of each shared knob."""
 
+SOURCES: Final = (FLUCAM,)
+"""The shared sources."""
+
+STATES: Final = (SCREEN, BEAM_BLANKER, COLUMN_VALVES, INSTRUMENT_MODE, PROJECTION_MODE)
+"""The shared states."""
+
 UNITS: Final = ("rad", "m", "s", "A", "V", "1", "index")
 """Units that a `stempilot.KnobSpec` may use; prefixes belong in the display, not here."""
 

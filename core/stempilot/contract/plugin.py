@@ -41,6 +41,8 @@ class Plugin:
             ``load(config, seed)`` for an emulator.
         serves: for an agent, the kinds of goals that it works towards (``"centre"``,
             ``"raise"``); empty for any task that acts.
+        default: it is used where no plug-in of its kind is named; of several the first one that
+            was found, the built-in ones before all others.
         api: the contract version it was written for.
     """
 
@@ -51,6 +53,7 @@ class Plugin:
     serves: tuple[str, ...] = field(
         default=(), kw_only=True, validator=validators.deep_iterable(validators.in_(GOAL_KINDS))
     )
+    default: bool = field(default=False, kw_only=True)
     api: int = field(default=API, kw_only=True, validator=validators.instance_of(int))
 
 

@@ -2,8 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from stempilot.contract.backend import Backend
+from stempilot.contract.task import FloatArray
 from stempilot.contract.values import KnobSpec, KnobValue, SetPoint
 from stempilot.errors import BackendError, EnvelopeError
 
@@ -39,6 +44,17 @@ def check_bounds(
             raise EnvelopeError(msg, knob=point.knob)
 
 
+@overload
+def may_change(change: float, largest: float, resolution: float = 0.0) -> bool: ...
+@overload
+def may_change(
+    change: FloatArray, largest: FloatArray, resolution: FloatArray | float = 0.0
+) -> npt.NDArray[np.bool_]: ...
+def may_change(change: Any, largest: Any, resolution: Any = 0.0) -> Any:
+    """Return whether a knob may change by so much in one write; NaN may not."""
+    return abs(change) <= largest * (1 + 1e-9) + resolution
+
+
 def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: KnobValue) -> None:
     """Check one set point against the limits and the present read-back.
 
@@ -60,8 +76,7 @@ def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: K
     for index, (target, now, limit, grain) in enumerate(
         zip(point.value, standing, spec.max_change, spec.resolution, strict=True)
     ):
-        # Turned round so that a NaN among them refuses.
-        if not abs(target - now) <= limit * (1 + 1e-9) + grain:
+        if not may_change(target - now, limit, grain):
             msg = (
                 f"{knob}[{index}] would step {target - now:+.6g} {spec.unit} from {now:.6g}, "
                 f"more than {limit:.6g} {spec.unit} at once"

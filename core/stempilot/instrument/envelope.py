@@ -10,7 +10,8 @@ from attrs import evolve, field, frozen
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
 from stempilot.contract.values import KnobSpec, KnobValue, Needs, Offers, SetPoint, read_only
 from stempilot.errors import EnvelopeError
-from stempilot.instrument.checks import check_bounds, require_fine_resolution
+from stempilot.instrument.checks import check_bounds, may_change, require_fine_resolution
+from stempilot.plugins.suggest import listed
 
 PixelAngles = Mapping[str, Mapping[int, float]]
 """Angle of a pixel in mrad by source and camera length index."""
@@ -75,8 +76,8 @@ def effective_limits(
         offer = offers.knobs[knob]
         row = envelope.knobs.get(knob)
         if row is None:
-            listed = ", ".join(envelope.knobs) or "nothing"
-            msg = f"the envelope does not list {knob} (it lists {listed}), so it must not be moved"
+            what = f"the envelope does not list {knob}, so it must not be moved; it lists"
+            msg = listed(what, knob, envelope.knobs)
             raise EnvelopeError(msg, knob=knob)
         if (row.spec.unit, row.spec.size) != (offer.unit, offer.size):
             msg = (
@@ -87,7 +88,7 @@ def effective_limits(
         limits[knob] = _intersect(offer, row, baseline[knob], knob)
         for index, step in enumerate(need.largest_step):
             allowed = limits[knob].max_change[index]
-            if step > allowed * (1 + 1e-9):
+            if not may_change(step, allowed):
                 msg = (
                     f"{knob}[{index}]: a full action moves {step:.4g} {offer.unit}, the envelope "
                     f"allows {allowed:.4g} {offer.unit} a step; lower the task's step size"
@@ -118,10 +119,11 @@ def check_calibration(envelope: Envelope, offers: Offers, backend: str) -> None:
     """
     for source in envelope.pixel_mrad:
         if source not in offers.sources:
-            listing = ", ".join(offers.sources) or "none"
-            msg = (
-                f"the envelope calibrates the source {source}; {backend} offers {listing}; "
-                f"correct [calibration.{source}] in the envelope file"
+            msg = listed(
+                f"correct [calibration.{source}] in the envelope file: the envelope calibrates "
+                f"the source {source}; {backend} offers",
+                source,
+                offers.sources,
             )
             raise EnvelopeError(msg)
         if CAMERA_LENGTH_INDEX not in offers.knobs:

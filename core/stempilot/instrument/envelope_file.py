@@ -10,11 +10,14 @@ from stempilot.contract.backend import EnvelopeSuggestion
 from stempilot.contract.names import UNITS
 from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
-from stempilot.files import SCHEMA, write_file
+from stempilot.files import write_file
 from stempilot.instrument.checks import require_fine_resolution
 from stempilot.instrument.envelope import Envelope, KnobLimits
 from stempilot.instrument.envelope_draft import draft
 from stempilot.plugins import options as config
+
+SCHEMA = 1
+"""Number of the form of an envelope file, which no other file shares."""
 
 
 @frozen(kw_only=True)

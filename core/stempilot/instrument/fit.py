@@ -1,10 +1,11 @@
 """Needs against offers: every mismatch at once, before anything is opened for writing."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from stempilot.contract.values import KnobNeed, KnobSpec, Needs, Offers
 from stempilot.errors import BackendError, IncompatibleError
+from stempilot.instrument.checks import may_change
+from stempilot.plugins.suggest import listed
 
 
 def require_fit(needs: Needs, offers: Offers, *, task: str, backend: str) -> None:
@@ -35,8 +36,8 @@ def mismatches(needs: Needs, offers: Offers, *, task: str, backend: str) -> list
     for name, value in needs.states.items():
         spec = offers.states.get(name)
         if spec and value not in spec.values:
-            known = ", ".join(spec.values)
-            problems.append(f"{task} needs {name} = {value}; {backend} only knows {name} = {known}")
+            what = f"{task} needs {name} = {value}; {backend} only knows {name} ="
+            problems.append(listed(what, value, spec.values))
     return problems
 
 
@@ -47,10 +48,7 @@ def _missing(
     for name in needed:
         if name in known:
             continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        listing = ", ".join(known) or "none"
-        yield f"{task} needs {kind} {name}; {backend} offers {listing}{hint}"
+        yield listed(f"{task} needs {kind} {name}; {backend} offers", name, known)
 
 
 def _knob_problems(needs: Needs, offers: Offers, task: str, backend: str) -> Iterator[str]:
@@ -79,7 +77,7 @@ def _shape_problems(needs: Needs, offers: Offers, task: str, backend: str) -> It
 def largest_step_problems(name: str, need: KnobNeed, spec: KnobSpec, task: str) -> Iterator[str]:
     """Yield a problem for each component whose largest action exceeds the allowed step."""
     for index, (step, limit) in enumerate(zip(need.largest_step, spec.max_change, strict=True)):
-        if step > limit * (1 + 1e-9):
+        if not may_change(step, limit):
             yield (
                 f"{name}[{index}]: a full action of {task} moves {step:.4g} {spec.unit}, more than "
                 f"the largest step of {limit:.4g} {spec.unit}; lower the task's step size"

@@ -1,30 +1,20 @@
-"""`Session`, the only opener of a backend: from negotiation to everything being put back."""
+"""`Session`: tasks on an opened instrument, until everything is put back."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from stempilot.contract.backend import Backend, Twinnable
 from stempilot.contract.task import Task
-from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
-from stempilot.errors import EnvelopeError, IncompatibleError
-from stempilot.instrument.audit import AuditFile
-from stempilot.instrument.checks import read_back
-from stempilot.instrument.envelope import (
-    Envelope,
-    check_calibration,
-    effective_limits,
-    open_envelope,
-)
-from stempilot.instrument.fit import check_states, mismatches
+from stempilot.contract.values import KnobValue
+from stempilot.instrument.envelope import Envelope
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
-from stempilot.instrument.lock import instrument_lock
+from stempilot.instrument.opening import Instrument, open_instrument
 from stempilot.instrument.putting_back import put_back, savepoint
-from stempilot.instrument.signals import interrupts_once
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Recorder
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
@@ -33,20 +23,9 @@ AnyTask = Task[Any, Any]
 
 
 @frozen(kw_only=True)
-class Session:
-    """An opened instrument with its limits and its baseline.
+class Session(Instrument):
+    """An opened instrument that makes environments and is put back at the end."""
 
-    Attributes:
-        backend: the opened backend. Write through `guard`, never through this.
-        guard: the backend behind its limits.
-        baseline: where the knobs stood at the start.
-        envelope: what the site allows.
-    """
-
-    backend: Backend
-    guard: GuardedBackend
-    baseline: Mapping[str, KnobValue]
-    envelope: Envelope
     _frames: FrameGuard = field(alias="frames")
 
     def env(
@@ -126,70 +105,6 @@ class Session:
         return env
 
 
-def combined_needs(tasks: Sequence[AnyTask]) -> Needs:
-    """Return the needs of several tasks together; of steps of one knob the largest.
-
-    Raises:
-        IncompatibleError: two tasks need the instrument in different states.
-    """
-    knobs: dict[str, KnobNeed] = {}
-    for task in tasks:
-        for name, need in task.needs.knobs.items():
-            other = knobs.get(name, need)
-            largest = tuple(map(max, need.largest_step, other.largest_step))
-            knobs[name] = evolve(need, largest_step=largest)
-    states: dict[str, str] = {}
-    for task in tasks:
-        for name, value in task.needs.states.items():
-            if states.setdefault(name, value) != value:
-                problem = f"one task needs {name} = {states[name]}, another {name} = {value}"
-                raise IncompatibleError([problem])
-    sources = dict.fromkeys(source for task in tasks for source in task.needs.sources)
-    numbers = {name: unit for task in tasks for name, unit in task.needs.numbers.items()}
-    return Needs(knobs=knobs, sources=tuple(sources), states=states, numbers=numbers)
-
-
-def require_envelope(envelope: Envelope | None, backend: Backend, name: str) -> Envelope:
-    """Return the envelope to use; a simulator may do without a file.
-
-    Raises:
-        EnvelopeError: none for a real instrument, or one written for another backend.
-    """
-    if envelope is None:
-        if not backend.offers().simulated:
-            msg = (
-                f"{name} moves a real instrument and needs an envelope; write one with "
-                f"`stempilot envelope init --backend {name} --out envelope.toml`, check it, "
-                "and pass it with --envelope envelope.toml"
-            )
-            raise EnvelopeError(msg)
-        return open_envelope(name, backend.offers())
-    if envelope.backend != name:
-        msg = f"this envelope was written for {envelope.backend}, not for {name}"
-        raise EnvelopeError(msg)
-    return envelope
-
-
-def _require_fit(
-    tasks: Sequence[AnyTask], names: Sequence[str], offers: Offers, backend: str
-) -> None:
-    """Check what all tasks need, naming each as it is called or by its class."""
-    called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
-    problems = [
-        problem
-        for task, title in zip(tasks, called, strict=True)
-        for problem in mismatches(task.needs, offers, task=title, backend=backend)
-    ]
-    if problems:
-        raise IncompatibleError(list(dict.fromkeys(problems)))
-
-
-def _audit(
-    run_dir: Path | None, *, ahead: bool
-) -> contextlib.AbstractContextManager[AuditFile | None]:
-    return contextlib.nullcontext() if run_dir is None else AuditFile(run_dir, ahead=ahead)
-
-
 @contextlib.contextmanager
 def open_session(
     backend: Backend,
@@ -229,35 +144,19 @@ def open_session(
         RestoreError: the instrument was not put back.
         HandsOffError: somebody else moved a knob that was written; it stays where they put it.
     """
-    offers = backend.offers()
-    _require_fit(tasks, names, offers, name)
-    envelope = require_envelope(envelope, backend, name)
-    check_calibration(envelope, offers, name)
-    needs = combined_needs(tasks)
-    with (
-        interrupts_once(),
-        instrument_lock(backend, name, run_dir=run_dir),
-        contextlib.ExitStack() as recorded,
-        backend,
-    ):
-        check_states(needs, {state: backend.state(state) for state in needs.states})
-        baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
-        guard = GuardedBackend(
-            backend,
-            effective_limits(envelope, offers, needs, baseline),
-            writes_per_s=envelope.writes_per_s,
-            max_writes=envelope.max_writes,
-            standing=baseline,
-            audit=recorded.enter_context(_audit(run_dir, ahead=not offers.simulated)),
-            pixel_mrad=envelope.pixel_mrad,
-        )
+    called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
+    needs = [(title, task.needs) for title, task in zip(called, tasks, strict=True)]
+    with open_instrument(
+        backend, needs, name=name, envelope=envelope, run_dir=run_dir
+    ) as instrument:
         if on_baseline is not None:
-            on_baseline(baseline)
-        with savepoint(guard, keep=keep, may_park=envelope.may_park):
-            yield Session(
-                backend=backend,
-                guard=guard,
-                baseline=baseline,
-                envelope=envelope,
-                frames=FrameGuard(offers.sources),
-            )
+            on_baseline(instrument.baseline)
+        session = Session(
+            backend=backend,
+            guard=instrument.guard,
+            baseline=instrument.baseline,
+            envelope=instrument.envelope,
+            frames=FrameGuard(backend.offers().sources),
+        )
+        with session.savepoint(keep=keep):
+            yield session

@@ -17,6 +17,7 @@ from stempilot.contract.backend import InstrumentBatch, MeasuresDirectly, Rows
 from stempilot.contract.task import Arrays, Batchable, FloatArray, ScoredBatch, Task, TaskBatch
 from stempilot.contract.values import KnobSpec
 from stempilot.errors import IncompatibleError, StartError
+from stempilot.instrument.checks import may_change
 
 _AHEAD = 2048
 """How many starts are drawn at a time: that costs little more than one."""
@@ -252,14 +253,13 @@ class _Limit:
 
     def __init__(self, spec: KnobSpec) -> None:
         self._lower, self._upper = np.array(spec.lower), np.array(spec.upper)
-        self._step = np.array(spec.max_change) * (1 + 1e-9) + np.array(spec.resolution)
+        self._change, self._resolution = np.array(spec.max_change), np.array(spec.resolution)
 
     def allows(self, values: FloatArray, standing: FloatArray) -> Flags:
         """Return (n,), whether each row of ``values`` may be written; NaN may not."""
         inside = values >= self._lower
         inside &= values <= self._upper
-        step = values - standing
-        inside &= np.abs(step, out=step) <= self._step
+        inside &= may_change(values - standing, self._change, self._resolution)
         allowed = inside[:, 0]
         for component in range(1, inside.shape[1]):
             allowed = allowed & inside[:, component]

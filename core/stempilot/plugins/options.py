@@ -5,7 +5,6 @@ and a class attribute ``presets`` (name to values), the values of the chosen pre
 the class's defaults and what the user set.
 """
 
-import difflib
 import math
 import operator
 import re
@@ -25,7 +24,7 @@ from cattrs.errors import (
 )
 
 from stempilot.errors import ConfigError
-from stempilot.plugins.suggest import meant
+from stempilot.plugins.suggest import listed, meant
 
 SECTIONS = ("task", "backend", "agent", "run")
 Values = dict[str, Any]
@@ -245,8 +244,8 @@ def _problems(error: BaseException, path: str) -> list[str]:
         lines = [line for e, note in items for line in _problems(e, f"{path}[{note.index}]")]
         return lines + [line for e in others for line in _problems(e, path)]
     if isinstance(error, ForbiddenExtraKeysError):
-        known = ", ".join(attrs.fields_dict(error.cl))
-        return [f"{path}: unknown {', '.join(sorted(error.extra_fields))}; known: {known}"]
+        known = attrs.fields_dict(error.cl)
+        return [f"{path}: {_unknown(n, list(known), 'key')}" for n in sorted(error.extra_fields)]
     if isinstance(error, KeyError):
         return [f"{path}: {error.args[0]} is missing"]
     return [f"{path}: {error.args[0] if error.args else error}"]
@@ -315,10 +314,7 @@ def _structure_literal(value: Any, kind: Any) -> Any:
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
-    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    msg = f"{value!r} is not one of {', '.join(str(choice) for choice in choices)}{hint}"
-    raise ValueError(msg)
+    raise ValueError(listed(f"{value!r} is not one of", str(value), map(str, choices)))
 
 
 def _is_tuple(kind: Any) -> bool:

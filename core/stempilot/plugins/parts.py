@@ -26,7 +26,6 @@ DEFAULT_MAX_STEPS = 200
 """The framework's budget of timesteps for an episode; exceeding it truncates, unpriced."""
 
 Sections = Mapping[str, Mapping[str, Any]]
-DEFAULT_BACKEND = "simulator"
 _CONTRACTS: dict[Kind, Any] = {
     "backend": Backend,
     "task": Task,

@@ -95,6 +95,18 @@ class Registry:
             raise PluginError(f"{msg}\n{entry.trace}".rstrip())
         return entry.plugin
 
+    def default(self, kind: Kind) -> str:
+        """Return the name of the plug-in that is used where none of that kind is named.
+
+        Raises:
+            PluginError: none is.
+        """
+        for entry in self.of_kind(kind):
+            if entry.usable and entry.plugin is not None and entry.plugin.default:
+                return entry.name
+        msg = f"no {kind} is the default one; name one of {', '.join(self.names(kind)) or 'none'}"
+        raise PluginError(msg)
+
     def entry(self, kind: Kind, name: str) -> Entry:
         """Return the entry of that kind and name, usable or not.
 

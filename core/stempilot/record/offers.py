@@ -7,7 +7,6 @@ from stempilot.errors import RunDirError
 from stempilot.record.recorder import plain_numbers
 from stempilot.record.run_dir import RunDir
 
-ENTRY = "capabilities"
 _KNOB = {"lower": "lower", "upper": "upper", "max_step": "max_change", "resolution": "resolution"}
 """Attributes of a `KnobSpec` by their keys in the record."""
 
@@ -36,7 +35,7 @@ def recorded_offers(run: RunDir) -> Offers:
     Raises:
         RunDirError: the record does not say, or not in a way that makes sense.
     """
-    content = run.record().get(ENTRY)
+    content = run.record().capabilities
     if content is None:
         msg = f"{run.path} does not say what its instrument offers: it is of an earlier version"
         raise RunDirError(msg)
@@ -60,5 +59,5 @@ def recorded_offers(run: RunDir) -> Offers:
             },
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        msg = f"{run.path}: {ENTRY} in the record are damaged: {error!r}"
+        msg = f"{run.path}: capabilities in the record are damaged: {error!r}"
         raise RunDirError(msg) from error

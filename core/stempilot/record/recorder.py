@@ -23,52 +23,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
 
 from stempilot.contract.task import Drawable, Task
 from stempilot.contract.values import Snapshot
-from stempilot.errors import ConfigError, RunDirError
+from stempilot.errors import RunDirError
 from stempilot.files import parse_json, recording, write_file, write_json
 from stempilot.operation.timestep import Timestep
+from stempilot.record.record import FramePolicy
 from stempilot.record.run_dir import EVENTS, FRAMES
 
 SHRUNK_SIDE = 260
 
 FINALS = 12
 """Of how many episodes the report shows the final frames."""
-
-
-@frozen
-class FramePolicy:
-    """Which frames are kept.
-
-    Attributes:
-        every: keep every n-th timestep; 0 for none.
-        ends: keep the first and the last frame of each episode.
-    """
-
-    every: int = 0
-    ends: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> "FramePolicy":
-        """Return the policy for ``none``, ``ends``, ``all`` or ``every-N``.
-
-        Raises:
-            ConfigError: the text is none of these.
-        """
-        if text in {"none", "ends", "all"}:
-            return cls(every=int(text == "all"), ends=text == "ends")
-        word, _, number = text.partition("-")
-        if word == "every" and number.isdigit() and int(number) > 0:
-            return cls(every=int(number))
-        msg = f"--frames {text!r} is not one of none, ends, all or every-N, for example every-10"
-        raise ConfigError(msg)
-
-    def keeps(self, step: Timestep) -> bool:
-        """Return whether the frame of this timestep is kept."""
-        at_end = self.ends and (step.step == 0 or step.ended)
-        return at_end or (self.every > 0 and step.step % self.every == 0)
 
 
 class RunRecorder:

@@ -14,13 +14,12 @@ on the disk, name and all, before anything counts on it. Layout:
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs import field, frozen, validators
 
-from stempilot.contract.goals import Quantity
-from stempilot.errors import ConfigError, EnvelopeError, RunDirError
+from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import (
     Json,
     file_hash,
@@ -30,14 +29,13 @@ from stempilot.files import (
     synchronise_tree,
     write_json,
 )
-from stempilot.instrument.envelope import Envelope
-from stempilot.instrument.envelope_file import parse_envelope
 from stempilot.plugins import options as config
 from stempilot.record.figures import Evaluation
 from stempilot.record.log import LOG
-from stempilot.record.quantities import UNDECLARED
+from stempilot.record.record import RECORD, Record
 
-RECORD = "record.json"
+C = TypeVar("C", bound=attrs.AttrsInstance)
+
 BASELINE = "baseline.json"
 EVENTS = "events.jsonl"
 PROGRESS = "progress.json"
@@ -46,37 +44,7 @@ FRAMES = "frames"
 REPORT = "report.html"
 
 
-_Count = field(validator=validators.and_(validators.ge(0), validators.le(2**53)))
 _Counted = field(default=0, validator=validators.and_(validators.ge(0), validators.le(2**53)))
-
-
-@frozen(kw_only=True)
-class _Frames:
-    every: int = _Count
-    ends: bool
-
-
-@frozen(kw_only=True)
-class _Record:
-    """The entries of ``record.json`` that are gone by; see `stempilot.execute`."""
-
-    status: str
-    command: str
-    task: str
-    backend: str
-    agent: str
-    settings: dict[str, dict[str, Any]]
-    seed: int = field(validator=validators.ge(0))
-    instrument_seed: int = field(validator=validators.ge(0))
-    steps: int = _Count
-    episodes: int | None
-    frames: _Frames
-    envelope: dict[str, Any] | None = None
-    goal: str | None = None
-    quantities: tuple[Quantity, ...] = UNDECLARED
-    parent: str | None
-    trained_here: bool = False
-    from_log: str | None = None
 
 
 @frozen(kw_only=True)
@@ -110,18 +78,16 @@ class _Progress:
                 raise ValueError(msg)
 
 
-def _read_checked(path: Path, kind: type[Any]) -> Json:
+def _read_checked(path: Path, kind: type[C]) -> C:
     """Return a JSON file with its entries checked; raises as `read_json`."""
-    content = read_json(path)
-    attributes = attrs.fields_dict(kind)
+    content, known = read_json(path), attrs.fields_dict(kind)
     try:
-        checked = config.build(
-            kind, {k: v for k, v in content.items() if k in attributes}, section=path.name
+        return config.build(
+            kind, {k: v for k, v in content.items() if k in known}, section=path.name
         )
     except ConfigError as error:
         msg = f"{path} is damaged: {error}"
         raise RunDirError(msg) from error
-    return {**{k: v for k, v in config.plain(checked).items() if k not in content}, **content}
 
 
 @frozen
@@ -159,31 +125,32 @@ class RunDir:
         run.record()
         return run
 
-    def record(self) -> Json:
+    def record(self) -> Record:
         """Return ``record.json``.
 
         Raises:
             RunDirError: missing, of another schema, or an entry of it is not what it must be.
         """
-        return _read_checked(self.path / RECORD, _Record)
+        return _read_checked(self.path / RECORD, Record)
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
+    def write_record(self, record: Record) -> None:
         """Replace ``record.json``."""
-        write_json(self.path / RECORD, record)
+        write_json(self.path / RECORD, config.plain(record))
 
     def update_record(self, **changes: Any) -> None:
-        """Change some entries of ``record.json``."""
-        self.write_record({**self.record(), **changes})
+        """Change some entries of ``record.json``; those that this version does not know stay."""
+        record = attrs.evolve(self.record(), **changes)
+        write_json(self.path / RECORD, {**read_json(self.path / RECORD), **config.plain(record)})
 
     def progress(self) -> Json | None:
         """Return the last checkpoint, ``None`` when there is none yet; raises as `record`."""
         path = self.path / PROGRESS
-        return _read_checked(path, _Progress) if path.exists() else None
+        return config.plain(_read_checked(path, _Progress)) if path.exists() else None
 
     def baseline(self) -> Json | None:
         """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
         path = self.path / BASELINE
-        return _read_checked(path, _Baseline) if path.exists() else None
+        return config.plain(_read_checked(path, _Baseline)) if path.exists() else None
 
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.
@@ -246,28 +213,13 @@ def require_free(path: Path) -> None:
 
 
 def _never_began(path: Path) -> bool:
-    """Return whether a run failed before it kept a baseline, so that nothing was moved or learnt.
+    """Return whether a run ended before it kept a baseline, so that nothing was moved or learnt.
 
     A folder that holds anything else beside its record and its log is somebody's.
     """
     if any(file.name not in {RECORD, LOG} for file in path.iterdir()):
         return False
     try:
-        return bool(RunDir(path).record()["status"] == "failed")
+        return RunDir(path).record().status in {"failed", "interrupted"}
     except RunDirError:
         return False
-
-
-def recorded_envelope(record: Mapping[str, Any]) -> Envelope | None:
-    """Return the envelope that the record of a run holds, ``None`` where it went without.
-
-    Raises:
-        RunDirError: the record is damaged.
-    """
-    if record["envelope"] is None:
-        return None
-    try:
-        return parse_envelope(record["envelope"], RECORD)
-    except (ConfigError, EnvelopeError) as error:
-        msg = f"{RECORD} is damaged: {error}"
-        raise RunDirError(msg) from error

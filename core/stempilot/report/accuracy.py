@@ -112,7 +112,8 @@ def _caption(evidence: Evidence, errors: Errors, main: Quantity) -> str:
     text = f"The {len(errors.measured)} successful of {len(complete)} episodes. "
     if len(errors.px):
         text += (
-            f"The true error, which only a simulator knows, is {rms(errors.px):.3g} {main.unit} RMS"
+            "The true error, which no real instrument tells, is "
+            f"{rms(errors.px):.3g} {main.unit} RMS"
             + (f" or {rms(errors.mrad):.3g} mrad RMS" if len(errors.mrad) else "")
             + ". "
         )

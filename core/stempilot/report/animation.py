@@ -60,7 +60,7 @@ def animation_picture(evidence: Evidence) -> Picture | str:
     Raises:
         RunDirError: a frame is damaged.
     """
-    if not evidence.record["frames"]["every"]:
+    if not evidence.record.frames.every:
         return "Animation: the run was not told to keep its frames (--frames all)."
     kept = sorted(
         (int(found[1]), int(found[2]), path)

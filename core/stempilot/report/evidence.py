@@ -10,6 +10,7 @@ from attrs import frozen
 
 from stempilot.files import Json
 from stempilot.record.figures import Evaluation
+from stempilot.record.record import Record
 from stempilot.report.series import FloatArray, Series
 
 Kind = Literal["training", "evaluation", "plain"]
@@ -79,7 +80,7 @@ class Evidence:
     """
 
     folder: Path
-    record: Json
+    record: Record
     result: Json
     evaluations: tuple[Evaluation, ...]
     series: Series
@@ -89,9 +90,9 @@ class Evidence:
     @property
     def kind(self) -> Kind:
         """Whether something was trained, evaluated, or run once."""
-        if self.record.get("command") in {"train", "relearn"}:
+        if self.record.trains:
             return "training"
-        return "plain" if self.record.get("episodes") is None else "evaluation"
+        return "plain" if self.record.episodes is None else "evaluation"
 
     @property
     def field_px(self) -> tuple[int, int] | None:

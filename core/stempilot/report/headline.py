@@ -8,6 +8,7 @@ from stempilot.files import Json
 from stempilot.operation.scores import Episode, score
 from stempilot.record.figures import PAPER_PER_S
 from stempilot.record.quantities import RAISE
+from stempilot.record.record import Record
 from stempilot.report.accuracy import rms
 from stempilot.report.evidence import Evidence
 from stempilot.report.learning import PAPER_STEPS, convergence
@@ -49,11 +50,11 @@ def _training(evidence: Evidence) -> list[tuple[str, str, str]]:
     series = evidence.series
     by_success, by_reward = convergence(evidence)
     why = "the average reward stays above 0"
-    if evidence.record["goal"] != RAISE:
+    if evidence.record.goal != RAISE:
         why = "at least 96 % succeed"
     recent = series.complete[-25:]
     good = sum(episode.success for episode in recent)
-    asked = evidence.record.get("steps")
+    asked = evidence.record.steps
     return [
         ("timesteps", plain(series.timesteps), f"of {plain(asked)} asked for"),
         ("episodes", plain(len(series.complete)), "completed"),
@@ -232,13 +233,12 @@ def duration(seconds: object) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def badge(record: Json, result: Json) -> Html:
+def badge(record: Record, result: Json) -> Html:
     """Return the status of a run, coloured by whether all went well."""
-    status = str(record.get("status", "unknown"))
-    colour = {"done": "good", "failed": "bad"}.get(status, "unsure")
+    colour = {"done": "good", "failed": "bad"}.get(record.status, "unsure")
     if result.get("success") is False:
         colour = "unsure"
-    parts = [tag("span", status, class_=f"badge {colour}")]
-    if record.get("reason"):
-        parts.append(tag("span", str(record["reason"]), class_="reason"))
+    parts = [tag("span", record.status, class_=f"badge {colour}")]
+    if record.reason:
+        parts.append(tag("span", record.reason, class_="reason"))
     return html(*parts)

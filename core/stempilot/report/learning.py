@@ -36,7 +36,7 @@ _MANY = 300
 def convergence(evidence: Evidence) -> tuple[int | None, int | None]:
     """Return ``converged_at`` and ``reward_converged_at``, also of a run without a result."""
     series, result = evidence.series, evidence.result
-    goal = evidence.record["goal"]
+    goal = evidence.record.goal
     found = convergence_of(goal, evidence.evaluations, series.ends(), series.rewards()) | result
     return _count(found["converged_at"]), _count(found["reward_converged_at"])
 
@@ -65,7 +65,7 @@ def learning_picture(evidence: Evidence) -> Picture | str:
     _mark(axes[1], by_reward, "reward stays above 0 from", PURPLE, ":")
     if evidence.evaluations:
         _evaluations(axes[2], evidence)
-        if evidence.record["goal"] != RAISE:
+        if evidence.record.goal != RAISE:
             _mark(axes[2], by_success, "converged at", GREEN, "--")
     for ax in axes[:2]:
         legend(ax)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stempilot.contract.goals import Quantity
 from stempilot.contract.values import Outcome
 from stempilot.errors import RunDirError
 from stempilot.files import Json, parse_json, read_json
@@ -29,7 +28,7 @@ def gather(run: Path) -> Evidence:
     """
     folder = RunDir.open(run)
     record = folder.record()
-    quantities = [Quantity(**entry) for entry in record["quantities"]]
+    quantities = record.quantities
     progress = folder.progress() or {"evaluations": ()}
     return Evidence(
         folder=run,

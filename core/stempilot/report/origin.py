@@ -2,9 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 
-from stempilot.files import Json
+from stempilot.record.record import Record
 from stempilot.report.evidence import Evidence
 from stempilot.report.headline import UNKNOWN
 from stempilot.report.markup import Html, table, tag
@@ -25,61 +24,50 @@ def origin(evidence: Evidence) -> Html:
     )
 
 
-def command(record: Json) -> str:
+def command(record: Record) -> str:
     """Return the command line of a run as a shell takes it."""
-    argv = record.get("argv")
-    return shlex.join(map(str, argv)) if isinstance(argv, list) else UNKNOWN
+    return shlex.join(record.argv) or UNKNOWN
 
 
-def _lineage(record: Json) -> Html:
+def _lineage(record: Record) -> Html:
     parts = []
-    if record.get("parent"):
-        parts.append(tag("p", "It goes on from the agent of ", tag("code", text(record["parent"]))))
-    kept = record.get("kept_and_dropped")
-    if isinstance(kept, list) and kept:
+    if record.parent:
+        parts.append(tag("p", "It goes on from the agent of ", tag("code", record.parent)))
+    if record.kept_and_dropped:
         parts.append(tag("p", "What relearning kept and dropped:"))
-        parts.append(tag("ul", *(tag("li", text(sentence)) for sentence in kept)))
+        parts.append(tag("ul", *(tag("li", sentence) for sentence in record.kept_and_dropped)))
     return tag("div", *parts)
 
 
-def _facts(record: Json) -> Html:
+def _facts(record: Record) -> Html:
     rows = [
-        ("started", text(record.get("started"))),
-        ("seed", text(record.get("seed"))),
-        ("seed of the instrument", text(record.get("instrument_seed"))),
-        ("source revision", text(record.get("git_commit"))),
-        ("Python", text(record.get("python"))),
-        ("system", text(record.get("system"))),
-        *((f"{kind} plug-in", text(source)) for kind, source in _items(record.get("plugins"))),
-        *((f"instrument: {name}", text(value)) for name, value in _items(record.get("identity"))),
-        *((name, text(version)) for name, version in _items(record.get("versions"))),
+        ("started", text(record.started)),
+        ("seed", text(record.seed)),
+        ("seed of the instrument", text(record.instrument_seed)),
+        ("source revision", text(record.git_commit)),
+        ("Python", text(record.python)),
+        ("system", text(record.system)),
+        *((f"{kind} plug-in", text(source)) for kind, source in record.plugins.items()),
+        *((f"instrument: {name}", text(value)) for name, value in record.identity.items()),
+        *((name, text(version)) for name, version in record.versions.items()),
     ]
     return tag(
         "details", tag("summary", "Versions, seeds and plug-ins"), table(("what", "value"), rows)
     )
 
 
-def _configuration(record: Json) -> Html:
-    resolved, settings = record.get("config"), record.get("settings")
+def _configuration(record: Record) -> Html:
     rows: list[tuple[str, ...]] = []
-    for section, values in _items(resolved):
-        given = dict(_items(dict(_items(settings)).get(section)))
-        for name, value in _items(values):
-            rows.append(
-                (f"{section}.{name}", text(value), "set" if name in given else "default or preset")
-            )
-        known = dict(_items(values))
-        rows += [
-            (f"{section}.{name}", text(value), "set")
-            for name, value in given.items()
-            if name not in known
-        ]
+    for section, values in record.config.items():
+        given = record.settings.get(section, {})
+        for name, value in {
+            **values,
+            **{k: v for k, v in given.items() if k not in values},
+        }.items():
+            where = "set" if name in given else "default or preset"
+            rows.append((f"{section}.{name}", text(value), where))
     shown = table(("option", "value", "from"), rows)
     return tag("details", tag("summary", "Configuration, defaults included"), shown)
-
-
-def _items(value: object) -> list[tuple[str, object]]:
-    return list(value.items()) if isinstance(value, Mapping) else []
 
 
 def text(value: object) -> str:

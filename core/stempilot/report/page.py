@@ -7,7 +7,7 @@ from importlib import resources
 from stempilot.report.evidence import Evidence
 from stempilot.report.headline import badge, cards, changes, comparison
 from stempilot.report.markup import Html, html, tag
-from stempilot.report.origin import origin, text
+from stempilot.report.origin import origin
 from stempilot.report.style import Picture
 
 LARGEST_EMBEDDED = 8_000_000
@@ -24,7 +24,7 @@ def whole_page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequen
         left_out: sentences on what could not be drawn.
     """
     record = evidence.record
-    names = [text(record.get(part)) for part in ("command", "task", "backend", "agent")]
+    names = [record.command, record.task, record.backend, record.agent]
     title = f"{names[0]} {names[1]} with {names[3]}"
     head = tag(
         "head",
@@ -53,9 +53,8 @@ def _style() -> str:
 
 def _header(evidence: Evidence, names: Sequence[str]) -> Html:
     command, task, backend, agent = names
-    simulated = evidence.record.get("simulated")
-    kind = {True: "simulated", False: "a real instrument"}
-    where = f" ({kind[simulated]})" if isinstance(simulated, bool) else ""
+    kind = {True: " (simulated)", False: " (a real instrument)", None: ""}
+    where = kind[evidence.record.simulated]
     described = {
         "training": f"Training of {agent} on {backend}{where}",
         "evaluation": f"Evaluation of {agent} on {backend}{where}",
@@ -65,7 +64,7 @@ def _header(evidence: Evidence, names: Sequence[str]) -> Html:
         "header",
         tag("div", f"stempilot {command}", class_="eyebrow"),
         tag("h1", task),
-        tag("p", f"{described}, seed {text(evidence.record.get('seed'))}", class_="lead"),
+        tag("p", f"{described}, seed {evidence.record.seed}", class_="lead"),
         tag("p", badge(evidence.record, evidence.result)),
     )
 

@@ -12,6 +12,7 @@ from stempilot.operation.scores import Episode, score
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Timestep
 from stempilot.runs.adapting import Adapting
+from stempilot.runs.ending import leave
 from stempilot.runs.job import Job
 from stempilot.runs.progress import RecentEpisodes
 
@@ -32,9 +33,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
     if adapting.is_due and not episode.success:
         env, episode = _try_again(job, env, adapting, recent)
     spent = job.budget_spent(env)
-    if not episode.success:
-        # A task that fails must not leave the knobs where its attempts brought them.
-        job.session.put_back()
+    leave(job, success=episode.success)
     recorder.close()
     return {
         **score([episode], [], job.task.quantities),
@@ -86,26 +85,22 @@ def _verdict(last: Timestep) -> str:
 
 def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
     """Evaluate an agent over episodes from seeded starts; put the knobs back unless told not to."""
-    job.say(
-        f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
-        + ("they stay where the last ends" if job.plan.keeps else "they are put back at the end")
-    )
+    _announce(job, episodes)
     recorder = job.recorder()
     recent = RecentEpisodes(recorder)
     adapting = Adapting(job, agent, recorder)
     seed = job.plan.seed
     env = job.session.env(job.task, seed=seed, max_timesteps=job.max_timesteps, recorder=recent)
     job.files.callback(env.close)
-    played: list[Episode] = []
-    best: list[Episode] = []
+    played, best = list[Episode](), list[Episode]()
 
     def show(note: str = "") -> None:
         job.on_progress(recent.progress(len(played), episodes, note))
 
-    with stop_requests() as stop_asked:
+    def show_relearning(done: int, of: int) -> None:
+        show(f"relearning: {done}/{of} timesteps")
 
-        def show_relearning(done: int, of: int) -> None:
-            show(f"relearning: {done}/{of} timesteps")
+    with stop_requests() as stop_asked:
 
         def count(episode: Episode) -> bool:
             played.append(episode)
@@ -124,15 +119,11 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
                 on_change=adapting.noting(env),
             )
             best += oracle
-            goes_on = adapting.is_due and len(played) < episodes and not env.budget_spent
-            policy = (
-                adapting.relearn(env, should_stop=stop_asked, on_step=show_relearning)
-                if goes_on
-                else None
-            )
+            policy = None
+            if adapting.is_due and len(played) < episodes and not env.budget_spent:
+                policy = adapting.relearn(env, should_stop=stop_asked, on_step=show_relearning)
         interrupted = stop_asked()
-        if interrupted and not job.plan.keeps:
-            job.session.put_back()
+        leave(job, interrupted=interrupted)
     recorder.close()
     figures = {
         **score(played, best, job.task.quantities),
@@ -143,6 +134,14 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
     }
     write_json(job.run.path / "evaluation.json", {"seed": seed, **figures})
     return figures
+
+
+def _announce(job: Job, episodes: int) -> None:
+    ends = "they stay where the last ends" if job.plan.keeps else "they are put back at the end"
+    job.say(
+        f"evaluation: {episodes} episodes, each from a start drawn around where the knobs stand; "
+        f"{ends}"
+    )
 
 
 def _twin(job: Job, env: TaskEnv) -> TaskEnv | None:

@@ -3,11 +3,7 @@
 from typing import Any
 
 from stempilot.contract.agent import Agent, Learner
-from stempilot.instrument.checks import read_back
-from stempilot.instrument.envelope import check_calibration, effective_limits
-from stempilot.instrument.fit import check_states, require_fit
-from stempilot.instrument.lock import instrument_lock
-from stempilot.operation.session import require_envelope
+from stempilot.instrument.opening import open_instrument
 from stempilot.record.run_dir import require_free
 from stempilot.runs.adapting import steps_to_relearn
 from stempilot.runs.execute import prepare, untrained
@@ -29,14 +25,10 @@ def describe(plan: Plan) -> dict[str, Any]:
     if not plan.resumes:
         require_free(plan.out)
     backend = plan.parts.make_backend(plan.opening)
-    name, needs, offers = plan.parts.backend.name, task.needs, backend.offers()
-    require_fit(needs, offers, task=plan.parts.task.name, backend=name)
-    envelope = require_envelope(plan.envelope, backend, name)
-    check_calibration(envelope, offers, name)
-    with instrument_lock(backend, name), backend:
-        check_states(needs, {state: backend.state(state) for state in needs.states})
-        baseline = {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
-    limits = effective_limits(envelope, offers, needs, baseline)
+    name, needs = plan.parts.backend.name, task.needs
+    asked = [(plan.parts.task.name, needs)]
+    with open_instrument(backend, asked, name=name, envelope=plan.envelope) as instrument:
+        limits, baseline = instrument.guard.limits, instrument.baseline
     return {
         "command": plan.command,
         "dry_run": True,

@@ -2,21 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from attrs import asdict
-
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
-from stempilot.errors import (
-    IncompatibleError,
-    RestoreError,
-    StempilotError,
-)
+from stempilot.errors import IncompatibleError, RestoreError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.operation.session import open_session
@@ -24,10 +18,12 @@ from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
 from stempilot.record.provenance import provenance
 from stempilot.record.quantities import goal_kind
+from stempilot.record.record import Record
 from stempilot.record.run_dir import BASELINE, RESULT, RunDir
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
+from stempilot.runs.ending import ending
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
 from stempilot.runs.plans import Plan
@@ -65,7 +61,7 @@ def execute(
         say(sentence)
     with (
         run_log(run.path) as log,
-        _status(run),
+        ending(run) as result,
         ExitStack() as afterwards,
         open_session(
             backend,
@@ -90,11 +86,10 @@ def execute(
             files=files,
             afterwards=afterwards,
         )
-        result = _carry_out(job, agent)
-        result |= {"command": plan.command, "seed": plan.seed, "run_dir": str(run.path)}
+        result.update(_carry_out(job, agent))
+        result.update(command=plan.command, seed=plan.seed, run_dir=str(run.path))
         # Inside the session: what cannot be recorded is put back.
         write_json(run.path / RESULT, result)
-    run.update_record(status="interrupted" if result.get("interrupted") else "done")
     return result
 
 
@@ -104,6 +99,7 @@ def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -
     run.update_record(
         status="running",
         reason=None,
+        displaced=True,
         identity=dict(backend.identity()),
         simulated=backend.offers().simulated,
         capabilities=plain_offers(backend.offers()),
@@ -116,27 +112,6 @@ def _carry_out(job: Job, agent: Agent) -> dict[str, Any]:
     if job.plan.episodes is None:
         return run_once(job, agent)
     return run_episodes(job, agent, job.plan.episodes)
-
-
-@contextmanager
-def _status(run: RunDir) -> Iterator[None]:
-    """Note in the record how a run that raises has ended."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _note_failure(run, "interrupted")
-        raise
-    except Exception as error:
-        _note_failure(run, f"{type(error).__name__}: {error}")
-        raise
-
-
-def _note_failure(run: RunDir, reason: str) -> None:
-    try:
-        run.update_record(status="failed", reason=reason)
-    except StempilotError:
-        # The disk that failed the run may refuse this note too; the first error matters more.
-        return
 
 
 def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent, tuple[str, ...]]:
@@ -173,7 +148,7 @@ def _warnings(plan: Plan, agent: Agent, run: RunDir) -> Iterator[str]:
     if untrained(plan, agent):
         yield f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was"
     evaluated = plan.parent if plan.command == "run" and plan.episodes is not None else None
-    if evaluated is not None and evaluated.record()["seed"] == plan.seed:
+    if evaluated is not None and evaluated.record().seed == plan.seed:
         yield (
             f"the training had seed {plan.seed} too, so that these episodes begin where its "
             "episodes began; another --seed gives starts that the policy has not met"
@@ -206,7 +181,7 @@ def _relearn_from_log(
         raise IncompatibleError([problem])
     recorded = read_transitions(log.path, task.observation_space, task.action_space)
     sentences = [f"{len(recorded)} recorded transitions came from {log.path}."]
-    then, now = log.record().get("config", {}).get("task", {}), plan.parts.resolved()["task"]
+    then, now = log.record().config.get("task", {}), plan.parts.resolved()["task"]
     changed = [
         f"{name} was {then[name]}" for name in now if name in then and then[name] != now[name]
     ]
@@ -224,12 +199,10 @@ def _new_run(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> RunDir:
 def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     """Return the run to go on with, unless its baseline is still to be returned to."""
     run = RunDir.open(plan.out)
-    record = run.record()
-    stuck = record["status"] == "failed" and str(record.get("reason")).startswith("RestoreError")
-    if (record["status"] == "running" or stuck) and not backend.offers().simulated:
+    if run.record().must_be_restored and not backend.offers().simulated:
         msg = (
-            f"{run.path} ended without putting the instrument back; do that first, with "
-            f"`stempilot restore {run.path}`, then resume"
+            f"{run.path} ended without putting the instrument back, or does not say that it did; "
+            f"do that first, with `stempilot restore {run.path}`, then resume"
         )
         raise RestoreError(msg)
     run.update_record(steps=plan.steps)
@@ -239,30 +212,31 @@ def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     return run
 
 
-def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> dict[str, Any]:
+def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> Record:
     parts = plan.parts
-    return {
-        "status": "starting",
-        "command": plan.command,
-        "task": parts.task.name,
-        "backend": parts.backend.name,
-        "agent": parts.agent.name,
-        "plugins": dict(parts.sources),
-        "settings": json.loads(json.dumps(parts.settings)),
-        "config": parts.resolved(),
-        "goal": goal_kind(task),
-        "quantities": [asdict(quantity) for quantity in task.quantities],
-        "seed": plan.seed,
-        "instrument_seed": plan.opening.instrument_seed,
-        "steps": plan.steps,
-        "episodes": plan.episodes,
-        "adapt": plan.adapt,
-        "frames": {"every": plan.frames.every, "ends": plan.frames.ends},
-        "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
-        "parent": None if plan.parent is None else str(plan.parent.path.resolve()),
-        "trained_here": plan.opening.trained_here,
-        "from_log": None if plan.log is None else str(plan.log.path.resolve()),
-        "kept_and_dropped": list(kept),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    return Record(
+        status="starting",
+        displaced=False,
+        command=plan.command,
+        task=parts.task.name,
+        backend=parts.backend.name,
+        agent=parts.agent.name,
+        plugins=dict(parts.sources),
+        settings=json.loads(json.dumps(parts.settings)),
+        config=parts.resolved(),
+        goal=goal_kind(task),
+        quantities=task.quantities,
+        seed=plan.seed,
+        instrument_seed=plan.opening.instrument_seed,
+        steps=plan.steps,
+        episodes=plan.episodes,
+        adapt=plan.adapt,
+        frames=plan.frames,
+        envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
+        parent=None if plan.parent is None else str(plan.parent.path.resolve()),
+        trained_here=plan.opening.trained_here,
+        from_log=None if plan.log is None else str(plan.log.path.resolve()),
+        kept_and_dropped=kept,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance(),
-    }
+    )

@@ -30,6 +30,7 @@ from stempilot.record.figures import (
 from stempilot.record.quantities import goal_kind
 from stempilot.record.recorder import RunRecorder, read_events
 from stempilot.record.run_dir import RunDir
+from stempilot.runs.ending import leave
 from stempilot.runs.job import Job
 from stempilot.runs.progress import OnProgress, RecentEpisodes
 
@@ -158,15 +159,14 @@ EVALUATION_SPAWN = 0x5EED
 """Mixed into the seed of training for the fixed starts of its evaluations."""
 
 
+_NOTHING: Mapping[str, Any] = {"timesteps": 0, "episodes": 0, "events_bytes": 0, "evaluations": []}
+"""The progress of a training that begins."""
+
+
 def learn(job: Job, learner: Learner) -> dict[str, Any]:
     """Let a learner learn as the plan says; return the result of the run."""
     plan, run = job.plan, job.run
-    before = (run.progress() if plan.resumes else None) or {
-        "timesteps": 0,
-        "episodes": 0,
-        "events_bytes": 0,
-        "evaluations": [],
-    }
+    before = (run.progress() if plan.resumes else None) or _NOTHING
     recorder = job.recorder(before["events_bytes"])
     recent = RecentEpisodes(recorder)
     env = job.session.env(
@@ -193,20 +193,10 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
             should_stop=stop_asked,
             on_progress=job.on_progress,
         )
-        steps = plan.steps - before["timesteps"]
-        numbers: Mapping[str, float] = {}
-        if steps > 0:
-            try:
-                numbers = learner.learn(env, steps=steps, report=companion).numbers
-            except INSTRUMENT_ERRORS:
-                # Whoever learns is between two timesteps then, and sound.
-                job.afterwards.callback(_keep_learnt, job, companion)
-                raise
+        numbers = _learnt(job, learner, env, companion)
         interrupted = stop_asked()
         try:
-            if interrupted:
-                # Whoever presses Ctrl-C waits for the knobs, not for files.
-                job.session.put_back()
+            leave(job, interrupted=interrupted)
         finally:
             companion.save()
             recorder.close()
@@ -223,6 +213,19 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         **convergence(goal_kind(job.task), companion.evaluations, ends, rewards),
         "episodes": len(ends),
     }
+
+
+def _learnt(job: Job, learner: Learner, env: TaskEnv, companion: Companion) -> Mapping[str, float]:
+    """Let the learner learn for the timesteps that are left; return what it says of that."""
+    steps = job.plan.steps - env.timestep
+    if steps <= 0:
+        return {}
+    try:
+        return learner.learn(env, steps=steps, report=companion).numbers
+    except INSTRUMENT_ERRORS:
+        # Whoever learns is between two timesteps then, and sound.
+        job.afterwards.callback(_keep_learnt, job, companion)
+        raise
 
 
 def _keep_learnt(job: Job, companion: Companion) -> None:

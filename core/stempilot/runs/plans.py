@@ -1,6 +1,5 @@
 """What is to be done: a plan holds all that train, relearn and run need, checked and unloaded."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from stempilot.errors import ConfigError, IncompatibleError, RunDirError
 from stempilot.instrument.envelope import Envelope
 from stempilot.plugins import options as config
 from stempilot.plugins.no_agent import NO_AGENT
-from stempilot.plugins.parts import DEFAULT_BACKEND, Composition, Sections, compose, part
+from stempilot.plugins.parts import Composition, Sections, compose, part
 from stempilot.plugins.registry import Registry
-from stempilot.record.recorder import FramePolicy
-from stempilot.record.run_dir import RunDir, recorded_envelope
+from stempilot.record.record import FramePolicy, Record
+from stempilot.record.run_dir import RunDir
 
 
 @frozen(kw_only=True)
@@ -79,9 +78,9 @@ def plan_train(
     registry: Registry,
     *,
     task: str,
-    agent: str,
+    agent: str | None = None,
     steps: int,
-    backend: str = DEFAULT_BACKEND,
+    backend: str | None = None,
     settings: Sections | None = None,
     extras: Extras | None = None,
 ) -> Plan:
@@ -91,7 +90,13 @@ def plan_train(
         ConfigError: something is unknown or out of range.
     """
     extras = _checked(extras)
-    parts = compose(registry, task=task, backend=backend, agent=agent, settings=settings or {})
+    parts = compose(
+        registry,
+        task=task,
+        backend=backend or registry.default("backend"),
+        agent=agent or registry.default("agent"),
+        settings=settings or {},
+    )
     opening = Opening(purpose="train", seed=extras.seed, instrument_seed=extras.seed)
     return _plan("train", parts, opening, extras, steps=config.whole("--steps", steps, least=1))
 
@@ -128,8 +133,8 @@ def plan_relearn(
     opening = Opening(
         purpose="train",
         seed=extras.seed,
-        instrument_seed=int(record["instrument_seed"]),
-        trained_here=parts.backend.name == record["backend"],
+        instrument_seed=record.instrument_seed,
+        trained_here=parts.backend.name == record.backend,
     )
     steps = config.whole("--steps", steps, least=1)
     log = None if from_log is None else _log(registry, parts, from_log)
@@ -149,38 +154,38 @@ def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None
     """
     directory = RunDir.open(run)
     record = directory.record()
-    if record["command"] not in {"train", "relearn"}:
-        msg = f"{run} is a {record['command']}; only a train or relearn can be resumed"
+    if not record.trains:
+        msg = f"{run} is a {record.command}; only a train or relearn can be resumed"
         raise RunDirError(msg)
-    total = record["steps"] if steps is None else config.whole("--steps", steps, least=1)
+    total = record.steps if steps is None else config.whole("--steps", steps, least=1)
     progress = directory.progress()
     done = 0 if progress is None else progress["timesteps"]
-    if record["status"] == "done" and done >= total:
+    if record.status == "done" and done >= total:
         msg = f"{run} has its {done} timesteps; for more, pass --steps with more than {done}"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
     opening = Opening(
         purpose="train",
-        seed=record["seed"],
-        instrument_seed=record["instrument_seed"],
-        trained_here=record["trained_here"],
+        seed=record.seed,
+        instrument_seed=record.instrument_seed,
+        trained_here=record.trained_here,
     )
     # Only needed until the learner was saved for the first time, by when they may be gone.
     saved = progress is not None
-    parent = None if saved or record["parent"] is None else RunDir.open(Path(record["parent"]))
-    from_log = None if saved else record["from_log"]
+    parent = None if saved or record.parent is None else RunDir.open(Path(record.parent))
+    from_log = None if saved else record.from_log
     return Plan(
-        command=record["command"],
+        command=record.command,
         parts=parts,
-        seed=record["seed"],
+        seed=record.seed,
         opening=opening,
         steps=total,
         parent=parent,
         log=None if from_log is None else _log(registry, parts, Path(from_log)),
         resumes=True,
         out=directory.path,
-        frames=FramePolicy(**record["frames"]),
-        envelope=recorded_envelope(record),
+        frames=record.frames,
+        envelope=record.allowed(),
     )
 
 
@@ -213,7 +218,7 @@ def plan_run(
         episodes = config.whole("--episodes", episodes, least=1)
     purpose: Purpose = "run" if episodes is None else "evaluate"
     if policy is None:
-        name = backend or DEFAULT_BACKEND
+        name = backend or registry.default("backend")
         parts = compose(
             registry, task=task, backend=name, agent=agent or NO_AGENT, settings=settings
         )
@@ -223,15 +228,15 @@ def plan_run(
         opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
         return _plan("run", parts, opening, extras, episodes=episodes)
     run, record = _trained(policy)
-    if record["task"] != task:
-        problem = f"{policy} was trained for {record['task']}, not for {task}"
+    if record.task != task:
+        problem = f"{policy} was trained for {record.task}, not for {task}"
         raise IncompatibleError([problem])
     parts = _compose_from(registry, record, settings, backend=backend)
     opening = Opening(
         purpose=purpose,
         seed=extras.seed,
-        instrument_seed=record["instrument_seed"],
-        trained_here=parts.backend.name == record["backend"],
+        instrument_seed=record.instrument_seed,
+        trained_here=parts.backend.name == record.backend,
     )
     return _plan("run", parts, opening, extras, episodes=episodes, parent=run)
 
@@ -270,7 +275,7 @@ def _checked(extras: Extras | None) -> Extras:
     return evolve(extras, seed=config.whole("--seed", extras.seed, least=0))
 
 
-def _trained(path: str | Path) -> tuple[RunDir, dict[str, Any]]:
+def _trained(path: str | Path) -> tuple[RunDir, Record]:
     run = RunDir.open(path)
     run.agent_folder()
     return run, run.record()
@@ -285,10 +290,10 @@ def _log(registry: Registry, parts: Composition, path: str | Path) -> RunDir:
     """
     run = RunDir.open(path)
     record = run.record()
-    if record["task"] != parts.task.name:
-        problem = f"{path} was recorded with {record['task']}, not with {parts.task.name}"
+    if record.task != parts.task.name:
+        problem = f"{path} was recorded with {record.task}, not with {parts.task.name}"
         raise IncompatibleError([problem])
-    recorded = part(registry, "task", record["task"], record["settings"].get("task", {}))
+    recorded = part(registry, "task", record.task, record.settings.get("task", {}))
     then, now = recorded.load(), parts.make_task()
     problems = [
         f"{path} was recorded with the {name} space {was}; this task has {space}"
@@ -305,22 +310,22 @@ def _log(registry: Registry, parts: Composition, path: str | Path) -> RunDir:
 
 def _compose_from(
     registry: Registry,
-    record: Mapping[str, Any],
+    record: Record,
     settings: Sections,
     backend: str | None = None,
 ) -> Composition:
     """Compose what a run was made of, with some settings changed."""
     config.require_sections(settings)
-    inherited = record["settings"]
+    inherited = record.settings
     sections = {
         name: {**inherited.get(name, {}), **settings.get(name, {})} for name in config.SECTIONS
     }
-    if backend not in {None, record["backend"]}:
+    if backend not in {None, record.backend}:
         sections["backend"] = dict(settings.get("backend", {}))
     return compose(
         registry,
-        task=record["task"],
-        backend=backend or record["backend"],
-        agent=record["agent"],
+        task=record.task,
+        backend=backend or record.backend,
+        agent=record.agent,
         settings=sections,
     )

@@ -1,25 +1,18 @@
 """Puts an instrument back after a run that could not do so itself, for example a power cut."""
 
-import contextlib
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stempilot.contract.backend import Opening
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers, as_knob_value
-from stempilot.errors import RecordError, RunDirError
-from stempilot.instrument.audit import AuditFile
-from stempilot.instrument.envelope import effective_limits, open_envelope
-from stempilot.instrument.guard import GuardedBackend
-from stempilot.instrument.lock import instrument_lock
+from stempilot.errors import RunDirError
+from stempilot.instrument.envelope import open_envelope
+from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
-from stempilot.instrument.signals import interrupts_once
 from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
-from stempilot.record.run_dir import BASELINE, RunDir, recorded_envelope
-
-_log = logging.getLogger(__name__)
+from stempilot.record.run_dir import BASELINE, RunDir
 
 
 def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
@@ -48,24 +41,26 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
         raise RunDirError(msg)
     baseline = {knob: as_knob_value(value) for knob, value in saved["knobs"].items()}
-    made = part(registry, "backend", record["backend"], record["settings"].get("backend", {}))
-    backend = made.load(Opening(purpose="restore", seed=record["seed"]))
+    made = part(registry, "backend", record.backend, record.settings.get("backend", {}))
+    backend = made.load(Opening(purpose="restore", seed=record.seed))
     offers = backend.offers()
-    envelope = recorded_envelope(record) or open_envelope(made.name, offers)
-    limits = effective_limits(envelope, offers, _needs(run, baseline, offers), baseline)
-    with contextlib.ExitStack() as stack:
-        if not dry_run:
-            stack.enter_context(interrupts_once())
-            stack.enter_context(instrument_lock(backend, made.name, run_dir=run))
-        audit = None if dry_run else stack.enter_context(_audit(run))
-        stack.enter_context(backend)
-        guard = GuardedBackend(backend, limits, writes_per_s=envelope.writes_per_s, audit=audit)
+    envelope = record.allowed() or open_envelope(made.name, offers)
+    with open_instrument(
+        backend,
+        [("the baseline", _needs(run, baseline, offers))],
+        name=made.name,
+        envelope=envelope,
+        baseline=baseline,
+        run_dir=None if dry_run else run,
+        locks=not dry_run,
+    ) as instrument:
+        guard = instrument.guard
         before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
             put_back(guard, baseline, may_park=envelope.may_park)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
-        directory.update_record(status="restored")
+        directory.update_record(status="restored", displaced=False)
     return {
         "run_dir": str(run),
         "knobs": {
@@ -73,19 +68,6 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
             for knob, value in baseline.items()
         },
     }
-
-
-@contextlib.contextmanager
-def _audit(run: Path) -> Iterator[AuditFile | None]:
-    """Open the audit; an instrument is put back even where its run directory cannot be written."""
-    try:
-        audit = AuditFile(run, ahead=True)
-    except RecordError as error:
-        _log.warning("putting back without an audit: %s", error)
-        yield None
-        return
-    with audit:
-        yield audit
 
 
 def _needs(run: Path, baseline: Mapping[str, KnobValue], offers: Offers) -> Needs:

@@ -16,9 +16,11 @@ from stempilot.contract.backend import Backend, Opening, StartsEpisodes
 from stempilot.contract.emulator import Emulator
 from stempilot.contract.task import Task
 from stempilot.errors import BackendError, IncompatibleError, StempilotError
+from stempilot.instrument.envelope import open_envelope
 from stempilot.instrument.fit import require_fit
 from stempilot.instrument.lock import instrument_lock
-from stempilot.plugins.parts import DEFAULT_BACKEND, Part, part
+from stempilot.instrument.opening import open_instrument
+from stempilot.plugins.parts import Part, part
 from stempilot.plugins.registry import Kind, Registry
 from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
@@ -159,7 +161,8 @@ def _reached(checked: Part) -> Iterator[None]:
     made = _load_backend(checked)
     with instrument_lock(made, checked.name):
         try:
-            with made:
+            allowed = open_envelope(checked.name, made.offers())
+            with open_instrument(made, [], name=checked.name, envelope=allowed, locks=False):
                 pass
         except BackendError:
             raise
@@ -223,8 +226,8 @@ def _load_agent(loaded: Part, brief: Brief) -> Agent:
 
 def _simulators(registry: Registry) -> Iterator[tuple[str, MakeBackend]]:
     """Yield the installed simulators that need no options, the default one first, then the toy."""
-    names = sorted(registry.names("backend"), key=lambda name: (name != DEFAULT_BACKEND, name))
-    for name in names:
+    names = registry.names("backend")
+    for name in sorted(names, key=lambda name: not registry.get("backend", name).default):
         loaded = _counterpart(registry, "backend", name)
         if loaded is not None and _load_backend(loaded).offers().simulated:
             yield name, partial(_load_backend, loaded)

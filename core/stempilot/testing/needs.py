@@ -5,14 +5,10 @@ import math
 import re
 from collections.abc import Iterator
 
-from stempilot.contract.names import BEAM_BLANKER, FLUCAM, KNOB_UNITS, SCREEN, UNITS
+from stempilot.contract.names import KNOB_UNITS, SOURCES, STATES, UNITS
 from stempilot.contract.values import Needs
 
-_SHARED = {
-    "knob": tuple(KNOB_UNITS),
-    "source": (FLUCAM,),
-    "state": (SCREEN, BEAM_BLANKER),
-}
+_SHARED = {"knob": tuple(KNOB_UNITS), "source": SOURCES, "state": STATES}
 
 
 def knob_problems(needs: Needs) -> Iterator[str]:

@@ -8,10 +8,12 @@ from typing import Any
 from stempilot.contract.goals import Centre
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue, SetPoint
+from stempilot.instrument.checks import may_change
 from stempilot.testing.contract import expect, is_finite
 from stempilot.testing.fingerprint import entries
 
 AnyTask = Task[Any, Any]
+_ROUNDING = 1e-6
 MAX_NUMBERS = 512
 """How many numbers a measurement or a state may hold: a few hundred, never an image."""
 
@@ -41,7 +43,7 @@ def check_targets(
         expect(all(map(math.isfinite, value)), "set points are finite", point)
         now = standing[point.knob]
         near = all(
-            abs(target - here) <= step * (1 + 1e-6)
+            may_change(target - here, step, _ROUNDING * step)
             for target, here, step in zip(value, now, need.largest_step, strict=True)
         )
         sentence = f"{what} is absolute, at most {need.largest_step} {need.unit} from the read-back"

@@ -8,8 +8,8 @@ from numpy.random import SeedSequence
 from stempilot.contract.backend import Backend, Reseedable
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobNeed, KnobSpec, KnobValue, SetPoint, Snapshot
-from stempilot.instrument.fit import require_fit
-from stempilot.instrument.guard import GuardedBackend
+from stempilot.instrument.envelope import open_envelope
+from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import savepoint
 
 _SPREAD = 4
@@ -28,10 +28,16 @@ def draw_snapshots(
         IncompatibleError: the backend does not offer what the task needs.
         BackendError: the instrument failed.
     """
-    require_fit(task.needs, backend.offers(), task=type(task).__name__, backend="the backend")
     found = []
-    with backend:
-        guard = GuardedBackend(backend, _limits(task, backend))
+    name = type(backend).__name__
+    with open_instrument(
+        backend,
+        [(type(task).__name__, task.needs)],
+        name=name,
+        envelope=open_envelope(name, backend.offers()),
+        locks=False,
+    ) as instrument:
+        guard = instrument.guard
         with savepoint(guard, keep=False) as home:
             for number in range(count):
                 if number % 3 == 0 and isinstance(backend, Reseedable):
@@ -55,10 +61,6 @@ def take_snapshot(task: Task[Any, Any], backend: Backend) -> Snapshot:
         states={name: backend.state(name) for name in needs.states},
         numbers={name: backend.number(name) for name in needs.numbers},
     )
-
-
-def _limits(task: Task[Any, Any], backend: Backend) -> dict[str, KnobSpec]:
-    return {knob: backend.offers().knobs[knob] for knob in task.needs.knobs}
 
 
 def _anywhere(

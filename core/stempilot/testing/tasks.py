@@ -24,6 +24,8 @@ from stempilot.testing.purity import calls_of, expect_pure
 from stempilot.testing.snapshots import draw_snapshots
 from stempilot.testing.symmetry import batch_of, check_symmetry
 
+"""Share of a largest step by which a plan that was rounded may exceed it."""
+
 AnyTask = Task[Any, Any]
 Transition = tuple[Any, Any, Any, Any]
 """State before, action, what was measured, state after."""

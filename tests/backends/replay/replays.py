@@ -10,7 +10,7 @@ from tests.core.fakes import Desk, ExactAgent, NoOptions, desk_plugin, plugin, t
 from stempilot.contract.backend import Opening
 from stempilot.instrument.envelope import open_envelope
 from stempilot.plugins.registry import Registry, discover
-from stempilot.record.recorder import FramePolicy
+from stempilot.record.record import FramePolicy
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import Extras, plan_run
 from stempilot_backends.replay.backend import Replay

@@ -123,8 +123,8 @@ def test_an_action_that_differs_names_both_values(run: Path, tmp_path: Path) -> 
     assert str(tuple(sent)) in message
     assert "was to be written, but the record" in message
     assert "episode 0, timestep 1" in message
-    assert RunDir.open(tmp_path / "again").record()["status"] == "failed"
-    assert "RestoreError" not in RunDir.open(tmp_path / "again").record()["reason"]
+    assert RunDir.open(tmp_path / "again").record().status == "failed"
+    assert "RestoreError" not in RunDir.open(tmp_path / "again").record().reason
 
 
 def test_going_on_where_the_record_ends_is_an_error(run: Path, tmp_path: Path) -> None:

@@ -105,14 +105,14 @@ def test_train_then_evaluate_then_relearn(stempilot: Stempilot) -> None:
     ended = stempilot(*typed("relearn a --steps 10 --set backend.serial=3 --out c --json"))
     assert ended.code == 0
     assert "kept the response" in ended.err
-    assert RunDir.open(Path("c")).record()["config"]["backend"] == {"serial": 3}
+    assert RunDir.open(Path("c")).record().config["backend"] == {"serial": 3}
 
 
 def test_settings_come_from_a_file_and_from_set(stempilot: Stempilot) -> None:
     Path("run.toml").write_text("[task]\ntolerance = 0.2\n[run]\nmax_steps = 3\n")
     words = "run centring --agent walker --config run.toml --set task.tolerance=0.05 --out a"
     stempilot(*words.split())
-    config = RunDir.open(Path("a")).record()["config"]
+    config = RunDir.open(Path("a")).record().config
     assert config["task"]["tolerance"] == 0.05
     assert config["run"]["max_timesteps"] == 3
 
@@ -120,7 +120,7 @@ def test_settings_come_from_a_file_and_from_set(stempilot: Stempilot) -> None:
 def test_without_out_a_run_goes_below_runs(stempilot: Stempilot) -> None:
     ended = stempilot(*typed("run centring --agent exact --json"))
     assert Path(ended.json["run_dir"]).parent == Path("runs")
-    assert RunDir.open(Path(ended.json["run_dir"])).record()["status"] == "done"
+    assert RunDir.open(Path(ended.json["run_dir"])).record().status == "done"
 
 
 @pytest.mark.parametrize(

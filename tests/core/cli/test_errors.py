@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from tests.core.cli.conftest import Stempilot, typed
-from tests.core.fakes import RECORD, Desk, desk_plugin, saving, toy_registry
+from tests.core.fakes import Desk, desk_plugin, put_record, saving, toy_registry
 
 from stempilot.files import write_json
 from stempilot.instrument.envelope import open_envelope
@@ -21,7 +21,7 @@ Words = list[str]
 
 def trained(name: str, *, saved: bool = True, **record: Any) -> str:
     run = RunDir.create(Path(name))
-    run.write_record({**RECORD, **record})
+    put_record(run.path, **record)
     if saved:
         run.checkpoint({"timesteps": 10, "episodes": 1, "events_bytes": 0}, saving("ten"))
     return name

@@ -137,7 +137,7 @@ def test_a_run_that_is_stopped_puts_the_instrument_back(
     assert out == ""
     assert "interrupted; the instrument was put back" in err
     assert ended_at(tmp_path) == [0.0, 0.0]
-    assert (record(tmp_path)["status"], record(tmp_path)["reason"]) == ("failed", "interrupted")
+    assert (record(tmp_path)["status"], record(tmp_path)["reason"]) == ("interrupted", None)
 
 
 def test_a_training_that_is_stopped_ends_cleanly_and_reports(

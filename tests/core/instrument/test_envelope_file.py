@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 from hypothesis import given, strategies as st
-from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT
+from tests.core.fakes import FOCUS, KNOBS, QUICK, SHIFT, Bench
 
 from stempilot.contract.names import UNITS
 from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
-from stempilot.instrument.envelope import Envelope, KnobLimits
+from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.instrument.envelope_file import (
     parse_envelope,
     plain_envelope,
@@ -110,7 +110,7 @@ def test_what_a_file_leaves_out_is_not_allowed_or_not_limited(tmp_path: Path) ->
         ("[calibration.flucam]", "[calibration]", "calibration"),
         ("[knobs.focus]", "[knob.focus]", "knob; did you mean"),
         ("may_park = true", "may_park = tru", "is not valid TOML"),
-        ("reach = [0.5, 0.5]", "range = [0.5, 0.5]", "unknown range; known: unit, lower"),
+        ("reach = [0.5, 0.5]", "range = [0.5, 0.5]", "unknown key: range; known: unit, lower"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -218,3 +218,10 @@ def test_what_init_writes_for_the_built_in_backends_can_be_read(tmp_path: Path) 
             assert {k: row.spec for k, row in envelope.knobs.items()} == dict(offers.knobs)
         checked.append(name)
     assert "simulator" in checked
+
+
+def test_an_envelope_has_a_number_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stempilot.files.SCHEMA", 7)
+    plain = plain_envelope(open_envelope("bench", Bench().offers()))
+    assert plain["schema"] == 1
+    assert parse_envelope(plain, "envelope.toml").backend == "bench"

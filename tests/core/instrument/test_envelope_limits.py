@@ -92,10 +92,10 @@ def test_envelopes_that_do_not_fit_are_refused(row: KnobLimits, said: str) -> No
 
 def test_a_knob_that_is_not_listed_must_not_be_moved() -> None:
     envelope = Envelope(backend="bench", knobs={"tilt": KnobLimits(spec=TILT)})
-    with pytest.raises(EnvelopeError, match=r"does not list shift \(it lists tilt\)"):
+    with pytest.raises(EnvelopeError, match=r"does not list shift, .*; it lists tilt"):
         effective_limits(envelope, OFFERS, NEEDS, START)
     nothing = Envelope(backend="bench", knobs={})
-    with pytest.raises(EnvelopeError, match=r"it lists nothing"):
+    with pytest.raises(EnvelopeError, match=r"it lists none"):
         effective_limits(nothing, OFFERS, NEEDS, START)
 
 

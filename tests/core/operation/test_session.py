@@ -29,7 +29,8 @@ from stempilot.errors import (
     StempilotError,
 )
 from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
-from stempilot.operation.session import combined_needs, open_session, require_envelope
+from stempilot.instrument.opening import combined_needs, require_envelope
+from stempilot.operation.session import open_session
 from stempilot.testing.toys import ToyBackend, ToyCentring
 
 MOVES = [SetPoint("shift", (0.3, 0.1)), SetPoint("focus", 3.9), SetPoint("tilt", 0.05)]
@@ -127,14 +128,14 @@ def test_a_real_instrument_needs_an_envelope() -> None:
 
 def test_an_envelope_of_another_backend_is_refused() -> None:
     with pytest.raises(EnvelopeError, match="written for bench, not for desk"):
-        require_envelope(bench_envelope(), Desk(), "desk")
+        require_envelope(bench_envelope(), Desk().offers(), "desk")
 
 
 def test_a_simulator_may_do_without_and_may_have_one() -> None:
     bench = Bench()
-    assert require_envelope(None, bench, "bench").knobs == bench_envelope().knobs
+    assert require_envelope(None, bench.offers(), "bench").knobs == bench_envelope().knobs
     narrow = bench_envelope(may_park=True)
-    assert require_envelope(narrow, bench, "bench") is narrow
+    assert require_envelope(narrow, bench.offers(), "bench") is narrow
 
 
 def test_an_envelope_that_excludes_the_start_is_refused_and_nothing_is_written() -> None:
@@ -200,7 +201,9 @@ def test_rate_and_budget_of_the_envelope_hold() -> None:
 
 
 def test_the_needs_of_several_tasks_are_put_together() -> None:
-    needs = combined_needs([KnobTask(focus=1.0, tilt=0.05), KnobTask(tilt=0.1), ToyCentring()])
+    needs = combined_needs(
+        [task.needs for task in (KnobTask(focus=1.0, tilt=0.05), KnobTask(tilt=0.1), ToyCentring())]
+    )
     assert list(needs.knobs) == ["focus", "tilt", BEAM_SHIFT]
     assert needs.knobs["tilt"].largest_step == (0.1,)
     assert needs.sources == ("toy_camera",)

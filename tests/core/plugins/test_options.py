@@ -122,7 +122,7 @@ def test_a_whole_number_will_do_for_a_float() -> None:
         ({"maybe": "x"}, "task.maybe: 'x' is not a number"),
         ({"either": 1.5}, "1.5 is not a whole number and 1.5 is not text"),
         ({"inner": {"gain": "x"}}, "task.inner.gain: 'x' is not a number"),
-        ({"inner": {"gian": 1.0}}, "task.inner: unknown gian; known: gain, label"),
+        ({"inner": {"gian": 1.0}}, "task.inner: unknown key: gian; did you mean gain?"),
         ({"inner": 3}, "task.inner"),
         ({"table": [1]}, "task.table"),
         ({"table": {"a": {"gain": None}}}, "None is not a number"),

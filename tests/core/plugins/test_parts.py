@@ -285,7 +285,7 @@ def test_a_script_has_parts_by_name_and_arguments() -> None:
     registry = toy_registry()
     task = registry.task("centring", tolerance=0.2)
     assert isinstance(task, ToyCentring)
-    assert task.hints.tolerance == 0.2
+    assert task.goal.tolerance == 0.2
     backend = registry.backend("simulator", serial=4)
     assert backend.identity()["serial"] == "4"
     assert isinstance(registry.agent("learner", task, seed=3), ToyLearner)

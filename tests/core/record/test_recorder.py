@@ -15,9 +15,9 @@ from stempilot.contract.values import Frame, Outcome, Snapshot
 from stempilot.errors import ConfigError, RecordError, RunDirError
 from stempilot.instrument.guard import Write
 from stempilot.operation.timestep import Timestep
+from stempilot.record.record import FramePolicy
 from stempilot.record.recorder import (
     FINALS,
-    FramePolicy,
     RunRecorder,
     read_events,
     shrink,

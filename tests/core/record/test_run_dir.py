@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
-from tests.core.fakes import RECORD, saving
+from attrs import evolve
+from tests.core.fakes import RECORD, put_record, saving
 
 from stempilot.errors import RecordError, RunDirError
 from stempilot.files import SCHEMA, file_hash, parse_json, read_json, write_file, write_json
 from stempilot.record.figures import Evaluation
 from stempilot.record.quantities import UNDECLARED
+from stempilot.record.record import FramePolicy
 from stempilot.record.run_dir import RunDir
 
 
@@ -177,7 +178,7 @@ def test_what_exists_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_before_it_began_makes_way(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
-    run.write_record({**RECORD, "status": "failed"})
+    put_record(run.path, status="failed")
     (run.path / "log.txt").write_text("the camera is in use")
     assert list(RunDir.create(run.path).path.iterdir()) == []
 
@@ -185,10 +186,10 @@ def test_a_run_that_failed_before_it_began_makes_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", ["starting", "running", "done"])
 def test_a_run_that_may_be_somebodys_does_not_make_way(tmp_path: Path, status: str) -> None:
     run = RunDir.create(tmp_path / "run")
-    run.write_record({**RECORD, "status": status})
+    put_record(run.path, status=status)
     with pytest.raises(RunDirError, match="exists already"):
         RunDir.create(run.path)
-    assert run.record()["status"] == status
+    assert run.record().status == status
 
 
 @pytest.mark.parametrize("name", ["baseline.json", "notes.txt"])
@@ -196,11 +197,11 @@ def test_a_failed_run_with_more_than_its_record_does_not_make_way(
     tmp_path: Path, name: str
 ) -> None:
     run = RunDir.create(tmp_path / "run")
-    run.write_record({**RECORD, "status": "failed"})
+    put_record(run.path, status="failed")
     (run.path / name).write_text("{}")
     with pytest.raises(RunDirError, match="exists already"):
         RunDir.create(run.path)
-    assert run.record()["status"] == "failed"
+    assert run.record().status == "failed"
 
 
 def test_a_folder_with_a_damaged_record_does_not_make_way(tmp_path: Path) -> None:
@@ -216,14 +217,30 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_opening_needs_a_record(tmp_path: Path, run: RunDir) -> None:
-    assert RunDir.open(run.path).record()["task"] == "centring"
+    assert RunDir.open(run.path).record().task == "centring"
     with pytest.raises(RunDirError, match="is this a run directory"):
         RunDir.open(tmp_path)
 
 
 def test_entries_of_the_record_can_be_changed(run: RunDir) -> None:
     run.update_record(status="failed", reason="disk")
-    assert run.record() == {"schema": 1, **RECORD, "status": "failed", "reason": "disk"}
+    assert (run.record().status, run.record().reason) == ("failed", "disk")
+    found = read_json(run.path / "record.json")
+    assert {key: found[key] for key in RECORD} == {**RECORD, "status": "failed"}
+
+
+def test_what_another_version_wrote_of_a_run_is_kept(run: RunDir) -> None:
+    put_record(run.path, mood="fine", frames={"every": 2, "ends": True})
+    run.update_record(status="restored")
+    found = read_json(run.path / "record.json")
+    assert (found["mood"], found["status"]) == ("fine", "restored")
+    assert run.record().frames == FramePolicy(2, ends=True)
+
+
+def test_a_record_comes_back_as_it_was_written(run: RunDir) -> None:
+    record = evolve(run.record(), kept_and_dropped=("kept all",), versions={"torch": None})
+    run.write_record(record)
+    assert run.record() == record
 
 
 LATER = {
@@ -231,14 +248,14 @@ LATER = {
     "from_log": None,
     "trained_here": False,
     "goal": None,
-    "quantities": [attrs.asdict(quantity) for quantity in UNDECLARED],
+    "quantities": UNDECLARED,
 }
 
 
 @pytest.mark.parametrize(("entry", "default"), LATER.items())
 def test_an_older_record_may_lack_what_has_a_default(run: RunDir, entry: str, default: Any) -> None:
-    run.write_record({k: v for k, v in RECORD.items() if k != entry})
-    assert run.record()[entry] == default
+    write_json(run.path / "record.json", {k: v for k, v in RECORD.items() if k != entry})
+    assert getattr(run.record(), entry) == default
 
 
 @pytest.mark.parametrize(
@@ -269,7 +286,7 @@ def test_an_older_record_may_lack_what_has_a_default(run: RunDir, entry: str, de
 def test_a_record_with_entries_of_the_wrong_kind_is_refused(
     run: RunDir, change: dict[str, Any], said: str
 ) -> None:
-    run.write_record({**RECORD, **change})
+    put_record(run.path, **change)
     with pytest.raises(RunDirError, match=r"record\.json is damaged: ") as caught:
         RunDir.open(run.path)
     assert said in str(caught.value)
@@ -277,7 +294,7 @@ def test_a_record_with_entries_of_the_wrong_kind_is_refused(
 
 @pytest.mark.parametrize("entry", sorted(RECORD.keys() - LATER.keys()))
 def test_a_record_without_an_entry_is_refused(run: RunDir, entry: str) -> None:
-    run.write_record({k: v for k, v in RECORD.items() if k != entry})
+    write_json(run.path / "record.json", {k: v for k, v in RECORD.items() if k != entry})
     with pytest.raises(RunDirError, match=f"{entry} is missing"):
         RunDir.open(run.path)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 from gymnasium.spaces import Box, Discrete
-from tests.core.fakes import RECORD, reference, toy_plugins, toy_registry
+from tests.core.fakes import put_record, reference, toy_plugins, toy_registry
 from tests.core.jobs import REGISTRY, events, extras, record, train
 
 from stempilot.contract.agent import Brief, RelearnsFromRecord, Transitions
@@ -64,7 +64,7 @@ def witness_registry() -> Any:
 def recorded(folder: Path, *events: dict[str, Any]) -> Path:
     """Lay out the events of a run with one observed number and three actions."""
     run = RunDir.create(folder)
-    run.write_record(RECORD)
+    put_record(run.path)
     lines = [json.dumps({**event, "outcome": event.get("outcome", "running")}) for event in events]
     (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return folder
@@ -181,14 +181,14 @@ def test_relearning_begins_with_the_log(trained: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         given.observations, read_transitions(trained[1], *SPACES).observations
     )
-    said = record(tmp_path / "b")["kept_and_dropped"]
-    assert said == [f"40 recorded transitions came from {trained[1]}.", "took all"]
-    assert record(tmp_path / "b")["from_log"] == str(trained[1])
+    said = record(tmp_path / "b").kept_and_dropped
+    assert said == (f"40 recorded transitions came from {trained[1]}.", "took all")
+    assert record(tmp_path / "b").from_log == str(trained[1])
 
 
 def test_changed_rewards_are_said(trained: Any, tmp_path: Path) -> None:
     execute(relearning(trained, tmp_path / "b", settings={"task": {"tolerance": 0.3}}))
-    assert "tolerance was 0.1" in record(tmp_path / "b")["kept_and_dropped"][1]
+    assert "tolerance was 0.1" in record(tmp_path / "b").kept_and_dropped[1]
 
 
 def test_a_dry_run_reads_the_log_and_learns_nothing(trained: Any, tmp_path: Path) -> None:
@@ -202,14 +202,14 @@ def test_a_dry_run_reads_the_log_and_learns_nothing(trained: Any, tmp_path: Path
 
 def test_a_log_of_other_spaces_is_refused(trained: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    RunDir.create(other).write_record({**RECORD, "settings": {"task": {"actions": "discrete"}}})
+    put_record(RunDir.create(other).path, settings={"task": {"actions": "discrete"}})
     with pytest.raises(IncompatibleError, match="the action space Discrete"):
         relearning(trained, tmp_path / "b", from_log=other)
 
 
 def test_a_log_of_another_task_is_refused(trained: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    RunDir.create(other).write_record({**RECORD, "task": "focusing"})
+    put_record(RunDir.create(other).path, task="focusing")
     with pytest.raises(IncompatibleError, match="recorded with focusing, not with centring"):
         relearning(trained, tmp_path / "b", from_log=other)
 

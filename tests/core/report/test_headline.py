@@ -126,6 +126,7 @@ def test_what_was_found_changed_is_told_with_what_was_done_about_it(trained: Pat
     assert changes(evolve(found, result={"changes": 3})) == ""
 
 
-def test_a_run_that_ended_without_success_is_not_shown_as_good() -> None:
-    assert "badge good" in badge({"status": "done"}, {"success": True})
-    assert "badge unsure" in badge({"status": "done"}, {"success": False})
+def test_a_run_that_ended_without_success_is_not_shown_as_good(tmp_path: Path) -> None:
+    done = gather(write_run(tmp_path / "run", [])).record
+    assert "badge good" in badge(done, {"success": True})
+    assert "badge unsure" in badge(done, {"success": False})

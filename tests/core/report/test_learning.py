@@ -89,4 +89,4 @@ def test_figures_leave_matplotlib_as_it_was() -> None:
 
 
 def test_toy_records_are_valid(tmp_path: Path) -> None:
-    assert gather(write_run(tmp_path / "run", [])).record["task"] == record()["task"]
+    assert gather(write_run(tmp_path / "run", [])).record.task == record()["task"]

@@ -17,7 +17,7 @@ def test_everything_is_read(trained: Path) -> None:
     write_json(trained / "result.json", {"wall_s": 3.0})
     found = gather(trained)
     assert found.kind == "training"
-    assert found.record["agent"] == "sac"
+    assert found.record.agent == "sac"
     assert found.result["wall_s"] == 3.0
     assert len(found.evaluations) == 40
     assert found.evaluations[-1].passed

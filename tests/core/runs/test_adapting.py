@@ -278,7 +278,7 @@ def test_ctrl_c_while_a_run_relearns_puts_the_knobs_back(tmp_path: Path) -> None
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     assert displaced == [True]
     found = record(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("failed", "interrupted")
+    assert (found.status, found.reason) == ("interrupted", None)
 
 
 def test_an_agent_that_does_not_learn_may_notice_and_goes_on(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_an_evaluation_relearns_and_goes_on(tmp_path: Path) -> None:
     assert "kept the response" in said
     figures = read_json(tmp_path / "run" / "evaluation.json")
     assert figures["changes"] == adapted["changes"]
-    assert record(tmp_path / "run")["adapt"] is True
+    assert record(tmp_path / "run").adapt is True
 
 
 def test_without_leave_an_evaluation_fails_on(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_what_was_relearnt_is_saved_beside_and_the_parent_stays(tmp_path: Path) 
     assert adapted["relearnt_timesteps"] == STEPS
     assert agent_files(parent) == kept
     assert agent_files(folder) != kept
-    assert record(folder)["parent"] == str(parent.resolve())
+    assert record(folder).parent == str(parent.resolve())
     again = execute(
         plan(desk, tmp_path / "again", episodes=10, agent=None, policy=folder, adapt=False)
     )
@@ -391,7 +391,7 @@ def test_relearning_can_be_interrupted(tmp_path: Path) -> None:
     assert result["relearnt_timesteps"] == 5
     assert RunDir.open(tmp_path / "run").progress() is None
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
 
 
 @pytest.mark.parametrize("notices", [True, False])

@@ -28,7 +28,7 @@ from stempilot.contract.names import BEAM_SHIFT
 from stempilot.errors import IncompatibleError, RunDirError
 from stempilot.files import read_json
 from stempilot.record.figures import Evaluation
-from stempilot.record.recorder import FramePolicy
+from stempilot.record.record import FramePolicy
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import plan_run
@@ -39,13 +39,13 @@ def test_a_training_leaves_all_that_it_did(tmp_path: Path) -> None:
     result = execute(train(tmp_path / "run", settings={"task": {"tolerance": 0.2}}))
     folder = tmp_path / "run"
     found = record(folder)
-    assert (found["status"], found["command"], found["seed"]) == ("done", "train", 3)
-    assert (found["task"], found["backend"], found["agent"]) == ("centring", "simulator", "learner")
-    assert found["config"]["task"] == {"tolerance": 0.2, "actions": "box"}
-    assert found["settings"]["task"] == {"tolerance": 0.2}
-    assert found["identity"] == {"model": "toy", "serial": "0"}
-    assert found["simulated"] is True
-    assert found["plugins"]["agent"] == "toys 1.0"
+    assert (found.status, found.command, found.seed) == ("done", "train", 3)
+    assert (found.task, found.backend, found.agent) == ("centring", "simulator", "learner")
+    assert found.config["task"] == {"tolerance": 0.2, "actions": "box"}
+    assert found.settings["task"] == {"tolerance": 0.2}
+    assert found.identity == {"model": "toy", "serial": "0"}
+    assert found.simulated is True
+    assert found.plugins["agent"] == "toys 1.0"
     assert read_json(folder / "baseline.json")["knobs"] == {BEAM_SHIFT: [0.0, 0.0]}
     steps = [event for event in events(folder) if event["k"]]
     assert [event["t"] for event in steps] == list(range(1, 41))
@@ -68,7 +68,7 @@ def test_training_ends_where_it_began(tmp_path: Path) -> None:
     assert len(desk.log) > 40
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     assert result["converged_at"] is None
-    assert record(tmp_path / "run")["envelope"]["backend"] == "desk"
+    assert record(tmp_path / "run").envelope["backend"] == "desk"
 
 
 def test_the_baseline_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_baseline_is_on_disk_before_the_first_write(tmp_path: Path) -> None:
     def look(what: str, _: str) -> None:
         if what == "write" and not found:
             found.append(read_json(tmp_path / "run" / "baseline.json")["knobs"])
-            found.append(record(tmp_path / "run")["status"])
+            found.append(record(tmp_path / "run").status)
 
     desk.before = look
     execute(on_desk(desk, tmp_path / "run"))

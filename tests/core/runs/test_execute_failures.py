@@ -59,7 +59,7 @@ def test_an_instrument_that_fails_ends_the_run_and_what_was_is_on_disk(tmp_path:
         execute(on_desk(desk, tmp_path / "run"))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     found = record(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("failed", "BackendError: the camera vanished")
+    assert (found.status, found.reason) == ("failed", "BackendError: the camera vanished")
     told = events(tmp_path / "run")
     assert len([write for event in told for write in event["writes"]]) >= 15
     assert not (tmp_path / "run" / "result.json").exists()
@@ -75,7 +75,7 @@ def test_a_bug_is_noted_and_keeps_its_traceback(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         execute(on_desk(desk, tmp_path / "run"), on_progress=when(9, bug))
     found = record(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("failed", "ZeroDivisionError: a bug")
+    assert (found.status, found.reason) == ("failed", "ZeroDivisionError: a bug")
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
 
 
@@ -85,7 +85,8 @@ def test_an_instrument_that_is_not_put_back_is_noted(tmp_path: Path) -> None:
     with pytest.raises(RestoreError) as caught:
         execute(on_desk(desk, tmp_path / "run"))
     assert caught.value.left[0].startswith(f"{BEAM_SHIFT} should read {AWAY}")
-    assert record(tmp_path / "run")["reason"].startswith("RestoreError: THE INSTRUMENT WAS NOT")
+    assert str(record(tmp_path / "run").reason).startswith("RestoreError: THE INSTRUMENT WAS NOT")
+    assert record(tmp_path / "run").displaced is True
 
 
 def test_incompatible_parts_are_refused_before_the_instrument_is_touched(tmp_path: Path) -> None:
@@ -96,9 +97,9 @@ def test_incompatible_parts_are_refused_before_the_instrument_is_touched(tmp_pat
     with pytest.raises(EnvelopeError, match="needs an envelope"):
         execute(train(tmp_path / "run", registry, backend="desk"))
     assert opened == []
-    assert record(tmp_path / "run")["status"] == "failed"
+    assert record(tmp_path / "run").status == "failed"
     execute(on_desk(desk, tmp_path / "run"))
-    assert record(tmp_path / "run")["status"] == "done", "its folder is not used up"
+    assert record(tmp_path / "run").status == "done", "its folder is not used up"
 
 
 class FullDisk(ToyLearner):
@@ -131,7 +132,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_puts_back_and_the_one_before_holds(
     with pytest.raises(RecordError, match="No space left on device; free some space"):
         execute(plan)
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["status"] == "failed"
+    assert record(tmp_path / "run").status == "failed"
     assert 10 <= int(RunDir.open(tmp_path / "run").agent_folder().name.split("-")[1]) < 40
 
 
@@ -151,7 +152,7 @@ def test_a_note_that_the_disk_refuses_too_does_not_hide_the_first_error(
     with pytest.raises(BackendError, match="the camera vanished"):
         execute(on_desk(desk, tmp_path / "run"), on_progress=when(9, die))
     monkeypatch.undo()
-    assert record(tmp_path / "run")["status"] == "running"
+    assert record(tmp_path / "run").status == "running"
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.core.fakes import (
     desk_plugin,
+    put_record,
     toy_registry,
 )
 from tests.core.jobs import (
@@ -51,7 +52,7 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path
     assert 10 <= progress["timesteps"] < 27
     result = execute(plan_resume(REGISTRY, tmp_path / "run"))
     assert result["timesteps"] == 40
-    assert record(tmp_path / "run")["status"] == "done"
+    assert record(tmp_path / "run").status == "done"
     assert list(map(without_times, events(tmp_path / "run"))) == list(
         map(without_times, events(tmp_path / "whole"))
     )
@@ -76,7 +77,7 @@ def test_the_first_ctrl_c_ends_cleanly_and_the_run_goes_on_later(tmp_path: Path)
     stop = when(13, lambda: signal.raise_signal(signal.SIGINT))
     result = execute(on_desk(desk, tmp_path / "run"), on_progress=stop)
     assert (result["interrupted"], result["timesteps"]) == (True, 13)
-    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     registry = toy_registry(desk_plugin(desk))
     result = execute(plan_resume(registry, tmp_path / "run"))
@@ -102,7 +103,7 @@ def test_what_was_learnt_before_the_instrument_failed_is_kept(tmp_path: Path, wh
     with pytest.raises(BackendError, match="the server is gone"):
         execute(on_desk(desk, tmp_path / "run"), say=said.append)
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["status"] == "failed"
+    assert record(tmp_path / "run").status == "failed"
     progress = RunDir.open(tmp_path / "run").progress()
     assert progress is not None
     done = progress["timesteps"]
@@ -138,7 +139,7 @@ def test_the_second_ctrl_c_stops_at_once_and_the_instrument_is_put_back(tmp_path
         execute(on_desk(desk, tmp_path / "run"), on_progress=when(13, twice))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     found = record(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("failed", "interrupted")
+    assert (found.status, found.reason) == ("interrupted", None)
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -159,6 +160,7 @@ def test_a_real_instrument_that_was_left_somewhere_is_restored_before_a_run_goes
     desk.before = lambda what, name: None
     if killed:
         RunDir.open(tmp_path / "run").update_record(status="running", reason=None)
+    assert record(tmp_path / "run").displaced is True
     away = standing(desk)
     assert away != pytest.approx(AWAY, abs=1e-12)
     with pytest.raises(RestoreError, match="do that first, with `stempilot restore"):
@@ -169,14 +171,27 @@ def test_a_real_instrument_that_was_left_somewhere_is_restored_before_a_run_goes
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
     assert execute(plan_resume(registry, tmp_path / "run"))["timesteps"] == 40
     found = record(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("done", None), "nothing is left of the failure"
+    assert (found.status, found.reason) == ("done", None), "nothing is left of the failure"
+
+
+@pytest.mark.parametrize(
+    ("status", "may_be_away"),
+    [("running", True), ("failed", True), ("interrupted", False), ("done", False)],
+)
+def test_a_record_that_does_not_say_whether_the_knobs_are_back(
+    tmp_path: Path, status: str, *, may_be_away: bool
+) -> None:
+    """Records of revision 67ab909 said so in the reason alone."""
+    put_record(RunDir.create(tmp_path / "run").path, status=status, reason="RestoreError: x")
+    found = record(tmp_path / "run")
+    assert (found.displaced, found.must_be_restored) == (None, may_be_away)
 
 
 def test_more_steps_can_be_asked_for(tmp_path: Path) -> None:
     execute(train(tmp_path / "run", steps=10))
     result = execute(plan_resume(REGISTRY, tmp_path / "run", steps=25))
     assert result["timesteps"] == 25
-    assert record(tmp_path / "run")["steps"] == 25
+    assert record(tmp_path / "run").steps == 25
 
 
 @pytest.mark.parametrize("steps", [None, 5, 10])
@@ -226,9 +241,9 @@ def test_relearning_says_what_it_kept_and_leaves_its_parent_alone(tmp_path: Path
     assert said == ["kept the response"]
     assert (result["command"], result["timesteps"]) == ("relearn", 15)
     found = record(tmp_path / "second")
-    assert found["kept_and_dropped"] == ["kept the response"]
-    assert found["parent"] == str((tmp_path / "first").resolve())
-    assert found["trained_here"] is True
+    assert found.kept_and_dropped == ("kept the response",)
+    assert found.parent == str((tmp_path / "first").resolve())
+    assert found.trained_here is True
     assert {path: path.read_bytes() for path in (tmp_path / "first").rglob("*.json*")} == before
     assert agent_files(tmp_path / "first") != agent_files(tmp_path / "second")
 

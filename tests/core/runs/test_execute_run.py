@@ -24,7 +24,7 @@ from tests.core.jobs import (
     when,
 )
 
-from stempilot.contract.goals import Product, Quantity
+from stempilot.contract.goals import Product
 from stempilot.errors import StartError
 from stempilot.files import read_json
 from stempilot.report.loading import gather
@@ -48,7 +48,7 @@ def test_a_run_that_succeeds_keeps_its_result(tmp_path: Path) -> None:
     assert result["episodes"] == 1
     assert standing(desk) == pytest.approx(desk.log[-1], abs=1e-12)
     assert standing(desk) != AWAY
-    assert record(tmp_path / "run")["status"] == "done"
+    assert record(tmp_path / "run").status == "done"
     assert len(list((tmp_path / "run" / "frames").iterdir())) == 2
 
 
@@ -69,9 +69,9 @@ def test_a_run_hands_on_its_products(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_record_holds_the_quantities_of_the_task(tmp_path: Path) -> None:
     execute(run(desk_away(), tmp_path / "run"))
-    (quantity,) = record(tmp_path / "run")["quantities"]
-    assert Quantity(**quantity) == ToyCentring().quantities[0]
-    assert record(tmp_path / "run")["goal"] is None
+    (quantity,) = record(tmp_path / "run").quantities
+    assert quantity == ToyCentring().quantities[0]
+    assert record(tmp_path / "run").goal == "centre"
 
 
 @pytest.mark.parametrize("episodes", [None, 2])
@@ -161,7 +161,8 @@ def test_ctrl_c_in_a_run_puts_back(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         execute(run(desk, tmp_path / "run"))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["reason"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
+    assert not record(tmp_path / "run").must_be_restored
 
 
 # --- evaluation ----------------------------------------------------------------------------------
@@ -254,7 +255,20 @@ def test_an_evaluation_can_be_stopped_after_an_episode(tmp_path: Path) -> None:
     stop = when(3, lambda: signal.raise_signal(signal.SIGINT))
     result = execute(plan, on_progress=stop)
     assert (result["episodes"], result["interrupted"]) == (3, True)
-    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert record(tmp_path / "run").status == "interrupted"
+
+
+def test_an_evaluation_that_is_interrupted_at_once_says_so(tmp_path: Path) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    desk = desk_away()
+    with pytest.raises(KeyboardInterrupt):
+        execute(run(desk, tmp_path / "run", episodes=9), on_progress=when(3, twice))
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    found = record(tmp_path / "run")
+    assert (found.status, found.reason, found.displaced) == ("interrupted", None, False)
 
 
 def test_a_task_that_never_finds_a_start_stops(tmp_path: Path) -> None:
@@ -263,4 +277,4 @@ def test_a_task_that_never_finds_a_start_stops(tmp_path: Path) -> None:
     with pytest.raises(StartError):
         execute(run(desk, tmp_path / "run", episodes=2))
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
-    assert record(tmp_path / "run")["reason"].startswith("StartError: ")
+    assert str(record(tmp_path / "run").reason).startswith("StartError: ")

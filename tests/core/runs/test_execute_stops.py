@@ -59,7 +59,7 @@ def test_what_was_learnt_is_saved_even_if_the_instrument_cannot_be_put_back(
         execute(plan(desk, seen, tmp_path / "run"), on_progress=when(13, stop_and_stick))
     assert len(seen) == 1
     assert RunDir.open(tmp_path / "run").agent_folder().name == "agent-13"
-    assert record(tmp_path / "run")["reason"].startswith("RestoreError")
+    assert record(tmp_path / "run").reason.startswith("RestoreError")
 
 
 def test_an_evaluation_that_is_stopped_does_not_play_its_episode_to_the_end(

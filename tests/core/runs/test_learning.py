@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.fakes import RECORD, ExactAgent
+from tests.core.fakes import ExactAgent, put_record
 from tests.core.operation.test_episodes import Noted, brief
 
 from stempilot.contract.agent import Policy
@@ -15,7 +15,8 @@ from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Timestep
 from stempilot.plugins.parts import RunConfig
 from stempilot.record.figures import EPISODES, MAX_FAILURES, Evaluation
-from stempilot.record.recorder import FramePolicy, RunRecorder
+from stempilot.record.record import FramePolicy
+from stempilot.record.recorder import RunRecorder
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.learning import Companion
 from stempilot.runs.progress import Progress, RecentEpisodes
@@ -73,7 +74,7 @@ class Bench:
 
     def __init__(self, folder: Path, session: Session, learner: ToyLearner, **options: Any) -> None:
         self.run = RunDir.create(folder)
-        self.run.write_record(RECORD)
+        put_record(self.run.path)
         self.recorder = RunRecorder(folder, ToyCentring(), FramePolicy())
         counted = RecentEpisodes(self.recorder)
         self.env = session.env(ToyCentring(), seed=1, max_timesteps=5, recorder=counted)

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.core.fakes import RECORD, Desk, bench_envelope, desk_plugin, saving, toy_registry
+from tests.core.fakes import (
+    Desk,
+    bench_envelope,
+    desk_plugin,
+    put_record,
+    saving,
+    toy_registry,
+)
 
 from stempilot.errors import (
     ConfigError,
@@ -17,7 +24,7 @@ from stempilot.errors import (
 )
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.plugins.registry import Registry
-from stempilot.record.recorder import FramePolicy
+from stempilot.record.record import FramePolicy
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import (
@@ -36,7 +43,7 @@ REGISTRY = toy_registry()
 def trained(folder: Path, *, saved: bool = True, **record: Any) -> Path:
     """Lay out the directory of a training."""
     run = RunDir.create(folder)
-    run.write_record({**RECORD, **record})
+    put_record(run.path, **record)
     if saved:
         counts = {"timesteps": 10, "episodes": 1, "events_bytes": 0, "evaluations": []}
         run.checkpoint(counts, saving("ten"))

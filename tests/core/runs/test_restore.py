@@ -8,7 +8,6 @@ import pytest
 from attrs import evolve
 from tests.core.fakes import (
     KNOBS,
-    RECORD,
     START,
     Bench,
     NoOptions,
@@ -16,6 +15,7 @@ from tests.core.fakes import (
     bench_envelope,
     fails,
     plugin,
+    put_record,
     toy_registry,
 )
 
@@ -52,10 +52,10 @@ def left(bench: Bench | None = None) -> Bench:
 
 def run(folder: Path, knobs: Any = None, envelope: Envelope | None = None, **record: Any) -> Path:
     """Lay out the directory of a run that did not come to its end."""
-    made = RunDir.create(folder)
+    RunDir.create(folder)
     plain = None if envelope is None else plain_envelope(envelope)
-    base = {**RECORD, "backend": "bench", "status": "running", "settings": {}, "envelope": plain}
-    made.write_record({**base, **record})
+    base = {"backend": "bench", "status": "running", "settings": {}, "envelope": plain}
+    put_record(folder, **{**base, **record})
     knobs = {knob: list(value) for knob, value in START.items()} if knobs is None else knobs
     write_json(folder / "baseline.json", {"knobs": knobs})
     return folder
@@ -69,7 +69,7 @@ def test_every_knob_goes_back_in_reverse_order_in_steps_that_are_allowed(tmp_pat
     focus = [-9.0, *(value for knob, (value, *_) in bench.written if knob == "focus")]
     assert max(abs(b - a) for a, b in zip(focus, focus[1:], strict=False)) <= 2.0 + 1e-9
     assert done["knobs"]["focus"] == {"before": [-9.0], "now": [3.0], "baseline": [3.0]}
-    assert RunDir.open(tmp_path / "run").record()["status"] == "restored"
+    assert RunDir.open(tmp_path / "run").record().status == "restored"
     assert bench.log[-1] == "close"
 
 
@@ -89,7 +89,7 @@ def test_a_dry_run_reads_alone(tmp_path: Path) -> None:
     done = restore(registry(bench), run(tmp_path / "run"), dry_run=True)
     assert bench.written == []
     assert done["knobs"]["focus"] == {"before": [-9.0], "now": [-9.0], "baseline": [3.0]}
-    assert RunDir.open(tmp_path / "run").record()["status"] == "running"
+    assert RunDir.open(tmp_path / "run").record().status == "running"
 
 
 def test_the_narrower_step_holds(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_knob_that_does_not_go_back_is_told_and_the_others_go(tmp_path: Path) 
         restore(registry(bench), run(tmp_path / "run"))
     assert caught.value.exit_code == 5
     assert bench.standing == {**START, "focus": (-9.0,)}
-    assert RunDir.open(tmp_path / "run").record()["status"] == "running"
+    assert RunDir.open(tmp_path / "run").record().status == "running"
 
 
 @pytest.mark.parametrize("allowed", [False, True])

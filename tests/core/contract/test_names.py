@@ -1,0 +1,21 @@
+"""Every shared name is listed once, by what it is the name of."""
+
+from stempilot.contract import names
+
+
+def test_every_shared_name_is_a_knob_a_source_or_a_state() -> None:
+    constants = {
+        value for name, value in vars(names).items() if isinstance(value, str) and name.isupper()
+    }
+    listed = [*names.KNOB_UNITS, *names.SOURCES, *names.STATES]
+    assert sorted(listed) == sorted(constants)
+
+
+def test_five_states_are_shared() -> None:
+    assert names.STATES == (
+        "screen",
+        "beam_blanker",
+        "column_valves",
+        "instrument_mode",
+        "projection_mode",
+    )
