@@ -217,6 +217,7 @@ from .operation.episodes import (
 from .operation.episodes import (
     run_episode as run_episode,
 )
+from .operation.scores import Episode as Episode
 from .operation.scores import (
     score as score,
 )
@@ -273,5 +274,11 @@ from .runs.plans import (
 from .runs.plans import (
     plan_train as plan_train,
 )
+from .runs.results import EvaluationResult as EvaluationResult
+from .runs.results import RunResult as RunResult
+from .runs.results import TrainResult as TrainResult
+from .runs.scripting import relearn as relearn
+from .runs.scripting import run as run
+from .runs.scripting import train as train
 
 __version__: str

@@ -10,8 +10,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")
 BackendName = Annotated[
     str, typer.Option("--backend", "-b", metavar="NAME", help="Name of the backend.")
 ]
-Steps = Annotated[int, typer.Option("--steps", "-n", help="Timesteps to train.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed; the same one reproduces the run.")]
+Steps = Annotated[int, typer.Option("--steps", "-n", min=1, help="Timesteps to train.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one reproduces the run.")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Run directory to make. (default: runs/...)"),

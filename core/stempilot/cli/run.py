@@ -7,6 +7,7 @@ import typer
 
 from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
+from stempilot.errors import ConfigError
 
 
 def run(
@@ -28,7 +29,9 @@ def run(
     ] = None,
     episodes: Annotated[
         int | None,
-        typer.Option("--episodes", help="Evaluate over so many episodes instead of running once."),
+        typer.Option(
+            "--episodes", min=1, help="Evaluate over so many episodes instead of running once."
+        ),
     ] = None,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -61,6 +64,9 @@ def run(
     from stempilot.plugins.registry import discover
     from stempilot.runs.plans import plan_run
 
+    if (agent is None) == (policy is None):
+        msg = "give either --agent NAME or --policy RUN"
+        raise ConfigError(msg)
     plan = plan_run(
         discover(),
         task=task,

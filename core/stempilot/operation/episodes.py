@@ -71,6 +71,7 @@ def _episode(env: TaskEnv, reward: float) -> Episode:
         error_px=errors.get("error_px", math.nan),
         error_mrad=errors.get("error_mrad", math.nan),
         measured_error_px=task.summary(last.state).get("distance_px", math.nan),
+        products=task.products(last.state),
     )
 
 

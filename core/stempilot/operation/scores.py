@@ -1,11 +1,13 @@
 """How episodes ended, and the figures of an evaluation."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
+
+from stempilot.contract.goals import Product
 
 
 @frozen(kw_only=True)
@@ -20,6 +22,7 @@ class Episode:
         error_mrad: the same as an angle; NaN where it is not calibrated.
         measured_error_px: measured distance from the goal at the end; NaN where the task does not
             summarise one.
+        products: what the task hands on.
     """
 
     steps: int
@@ -28,6 +31,7 @@ class Episode:
     error_px: float = math.nan
     error_mrad: float = math.nan
     measured_error_px: float = math.nan
+    products: Mapping[str, Product] = field(factory=dict)
 
 
 def score(played: Sequence[Episode], best: Sequence[Episode]) -> dict[str, Any]:

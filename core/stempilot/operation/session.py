@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Twinnable
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
@@ -23,10 +24,13 @@ from stempilot.instrument.fit import check_states, mismatches
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.lock import instrument_lock
-from stempilot.instrument.putting_back import put_back, savepoint
+from stempilot.instrument.putting_back import put_back, read_baseline, savepoint
 from stempilot.instrument.signals import interrupts_once
+from stempilot.operation.episodes import run_episode
+from stempilot.operation.scores import Episode
 from stempilot.operation.task_env import Recorder, TaskEnv
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
+from stempilot.plugins.registry import discover
 
 AnyTask = Task[Any, Any]
 
@@ -87,6 +91,39 @@ class Session:
             first_episode=first_episode,
             first_timestep=first_timestep,
         )
+
+    def play(
+        self,
+        task: AnyTask,
+        agent: Agent | str,
+        *,
+        seed: int = 0,
+        max_timesteps: int = DEFAULT_MAX_STEPS,
+    ) -> Episode:
+        """Play one episode from where the instrument stands; a success stays where it ended.
+
+        Args:
+            task: an operation that the session was opened for.
+            agent: who acts, or the name of an installed agent that needs no training.
+            seed: seed of the agent, where it is a name, and of the episode.
+            max_timesteps: the framework's budget of timesteps for the episode.
+
+        Raises:
+            IncompatibleError: the agent does not fit the task.
+            StempilotError: the instrument failed; the knobs are back where the episode began,
+                unless it is a `RestoreError`.
+        """
+        acts = discover().agent(agent, task, seed=seed) if isinstance(agent, str) else agent
+        with self.savepoint(keep=True) as start:
+            env = self.env(task, seed=seed, plain=True, max_timesteps=max_timesteps)
+            episode = run_episode(env, acts.policy())
+        if not episode.success:
+            put_back(self.guard, start, may_park=self.envelope.may_park)
+        return episode
+
+    def standing(self) -> dict[str, KnobValue]:
+        """Return where the knobs stand that the session may write; raises as `read_baseline`."""
+        return read_baseline(self.guard)
 
     def savepoint(self, *, keep: bool) -> contextlib.AbstractContextManager[dict[str, KnobValue]]:
         """Return a block that puts the knobs back to where they stand now; see `savepoint`."""
