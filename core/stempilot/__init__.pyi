@@ -110,6 +110,7 @@ from .operation.episodes import (
     run_episode as run_episode,
 )
 from .operation.scores import (
+    Episode as Episode,
     score as score,
 )
 from .operation.session import (
@@ -161,5 +162,11 @@ from .runs.plans import (
     plan_run as plan_run,
     plan_train as plan_train,
 )
+from .runs.results import (
+    EvaluationResult as EvaluationResult,
+    RunResult as RunResult,
+    TrainResult as TrainResult,
+)
+from .runs.scripting import relearn as relearn, run as run, train as train
 
 __version__: str

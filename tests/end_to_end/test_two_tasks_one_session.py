@@ -42,7 +42,7 @@ def test_both_stages_succeed_and_everything_is_put_back(seed: str) -> None:
 def test_failed_stage_goes_back_to_where_it_began() -> None:
     done = run("--fine-steps", "1")
     assert done.returncode == 1
-    assert "fine ended with failure" in done.stderr
+    assert "fine ended without success" in done.stderr
     began, back = places(done.stdout, "began at"), places(done.stdout, "  back at")
     assert back == began[1:]
     assert back != began[:1]

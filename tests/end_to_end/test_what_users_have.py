@@ -125,20 +125,32 @@ def test_a_package_for_contract_1_is_refused_by_name_with_what_to_change(tmp_pat
     (source / "old-1.0.dist-info" / "entry_points.txt").write_text(
         "[stempilot]\nold = stempilot_example.hooks\n"
     )
-    found = stempilot("plugins", PYTHONPATH=str(source))["plugins"]
+    path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
+    found = stempilot("plugins", PYTHONPATH=path)["plugins"]
     old = {entry["name"]: entry for entry in found if entry["distribution"] == "old"}
     assert set(old) == {"desktop", "focus", "golden-section"}
     for entry in old.values():
         assert not entry["usable"]
         assert (entry["kind"], entry["version"]) == (KINDS[entry["name"]], "1.0")
         assert_names_the_change(entry["problem"])
-    names = ("run", "focus", "--backend", "desktop", "--agent", "golden-section")
-    for word in (names[1:2], names[2:4], names[4:]):
-        known = {"focus": "bf-disk-centering", "desktop": "simulator", "golden-section": "random"}
-        words = [known.get(one, one) if one not in word else one for one in names]
-        error = stempilot(*words, code=2, PYTHONPATH=str(source))["error"]
-        assert f"{KINDS[word[-1]]} '{word[-1]}' of old 1.0: " in error["message"]
-        assert_names_the_change(error["message"])
+    for words, name in (
+        ("focus --backend simulator --agent random", "focus"),
+        ("bf-disk-centering --backend desktop --agent random", "desktop"),
+        ("bf-disk-centering --backend simulator --agent golden-section", "golden-section"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "stempilot", "run", *words.split()],
+            env={**os.environ, "PYTHONPATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        said = " ".join(done.stderr.split())
+        assert f"{KINDS[name]} '{name}' of old 1.0: " in said
+        assert_names_the_change(said)
+    assert not (tmp_path / "runs").exists()
 
 
 KINDS = {"desktop": "backend", "focus": "task", "golden-section": "agent"}

@@ -27,7 +27,9 @@ Policy = Annotated[
 ]
 Episodes = Annotated[
     int | None,
-    typer.Option("--episodes", help="Evaluate over so many episodes instead of running once."),
+    typer.Option(
+        "--episodes", min=1, help="Evaluate over so many episodes instead of running once."
+    ),
 ]
 Keep = Annotated[
     bool | None,
@@ -44,8 +46,8 @@ Resume = Annotated[
     Path | None,
     typer.Option("--resume", metavar="RUN", help="Go on with a training that was interrupted."),
 ]
-Steps = Annotated[int, typer.Option("--steps", "-n", help="Timesteps to train.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed; the same one reproduces the run.")]
+Steps = Annotated[int, typer.Option("--steps", "-n", min=1, help="Timesteps to train.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one reproduces the run.")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Run directory to make. (default: runs/...)"),

@@ -6,6 +6,7 @@ import typer
 
 from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
+from stempilot.errors import ConfigError
 
 
 def run(
@@ -36,6 +37,9 @@ def run(
     from stempilot.plugins.registry import discover
     from stempilot.runs.plans import plan_run
 
+    if (agent is None) == (policy is None):
+        msg = "give either --agent NAME or --policy RUN"
+        raise ConfigError(msg)
     plan = plan_run(
         discover(),
         task=task,

@@ -8,8 +8,12 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
+BESIDE_RESUME = {"resume", "steps", "dry_run", "yes", "as_json"}
+"""Parameters that may stand beside --resume; all others were fixed when the run was begun."""
+
 
 def train(
+    ctx: typer.Context,
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
     ] = None,
@@ -17,7 +21,7 @@ def train(
     agent: o.AgentName = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", "-n", help="Timesteps to train in all. (default: 20000)"),
+        typer.Option("--steps", "-n", min=1, help="Timesteps to train in all. (default: 20000)"),
     ] = None,
     seed: o.Seed = 0,
     out: o.Out = None,
@@ -38,9 +42,7 @@ def train(
     from stempilot.runs.plans import plan_resume, plan_train
 
     if resume is not None:
-        if any((task, backend, agent, seed, out, config, settings, envelope, frames)):
-            msg = "--resume RUN goes on with what the run was begun with; give only --steps beside"
-            raise ConfigError(msg)
+        _require_only_resume(ctx)
         plan = plan_resume(discover(), resume, steps=steps)
     elif task is None:
         msg = "give the name of a task, or --resume RUN; see `stempilot plugins`"
@@ -56,3 +58,27 @@ def train(
             extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _require_only_resume(ctx: typer.Context) -> None:
+    """Check that nothing else was typed, not even what happens to be the default.
+
+    Raises:
+        ConfigError: something was; it is named.
+    """
+    typed = [
+        one.opts[0] if one.opts[0].startswith("-") else one.human_readable_name
+        for one in ctx.command.params
+        if one.name not in BESIDE_RESUME and _was_typed(ctx, one.name)
+    ]
+    if typed:
+        msg = (
+            f"{', '.join(typed)}: --resume RUN goes on with what the run was begun with; "
+            "give only --steps beside"
+        )
+        raise ConfigError(msg)
+
+
+def _was_typed(ctx: typer.Context, name: str | None) -> bool:
+    source = ctx.get_parameter_source(name or "")
+    return source is not None and source.name == "COMMANDLINE"

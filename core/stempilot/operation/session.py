@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Twinnable
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue
@@ -14,10 +15,14 @@ from stempilot.instrument.envelope import Envelope
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.opening import Instrument, open_instrument
-from stempilot.instrument.putting_back import put_back, savepoint
+from stempilot.instrument.putting_back import put_back, read_baseline, savepoint
+from stempilot.operation.episodes import run_episode
+from stempilot.operation.scores import Episode
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Recorder
+from stempilot.plugins.no_agent import NO_AGENT
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
+from stempilot.plugins.registry import discover
 
 AnyTask = Task[Any, Any]
 
@@ -67,6 +72,41 @@ class Session(Instrument):
             first_episode=first_episode,
             first_timestep=first_timestep,
         )
+
+    def play(
+        self,
+        task: AnyTask,
+        agent: Agent | str | None = None,
+        *,
+        seed: int = 0,
+        max_timesteps: int = DEFAULT_MAX_STEPS,
+    ) -> Episode:
+        """Play one episode from where the instrument stands; a success stays where it ended.
+
+        Args:
+            task: an operation that the session was opened for.
+            agent: who acts, or the name of an installed agent that needs no training; ``None``
+                for a task that only measures.
+            seed: seed of the agent, where it is a name, and of the episode.
+            max_timesteps: the framework's budget of timesteps for the episode.
+
+        Raises:
+            IncompatibleError: the agent does not fit the task.
+            StempilotError: the instrument failed; the knobs are back where the episode began,
+                unless it is a `RestoreError`.
+        """
+        agent = NO_AGENT if agent is None else agent
+        acts = discover().agent(agent, task, seed=seed) if isinstance(agent, str) else agent
+        with self.savepoint(keep=True) as start:
+            env = self.env(task, seed=seed, plain=True, max_timesteps=max_timesteps)
+            episode = run_episode(env, acts.policy())
+        if not episode.success:
+            put_back(self.guard, start, may_park=self.envelope.may_park)
+        return episode
+
+    def standing(self) -> dict[str, KnobValue]:
+        """Return where the knobs stand that the session may write; raises as `read_baseline`."""
+        return read_baseline(self.guard)
 
     def savepoint(self, *, keep: bool) -> contextlib.AbstractContextManager[dict[str, KnobValue]]:
         """Return a block that puts the knobs back to where they stand now; see `savepoint`."""

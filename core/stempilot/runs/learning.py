@@ -196,7 +196,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         numbers = _learnt(job, learner, env, companion)
         interrupted = stop_asked()
         try:
-            leave(job, interrupted=interrupted)
+            leave(job, success=not interrupted)
         finally:
             companion.save()
             recorder.close()

@@ -98,7 +98,7 @@ def plan_train(
         settings=settings or {},
     )
     opening = Opening(purpose="train", seed=extras.seed, instrument_seed=extras.seed)
-    return _plan("train", parts, opening, extras, steps=config.whole("--steps", steps, least=1))
+    return _plan("train", parts, opening, extras, steps=config.whole("steps", steps, least=1))
 
 
 def plan_relearn(
@@ -136,7 +136,7 @@ def plan_relearn(
         instrument_seed=record.instrument_seed,
         trained_here=parts.backend.name == record.backend,
     )
-    steps = config.whole("--steps", steps, least=1)
+    steps = config.whole("steps", steps, least=1)
     log = None if from_log is None else _log(registry, parts, from_log)
     return _plan("relearn", parts, opening, extras, steps=steps, parent=run, log=log)
 
@@ -157,11 +157,11 @@ def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None
     if not record.trains:
         msg = f"{run} is a {record.command}; only a train or relearn can be resumed"
         raise RunDirError(msg)
-    total = record.steps if steps is None else config.whole("--steps", steps, least=1)
+    total = record.steps if steps is None else config.whole("steps", steps, least=1)
     progress = directory.progress()
     done = 0 if progress is None else progress["timesteps"]
     if record.status == "done" and done >= total:
-        msg = f"{run} has its {done} timesteps; for more, pass --steps with more than {done}"
+        msg = f"{run} has its {done} timesteps; for more, ask for more than {done} steps"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
     opening = Opening(
@@ -212,10 +212,10 @@ def plan_run(
     extras = _checked(extras)
     settings = settings or {}
     if agent is not None and policy is not None:
-        msg = "give either --agent NAME or --policy RUN"
+        msg = "give either the name of an agent or a policy, a trained run directory"
         raise ConfigError(msg)
     if episodes is not None:
-        episodes = config.whole("--episodes", episodes, least=1)
+        episodes = config.whole("episodes", episodes, least=1)
     purpose: Purpose = "run" if episodes is None else "evaluate"
     if policy is None:
         name = backend or registry.default("backend")
@@ -223,7 +223,7 @@ def plan_run(
             registry, task=task, backend=name, agent=agent or NO_AGENT, settings=settings
         )
         if not (agent or isinstance(parts.make_task(), Reading)):
-            msg = "give either --agent NAME or --policy RUN"
+            msg = "give either the name of an agent or a policy, a trained run directory"
             raise ConfigError(msg)
         opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
         return _plan("run", parts, opening, extras, episodes=episodes)
@@ -272,7 +272,7 @@ def _checked(extras: Extras | None) -> Extras:
     if not isinstance(envelope, Envelope | None):
         msg = f"envelope {envelope!r} is not one; read it with stempilot.read_envelope"
         raise ConfigError(msg)
-    return evolve(extras, seed=config.whole("--seed", extras.seed, least=0))
+    return evolve(extras, seed=config.whole("seed", extras.seed, least=0))
 
 
 def _trained(path: str | Path) -> tuple[RunDir, Record]:

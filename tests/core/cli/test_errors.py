@@ -125,32 +125,42 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "resume and task": (
         lambda: ["train", "centring", "--resume", trained("a")],
         2,
-        "give only --steps beside",
+        "TASK: --resume RUN goes on with what the run was begun with",
     ),
     "resume and envelope": (
         lambda: ["train", "--resume", trained("a"), "--envelope", envelope_file()],
         2,
-        "give only --steps beside",
+        "--envelope: --resume RUN goes on with what the run was begun with",
     ),
     "resume and seed": (
         lambda: ["train", "--resume", trained("a"), "--seed", "4"],
         2,
-        "give only --steps beside",
+        "--seed: --resume RUN goes on with what the run was begun with",
+    ),
+    "resume and what happens to be the default": (
+        lambda: ["train", "--resume", trained("a"), "--seed", "0", "--agent", "sac"],
+        2,
+        "--agent, --seed: --resume RUN goes on with what the run was begun with",
+    ),
+    "resume and --set": (
+        lambda: ["train", "--resume", trained("a"), "--set", "task.tolerance=0.3"],
+        2,
+        "--set: --resume RUN goes on with what the run was begun with",
     ),
     "resume and backend": (
         lambda: ["train", "--resume", trained("a"), "--backend", "desk"],
         2,
-        "give only --steps beside",
+        "--backend: --resume RUN goes on with what the run was begun with",
     ),
     "resume and agent": (
         lambda: ["train", "--resume", trained("a"), "--agent", "exact"],
         2,
-        "give only --steps beside",
+        "--agent: --resume RUN goes on with what the run was begun with",
     ),
     "resume and frames": (
         lambda: ["train", "--resume", trained("a"), "--frames", "all"],
         2,
-        "give only --steps beside",
+        "--frames: --resume RUN goes on with what the run was begun with; give only --steps",
     ),
     "resume an evaluation": (
         lambda: ["train", "--resume", trained("a", command="run")],
@@ -160,7 +170,7 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "no steps": (
         lambda: typed("train centring --agent learner --steps 0"),
         2,
-        "--steps 0 must be 1 or more",
+        "Invalid value for '--steps'",
     ),
     "steps that are no number": (
         lambda: typed("train centring --agent learner --steps many"),
@@ -170,12 +180,12 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "negative seed": (
         lambda: typed("train centring --agent learner --seed -1"),
         2,
-        "--seed -1 must be 0 or more",
+        "Invalid value for '--seed'",
     ),
     "no episodes": (
         lambda: typed("run centring --agent walker --episodes 0"),
         2,
-        "--episodes 0 must be 1 or more",
+        "Invalid value for '--episodes'",
     ),
     "unknown frames": (
         lambda: typed("run centring --agent walker --frames some"),

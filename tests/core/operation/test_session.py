@@ -11,6 +11,7 @@ from tests.core.fakes import (
     START,
     Bench,
     Desk,
+    ExactAgent,
     KnobTask,
     ParkableBench,
     bench_envelope,
@@ -18,6 +19,7 @@ from tests.core.fakes import (
     fails,
 )
 
+from stempilot.contract.agent import Brief
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.values import KnobValue, Needs, SetPoint
 from stempilot.errors import (
@@ -25,13 +27,14 @@ from stempilot.errors import (
     EnvelopeError,
     HandsOffError,
     IncompatibleError,
+    PluginError,
     RestoreError,
     StempilotError,
 )
 from stempilot.instrument.envelope import Envelope, KnobLimits, open_envelope
 from stempilot.instrument.opening import combined_needs, require_envelope
 from stempilot.operation.session import open_session
-from stempilot.testing.toys import ToyBackend, ToyCentring
+from stempilot.testing.toys import ToyBackend, ToyCentring, ToyWalker
 
 MOVES = [SetPoint("shift", (0.3, 0.1)), SetPoint("focus", 3.9), SetPoint("tilt", 0.05)]
 
@@ -353,3 +356,35 @@ def test_what_cannot_be_copied_has_no_twin() -> None:
     desk = Desk()
     with open_session(desk, [ToyCentring()], name="desk", envelope=desk_envelope()) as session:
         assert session.twin_env(ToyCentring(), seed=1) is None
+
+
+def test_an_episode_that_succeeds_stays_where_it_ended() -> None:
+    toy, task = ToyBackend(), ToyCentring()
+    with open_session(toy, [task], name="toy") as session:
+        agent = ExactAgent(Brief.of(task, 0))
+        episode = session.play(task, agent)
+        assert episode.success
+        assert dict(episode.products) == {}
+        assert session.standing() == {BEAM_SHIFT: toy.read(BEAM_SHIFT)}
+        assert session.standing() != session.baseline
+        assert session.play(task, agent).steps == 0
+
+
+def test_an_episode_that_fails_is_put_back_to_where_it_began() -> None:
+    toy = ToyBackend()
+    easy, hard = ToyCentring(), ToyCentring(tolerance=1e-9)
+    with open_session(toy, [easy, hard], name="toy") as session:
+        session.play(easy, ExactAgent(Brief.of(easy, 0)))
+        began = session.standing()
+        assert began != session.baseline
+        episode = session.play(hard, ToyWalker(Brief.of(hard, 0)), max_timesteps=3)
+        assert (episode.success, episode.steps) == (False, 3)
+        assert session.standing() == began
+
+
+def test_an_agent_may_be_called_by_its_name() -> None:
+    task = ToyCentring()
+    with open_session(ToyBackend(), [task], name="toy") as session:
+        assert session.play(task, "random", max_timesteps=2).steps == 2
+        with pytest.raises(PluginError, match="did you mean random"):
+            session.play(task, "randm")

@@ -197,7 +197,9 @@ def test_more_steps_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("steps", [None, 5, 10])
 def test_a_training_that_is_complete_is_left_as_it_is(tmp_path: Path, steps: int | None) -> None:
     execute(train(tmp_path / "run", steps=10))
-    with pytest.raises(RunDirError, match="has its 10 timesteps; for more, pass --steps"):
+    with pytest.raises(
+        RunDirError, match="has its 10 timesteps; for more, ask for more than 10 steps"
+    ):
         plan_resume(REGISTRY, tmp_path / "run", steps=steps)
 
 
