@@ -60,10 +60,7 @@ def _configuration(record: Record) -> Html:
     rows: list[tuple[str, ...]] = []
     for section, values in record.config.items():
         given = record.settings.get(section, {})
-        for name, value in {
-            **values,
-            **{k: v for k, v in given.items() if k not in values},
-        }.items():
+        for name, value in (values | given | values).items():
             where = "set" if name in given else "default or preset"
             rows.append((f"{section}.{name}", text(value), where))
     shown = table(("option", "value", "from"), rows)

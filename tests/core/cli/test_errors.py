@@ -273,7 +273,7 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "envelope that lists other knobs": (
         lambda: run_on_desk(("[knobs.beam_shift]", "[knobs.stage]")),
         4,
-        "the envelope does not list beam_shift (it lists stage), so it must not be moved",
+        "the envelope does not list beam_shift, so it must not be moved; it lists stage",
     ),
     "envelope file that exists": (
         lambda: ["envelope", "init", "--backend", "desk", "--out", envelope_file()],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.core.conftest import Install
+from tests.core.fakes import toy_registry
 
 from stempilot.errors import PluginError
 from stempilot.plugins.registry import KINDS, Entry, Registry, discover
@@ -280,3 +281,10 @@ def test_installed_entry_points_are_walked(site: Install, monkeypatch: pytest.Mo
     site("found-on-the-path", offering("plugin('from-the-path')"))
     assert "from-the-path" in discover().names("task")
     assert "bf-disk-centering" in discover().names("task")
+
+
+def test_a_plug_in_may_be_the_default_of_its_kind() -> None:
+    registry = toy_registry()
+    assert registry.default("backend") == "simulator"
+    with pytest.raises(PluginError, match="no agent is the default one; name one of exact, learn"):
+        registry.default("agent")

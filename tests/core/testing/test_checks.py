@@ -163,7 +163,9 @@ def test_task_is_checked_on_the_simulator_that_it_fits_or_on_the_toy() -> None:
             made.append(name)
             return kind()
 
-        return entry("backend", name, load)
+        made_of = entry("backend", name, load)
+        assert made_of.plugin is not None
+        return evolve(made_of, plugin=evolve(made_of.plugin, default=name == "simulator"))
 
     entries = [noted("a-real", Real), noted("b-renamed", Renamed), noted("simulator", ToyBackend)]
     task = entry("task", "centring", centring)
