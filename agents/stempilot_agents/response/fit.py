@@ -193,7 +193,7 @@ def fit_response(
 def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Moves:
     """Return the moves of transitions in order; of many, the last `MOST`.
 
-    Left out is what nobody saw: where a lost feature went, where a refused action would have led.
+    Left out is what was not seen: where a lost feature went, where a refused action would have led.
 
     Args:
         seen: transitions in order.

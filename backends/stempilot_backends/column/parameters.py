@@ -107,7 +107,7 @@ class ColumnParameters:
         cycle_s: Time of one correction (5.5 Hz in the paper).
         drift_px_per_cycle: Steady drift, in one direction drawn at reseed.
         drift_walk_px: RMS of the random walk per axis and cycle.
-        vibration_px: RMS per axis of the displacement drawn anew for each frame.
+        vibration_px: RMS per axis of the displacement drawn for each frame.
         distortion_gain: Radial magnification gained at half the frame side from the centre.
         distortion_swirl_rad: Rotation gained at half the frame side from the centre.
         probe_current_a: Current in the disk.

@@ -35,7 +35,7 @@ class _Results(Console):
 
 
 class _Remarks(Console):
-    """Stderr; a run goes on where nobody listens any longer."""
+    """Stderr; a run goes on after its reader has gone."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as `rich.console.Console.print`, as long as that can be done."""

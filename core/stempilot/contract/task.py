@@ -44,7 +44,7 @@ class TaskHints:
         edge_upper: residual at which the feature is lost on the high side, per entry.
         resolution: rounding of the residual; 0 where it is not rounded.
         full_action: displacement that an action of length 1 along one axis is nominally expected
-            to cause; ``None`` when nobody can say.
+            to cause; ``None`` when it is unknown.
     """
 
     residual: tuple[int, ...]

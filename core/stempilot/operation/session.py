@@ -1,4 +1,4 @@
-"""`Session`, the only opener of a backend: from negotiation to everything being put back."""
+"""`Session`, the only opener of a backend: from checking the fit to everything being put back."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ class Session:
             plain: start each episode from where the instrument stands.
             scramble: draw a start around where the knobs stand now for each episode; without,
                 each begins at the session's baseline.
-            max_timesteps: the framework's budget of timesteps for an episode.
+            max_timesteps: most timesteps of an episode.
             recorder: told of every timestep.
             first_episode: number of the first episode.
             first_timestep: timesteps of the run before.
@@ -225,7 +225,7 @@ def open_session(
         BackendError: the instrument failed or is not ready.
         RecordError: the audit cannot be written.
         RestoreError: the instrument was not put back.
-        HandsOffError: somebody else moved a knob that was written; it stays where they put it.
+        HandsOffError: another user moved a knob that was written; it stays where they put it.
     """
     offers = backend.offers()
     _require_fit(tasks, names, offers, name)

@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote a name that nobody knows."""
+"""Suggests the nearest known names for an unknown one."""
 
 import difflib
 from collections.abc import Iterable

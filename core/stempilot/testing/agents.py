@@ -92,7 +92,7 @@ class AgentContract(PolicyContract):
         """A saved learner is JSON, CSV, NPY, NPZ or safetensors, directly in its folder."""
         with self._saved() as (_, folder):
             problems = list(file_problems(folder))
-            sentence = "loading somebody's agent never runs code, so no file can hold any"
+            sentence = "loading another person's agent never runs code, so no file can hold any"
             expect(not problems, sentence, "; ".join(problems))
 
     def test_loaded_learner_acts_alike(self) -> None:

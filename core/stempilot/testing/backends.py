@@ -17,7 +17,7 @@ from stempilot.testing.readonly import UNKNOWN, ReadOnlyBackendContract, moved, 
 class BackendContract(ReadOnlyBackendContract):
     """All that a backend must do. It moves every knob by up to half of its largest step.
 
-    At a real instrument run `ReadOnlyBackendContract` first, and this one with somebody watching.
+    At a real instrument run `ReadOnlyBackendContract` first, and this one while a person watches.
     Each check puts the knobs back.
     """
 
@@ -104,7 +104,7 @@ class BackendContract(ReadOnlyBackendContract):
         expect(first == second, sentence, _first_difference(first, second))
 
     def test_reseeding_moves_no_knob(self) -> None:
-        """Knobs read the same after reseeding; the framework would think that somebody moved them.
+        """Knobs read the same after reseeding; the framework would think that a person moved them.
 
         The framework puts them home first.
         """
