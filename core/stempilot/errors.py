@@ -20,7 +20,7 @@ class RecordError(StempilotError):
 
 
 class ConfigError(StempilotError):
-    """What was asked for cannot be understood or is out of range."""
+    """A request cannot be understood or is out of range."""
 
     exit_code = 2
 

@@ -105,7 +105,7 @@ class Field:
 
 @frozen(kw_only=True, eq=False)
 class Expected:
-    """What is to be expected of m moves of n components.
+    """Expected displacements of m moves of n components.
 
     Attributes:
         displacements: (m, n).

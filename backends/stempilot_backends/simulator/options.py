@@ -78,7 +78,7 @@ def _span(lower: float, upper: float) -> Check:
 
 @frozen(kw_only=True)
 class Change:
-    """A change of the instrument in the middle of a run; exactly one value beside the time.
+    """A change of the instrument in the middle of a run; exactly one value in addition to the time.
 
     Attributes:
         at_timestep: timesteps of the run after which it happens.

@@ -1,4 +1,4 @@
-"""What every command that moves an instrument does: read settings, confirm, carry out, report."""
+"""Shared by the commands that move an instrument: read settings, confirm, carry out, report."""
 
 from pathlib import Path
 from typing import Any

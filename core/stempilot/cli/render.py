@@ -68,7 +68,7 @@ out = _Results(highlight=False, emoji=False, width=_columns())
 err = _Remarks(stderr=True, highlight=False, emoji=False)
 
 _WIDE_COLUMNS = 120
-"""From so many on there is room for rates and the remaining time beside the bar."""
+"""From so many on there is room for rates and the remaining time next to the bar."""
 
 _PLAIN_LINES = 20
 """How many progress lines a job prints where there is no terminal."""

@@ -47,7 +47,7 @@ def train(
     if resume is not None:
         fixed = (backend, agent, seed) == (_BACKEND, _AGENT, 0)
         if not fixed or any((task, out, config, settings, envelope, frames)):
-            msg = "--resume RUN goes on with what the run was begun with; give only --steps beside"
+            msg = "--resume RUN goes on with the options of the run; only --steps may be given too"
             raise ConfigError(msg)
         plan = plan_resume(discover(), resume, steps=steps)
     elif task is None:

@@ -31,7 +31,7 @@ from stempilot.instrument.envelope import PixelAngles
 from stempilot.instrument.signals import raise_held_back
 
 Origin = Literal["agent", "reset", "restore"]
-"""Who asked for a write: the agent, a ramp to the start of an episode, or putting back."""
+"""The origin of a write: the agent, a ramp to the start of an episode, or putting back."""
 
 
 @frozen(kw_only=True)

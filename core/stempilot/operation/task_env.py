@@ -30,7 +30,7 @@ MAX_STARTS = 100
 
 @frozen(kw_only=True, eq=False)
 class Timestep:
-    """What one timestep, or the reset before the first, left behind; for recorders.
+    """One timestep, or the reset before the first, as recorders get it.
 
     Attributes:
         episode: number of the episode, from 0.

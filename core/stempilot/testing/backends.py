@@ -1,4 +1,4 @@
-"""What every backend must do. Subclass `BackendContract` and say how yours is made."""
+"""The contract of every backend. Subclass `BackendContract` and say how yours is made."""
 
 import contextlib
 import math
@@ -121,7 +121,7 @@ class BackendContract(ReadOnlyBackendContract):
             expect(isinstance(twin, Backend), "twin() is a Backend", type(twin))
             expect(twin is not backend, "twin() is another object", "itself")
             pairs = (
-                ("capabilities", twin.offers(), backend.offers()),
+                ("offers", twin.offers(), backend.offers()),
                 ("identity", dict(twin.identity()), dict(backend.identity())),
                 ("knobs", readings(twin), readings(backend)),
             )

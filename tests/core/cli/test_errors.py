@@ -125,32 +125,32 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "resume and task": (
         lambda: ["train", "centring", "--resume", trained("a")],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume and envelope": (
         lambda: ["train", "--resume", trained("a"), "--envelope", envelope_file()],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume and seed": (
         lambda: ["train", "--resume", trained("a"), "--seed", "4"],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume and backend": (
         lambda: ["train", "--resume", trained("a"), "--backend", "desk"],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume and agent": (
         lambda: ["train", "--resume", trained("a"), "--agent", "exact"],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume and frames": (
         lambda: ["train", "--resume", trained("a"), "--frames", "all"],
         2,
-        "give only --steps beside",
+        "only --steps may be given too",
     ),
     "resume an evaluation": (
         lambda: ["train", "--resume", trained("a", command="run")],

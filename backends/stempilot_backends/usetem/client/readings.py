@@ -18,7 +18,7 @@ WITH_WRITE_S = 0.01
 
 
 class Readings:
-    """What came with the last frame or write.
+    """Readings that came with the last frame or write.
 
     Args:
         clock: seconds since any fixed moment.
