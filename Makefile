@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. Each sets up what it needs first.
+# `make demo` and `make test` do everything. Each sets up what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
 # Further words for `make test`, for example SELECT="-m slow".
@@ -7,15 +7,17 @@ SELECT ?=
 TABLES ?= runs/tables
 BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
+# The help of the commands is a table, which no check of prose can read.
+PROSE := README.md CONTRIBUTING.md docs/decisions changelog.d $(filter-out docs/cli.md,$(wildcard docs/*.md))
 SOURCES := $(PACKAGES) tests examples benchmarks training docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast check format bench tables clean
 
 help:
-	@echo "make demo    set up, train an agent on the simulator and see what it learnt (under 5 min)"
+	@echo "make demo    set up, train an agent on the simulator and see what it learnt (about a minute)"
 	@echo "make test    set up and run all tests"
-	@echo "make check   format, lint, types, import contracts and the fast tests"
+	@echo "make check   format, lint, types, import contracts, spelling and prose, the fast tests"
 	@echo "make bench   print the speed ratios"
 	@echo "make tables  measure every agent in every condition (some hours; goes on where it stopped)"
 
@@ -41,6 +43,8 @@ check: install
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell $(filter-out tests,$(SOURCES)) $(PROSE) Makefile pyproject.toml
+	$(BIN)/proselint check --config proselint.json $(PROSE)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 format: install

@@ -1,7 +1,7 @@
 """Many simulated instruments at once, over the most used vectorised environment there is.
 
 Yardstick: Gymnasium's own vectorised CartPole (`vector_entry_point`), numpy alone like ours, the
-same number of environments, random actions drawn beforehand, episodes beginning anew by themselves.
+same number of environments, random actions drawn beforehand, episodes that begin by themselves.
 Ours is the published task on the published instrument; what the condition ``everything`` costs is
 shown beside it.
 """

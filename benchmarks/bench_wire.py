@@ -1,7 +1,7 @@
 """Time of a frame over the USETEM wire, against Python's stock XML-RPC client in the same run.
 
 A server in a process of its own hands out one int32 frame of 1040 x 1040, pickled and marshalled
-anew for each call, as the real one does. The stock client is left as it is (so it asks for gzip),
+again for each call, as the real one does. The stock client is left as it is (so it asks for gzip),
 and its time ends with the pickle in hand; ours ends with the pixels. A second figure is what the
 backend adds to a bare loop that only writes and fetches.
 

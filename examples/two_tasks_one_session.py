@@ -34,7 +34,8 @@ def run_stages(session: Session, stages: Mapping[str, Task[Any, Any]], seed: int
     for name, task in stages.items():
         print(f"{name}: began at {show(session.standing())}")
         episode = session.play(task, AGENT, seed=seed)
-        print(f"  {episode.steps} timesteps, {episode.measured["distance_px"]:.2f} px from the goal")
+        distance_px = episode.measured["distance_px"]
+        print(f"  {episode.steps} timesteps, {distance_px:.2f} px from the goal")
         if not episode.success:
             print(f"failed: {name} ended without success", file=sys.stderr)
             print(f"  back at {show(session.standing())}")

@@ -16,7 +16,7 @@ Report = Callable[[str], object]
 _NOISY = 0.3
 """Share of the moves that are disturbed."""
 _RESCALED = frozenset({0, 2, 7})
-"""After which rounds the scale of the features is measured anew."""
+"""After which rounds the scale of the features is measured again."""
 
 
 @frozen(kw_only=True)

@@ -44,7 +44,7 @@ class Seen:
 class Instruments(Protocol):
     """n instruments to practise on.
 
-    Episodes that ended begin anew in the step after, which ignores its action.
+    Episodes that ended begin again in the step after, which ignores its action.
     """
 
     @property

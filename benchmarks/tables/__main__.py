@@ -169,7 +169,7 @@ def write(folder: Path, cells: Sequence[Mapping[str, Any]], line: str) -> None:
 
 
 def command(arguments: Sequence[str]) -> str:
-    """Return the command line as somebody would type it."""
+    """Return the command line as a user would type it."""
     words = arguments[1:] if arguments is sys.argv else arguments
     return " ".join(["python -m benchmarks.tables", *words])
 

@@ -131,7 +131,7 @@ def _learning(asked: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) 
 def oracle_rows(agents: Sequence[Row], cells: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
     """Return the row of the oracle, from the starts of the agent that solves most of them.
 
-    None where no agent solved anything, or nobody knows the best actions. Agents with options of
+    None where no agent solved anything, or the best actions are unknown. Agents with options of
     the task's of their own do not count: their oracle has other actions.
 
     Args:

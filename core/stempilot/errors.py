@@ -20,7 +20,7 @@ class RecordError(StempilotError):
 
 
 class ConfigError(StempilotError):
-    """What was asked for cannot be understood or is out of range."""
+    """A request cannot be understood or is out of range."""
 
     exit_code = 2
 
@@ -81,7 +81,7 @@ class InstrumentBusyError(BackendError):
 
 
 class HandsOffError(BackendError):
-    """Somebody else moved a knob that this run writes; it stops and does not fight them.
+    """Another user moved a knob that this run writes; it stops and does not fight them.
 
     Attributes:
         knob: the knob that was moved. It is left where they put it; all others go back.

@@ -22,7 +22,7 @@ _DEEPEST = 50
 
 
 _NO_NAMES_TO_SYNCHRONISE = (errno.EINVAL, errno.ENOTSUP)
-"""What file systems say that cannot synchronise a folder, such as some network shares."""
+"""Errors of file systems that cannot synchronise a folder, such as some network shares."""
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class _Adaptive(Agent):
 class _AdaptivePolicy:
     """Keeps the moves of one instrument and steers by what they tell.
 
-    What contradicts them it says (`stempilot.NoticesChange`), and begins to probe anew.
+    It says what contradicts them (`stempilot.NoticesChange`), and begins to probe again.
     """
 
     _moves: Moves
@@ -149,7 +149,7 @@ class _AdaptivePolicy:
             self._forget()
         elif self._ended_unexpectedly():
             self._found = (
-                "an episode ended where the response that was found does not lead; probing anew"
+                "an episode ended where the response that was found does not lead; probing again"
             )
             self._forget()
         self._instrument = instrument_id
@@ -216,7 +216,7 @@ class _AdaptivePolicy:
         if self._moves.count and self._contradicts(move):
             self._found = (
                 "the response is no longer what was found: a move is better explained by an "
-                "instrument never seen before; probing anew"
+                "instrument never seen before; probing again"
             )
             # This move is the first of the changed instrument, so it is worth keeping.
             self._moves = Moves.none(self._size)

@@ -1,4 +1,4 @@
-"""What soft actor-critic and its relatives share as learners."""
+"""Shared by soft actor-critic and its relatives as learners."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,7 +77,7 @@ class ActorCriticLearner(OffPolicyLearner[C, ActorCritic]):
         return model
 
     def _arguments(self) -> Mapping[str, Any]:
-        """Return what the algorithm takes beside what all of them do."""
+        """Return the options of the algorithm that the others do not have."""
         return {}
 
     def _network_arguments(self) -> Mapping[str, Any]:

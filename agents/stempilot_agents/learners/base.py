@@ -1,4 +1,4 @@
-"""What the learners on Stable-Baselines3 share: learning, saving, loading, relearning."""
+"""Shared by the learners on Stable-Baselines3: learning, saving, loading, relearning."""
 
 import contextlib
 import sys
@@ -113,7 +113,7 @@ class ReplayRecord:
 
 @frozen(kw_only=True)
 class AgentDocument:
-    """What ``agent.json`` says.
+    """The content of ``agent.json``.
 
     Attributes:
         schema: version of this layout.

@@ -43,7 +43,7 @@ class Progress:
 
 
 class Resumable(OffPolicyAlgorithm):
-    """What all algorithms need beside what Stable-Baselines3 offers in public.
+    """Adds to Stable-Baselines3 what resuming and relearning need of every algorithm.
 
     Attributes:
         relearning: before updates begin, every second episode is played as learnt before: random
@@ -201,6 +201,6 @@ class ResumableDqn(Resumable, DQN):
 
 
 def _numbers(module: torch.nn.Module) -> list[torch.Tensor]:
-    """Return parameters, and what layers keep beside them: running means and variances."""
+    """Return parameters, and what layers keep in addition: running means and variances."""
     kept = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
     return [*module.parameters(), *kept]

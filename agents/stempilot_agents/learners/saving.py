@@ -1,6 +1,6 @@
-"""Files of a saved learner: JSON for what is said, safetensors for what is counted. No pickle.
+"""Files of a saved learner: JSON for text and options, safetensors for numbers. No pickle.
 
-KnobValue runs nothing that the files hold, so somebody else's agent is safe to load.
+Loading runs nothing that the files hold, so that the agent of another person is safe to load.
 """
 
 import json

@@ -16,7 +16,7 @@ class SpacesOnly(gymnasium.Env[Any, Any]):
     def __init__(
         self, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
     ) -> None:
-        # Copies, because seeding a space changes it and the originals belong to somebody else.
+        # Copies, because seeding a space changes it and the originals belong to the caller.
         self.observation_space = deepcopy(observation_space)
         self.action_space = deepcopy(action_space)
 

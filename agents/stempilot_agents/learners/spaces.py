@@ -1,4 +1,4 @@
-"""Spaces that the learners work on, and spaces as plain values to store beside a learner."""
+"""Spaces that the learners work on, and spaces as plain values to store with a learner."""
 
 from typing import Any
 

@@ -90,7 +90,7 @@ class Move:
 
 @frozen(kw_only=True)
 class Prior:
-    """What is thought of a response before the first move.
+    """The belief about a response before the first move.
 
     Attributes:
         gain: standard deviation of one component of the displacement by an action of length 1.

@@ -104,7 +104,7 @@ class Field:
 
 @frozen(kw_only=True, eq=False)
 class Expected:
-    """What is to be expected of m moves of n components.
+    """Expected displacements of m moves of n components.
 
     Attributes:
         displacements: (m, n).
@@ -190,7 +190,7 @@ def fit_response(seen: Transitions, goal: Centre, actions: Box | Discrete) -> Fi
 def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Moves:
     """Return the moves of transitions in order; of many, the last `MOST`.
 
-    Left out is what nobody saw: where a lost feature went, where a refused action would have led.
+    Left out is what was not seen: where a lost feature went, where a refused action would have led.
 
     Args:
         seen: transitions in order.

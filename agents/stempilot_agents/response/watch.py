@@ -23,7 +23,7 @@ _MOST_EVIDENCE = 5.0
 # By how much of its length a move of another scale is expected to be longer or shorter.
 _SCALE = 0.4
 # Where the predicted end of a move is nearer to an edge than this many standard deviations, what
-# became of it is no evidence: the feature may be lost, and then nobody can say where it is.
+# became of it is no evidence: the feature may be lost, and then its place is unknown.
 _EDGE_DEVIATIONS = 2.0
 
 

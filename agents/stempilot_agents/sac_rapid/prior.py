@@ -23,12 +23,12 @@ _SPARE: Final = 10
 """Transitions needed beyond one for each term of the larger model."""
 
 _EXACT: Final = 1e-5
-"""What the smaller model leaves unexplained is rounding below this share of a displacement."""
+"""Residuals of the smaller model below this share of a displacement are rounding."""
 
 
 @frozen(kw_only=True)
 class Dependence:
-    """What displacements have to do with the place.
+    """How far displacements depend on the place.
 
     Attributes:
         p: how often chance alone would let them depend on it so much, above 0 to 1.
@@ -75,7 +75,7 @@ def dependence_on_place(met: Transitions, goal: Centre, actions: Box) -> Depende
 
 
 def _terms(moves: Moves, place: Field) -> tuple[FloatArray, FloatArray]:
-    """Return the terms of the smaller model, (m, k), and what the larger one has beside them."""
+    """Return the terms of the smaller model, (m, k), and the terms that only the larger one has."""
     count = len(moves.commands)
     where = (moves.residuals - place.centre) / place.reach
     one, other = np.triu_indices(where.shape[1])

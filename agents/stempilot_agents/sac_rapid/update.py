@@ -24,7 +24,7 @@ Relabel = Callable[[Transitions, np.random.Generator], Transitions]
 
 @frozen(kw_only=True, eq=False)
 class Batch:
-    """What one update learns from; n rows, rewards scaled, observations of order 1.
+    """The batch of one update; n rows, rewards scaled, observations of order 1.
 
     Attributes:
         before: (n, entries).

@@ -140,7 +140,7 @@ class _Policy:
 class _KeepingPolicy(_Policy):
     """Keeps what it found while the instrument is the same.
 
-    What contradicts that it says (`stempilot.NoticesChange`), and begins to probe anew.
+    It says what contradicts that (`stempilot.NoticesChange`), and begins to probe again.
     """
 
     _instrument: str | None = None
@@ -168,7 +168,7 @@ class _KeepingPolicy(_Policy):
         if self._memory.contradiction[0] > _CONTRADICTED:
             self._found = (
                 "the response is no longer what was found: the last moves led elsewhere; "
-                "probing anew"
+                "probing again"
             )
             self._memory.begin(_ALL)
             super()._see(observation)

@@ -1,4 +1,4 @@
-"""The move that serves both hands best while nobody knows which one it is; at first a probe.
+"""The move that serves either mirror best while it is not known; at first a probe.
 
 What either hand asks for, what they agree on and a coarse grid are weighed: the steps that each
 hand would still need after them, what it costs to lose the feature, and what they tell of the hand.

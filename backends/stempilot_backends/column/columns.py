@@ -195,7 +195,7 @@ class ColumnBatch:
         """Return where the disks were at the last exposure, (2, n), as far as what was found tells.
 
         One draw for each axis is both vibration and the locator's error. How much of it was which
-        is drawn when somebody asks: normal, given their sum. Noise is what timesteps cost most.
+        is drawn when it is asked for: normal, given their sum. Noise is what timesteps cost most.
         """
         if self._position is None:
             block, still = self._block, self._still()

@@ -182,7 +182,7 @@ class Replay(Backend):
             msg = f"{kept.file} holds {found}, not {spec.shape} {spec.dtype}"
             raise BackendError(msg)
         if kept.taken_at_s + self._clock_shift_s <= self._clock_s:
-            # The recorded clock began anew, as a simulator's does with each episode.
+            # The recorded clock began again, as a simulator's does with each episode.
             self._clock_shift_s = self._clock_s - kept.taken_at_s + max(kept.exposure_s, 1e-3)
         self._clock_s = kept.taken_at_s + self._clock_shift_s
         return Frame(

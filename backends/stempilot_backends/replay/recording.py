@@ -26,7 +26,7 @@ class RecordedFrame:
         file: its NPY file.
         exposure_s: exposure time.
         taken_at_s: the instrument's clock at the end of the exposure.
-        pixel_rad: angle of a pixel; ``None`` where nobody knew it.
+        pixel_rad: angle of a pixel; ``None`` where it was unknown.
     """
 
     file: Path

@@ -182,7 +182,7 @@ class Simulator(Backend):
         )
 
     def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
-        """Forget all hidden state and misalign anew; draw another instrument if it is time to."""
+        """Forget all hidden state and misalign again; draw another instrument if it is time to."""
         column = self._opened()
         if self._redraw == "episode":
             rng = np.random.default_rng(_stream(seed, _INSTRUMENT))

@@ -54,7 +54,7 @@ def _within(lower: float, upper: float) -> Any:
 
 @frozen(kw_only=True, field_transformer=_rows(_CHANGING, changed=True))
 class Change:
-    """A change of the instrument in the middle of a run; exactly one value beside the time.
+    """A change of the instrument in the middle of a run; exactly one value in addition to the time.
 
     The values are those parameters of the column whose rows say so.
 

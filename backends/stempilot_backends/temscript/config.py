@@ -1,4 +1,4 @@
-"""The options of the temscript backend. What nobody has measured is marked as a guess."""
+"""The options of the temscript backend. Values that are not measured are marked as guesses."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every command that moves an instrument does: read settings, confirm, carry out, report."""
+"""Shared by the commands that move an instrument: read settings, confirm, carry out, report."""
 
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,8 @@ def _confirm(plan: Any) -> None:
     try:
         agreed = typer.confirm(f"{name} moves a real instrument. Start?", err=True)
     except typer.Abort:
-        # Nobody there to ask: a script, a closed pipe, or Ctrl-C instead of an answer.
-        msg = f"{name} moves a real instrument and nobody said yes; nothing was sent. Pass --yes"
+        # No one there to ask: a script, a closed pipe, or Ctrl-C instead of an answer.
+        msg = f"{name} moves a real instrument and was not confirmed; nothing was sent. Pass --yes"
         raise ConfigError(msg) from None
     if not agreed:
         msg = f"{name} was not started; nothing was sent"

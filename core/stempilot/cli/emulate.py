@@ -15,7 +15,7 @@ _POLL_S = 0.1
 def emulate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an emulator.")],
     host: Annotated[
-        str, typer.Option("--host", help="Interface to listen on. Nobody is asked for a password.")
+        str, typer.Option("--host", help="Interface to listen on. There is no password.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any.")] = 8001,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which instrument it is.")] = 0,

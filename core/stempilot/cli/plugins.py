@@ -70,7 +70,7 @@ def check(
 
 @contextlib.contextmanager
 def _warnings_once() -> Iterator[None]:
-    """Show what a plug-in warns of once, however many checks it is made anew for."""
+    """Show each warning of a plug-in once, however many checks make it."""
     handler, told = logging.lastResort, set[str]()
 
     def is_new(record: logging.LogRecord) -> bool:

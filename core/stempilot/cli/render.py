@@ -35,7 +35,7 @@ class _Results(Console):
 
 
 class _Remarks(Console):
-    """Stderr; a run goes on where nobody listens any longer."""
+    """Stderr; a run goes on after its reader has gone."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as `rich.console.Console.print`, as long as that can be done."""
@@ -68,7 +68,7 @@ out = _Results(highlight=False, emoji=False, width=_columns())
 err = _Remarks(stderr=True, highlight=False, emoji=False)
 
 _WIDE_COLUMNS = 120
-"""From so many on there is room for rates and the remaining time beside the bar."""
+"""From so many on there is room for rates and the remaining time next to the bar."""
 
 _PLAIN_LINES = 20
 """How many progress lines a job prints where there is no terminal."""

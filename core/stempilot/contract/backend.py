@@ -145,7 +145,7 @@ class Reseedable(Protocol):
     """A backend whose randomness is an argument (simulators)."""
 
     def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
-        """Forget ALL hidden state (backlash, drift, noise) and draw it anew from ``seed``.
+        """Forget ALL hidden state (backlash, drift, noise) and draw it again from ``seed``.
 
         Called at each reset after the knobs are home, with
         ``SeedSequence(seed, spawn_key=(episode, attempt))``, so that an episode depends on
@@ -314,7 +314,7 @@ class Suggested:
 
 @frozen(kw_only=True)
 class EnvelopeSuggestion:
-    """What a careful site might allow on an instrument that nobody has measured yet.
+    """What a careful site might allow on an instrument that is not measured yet.
 
     Attributes:
         knobs: by knob and entry of its row (``lower``, ``upper``, ``max_change``, ``resolution``,

@@ -205,7 +205,7 @@ class Frame:
         exposure_s: exposure time.
         taken_at_s: the backend's clock at the end of the exposure.
         pixel_rad: angle of one pixel as calibrated for the present camera length, or ``None``
-            where nobody calibrated it.
+            where it is not calibrated.
     """
 
     pixels: npt.NDArray[Any] = field(converter=_locked)

@@ -59,7 +59,7 @@ _CALLS: Final = (
     ),
     Fault(
         name="refused-briefly",
-        summary="nobody listens for a moment",
+        summary="the server does not listen for a moment",
         effect="refuse",
         role="write",
         after=2,
@@ -159,7 +159,7 @@ _CALLS: Final = (
     ),
     Fault(
         name="competitor-for-good",
-        summary="another client connects, says nothing and stays: nobody else is answered",
+        summary="another client connects, says nothing and stays: no other is answered",
         effect="competitor",
         role="write",
         after=2,
@@ -335,14 +335,14 @@ _FRAMES: Final = (
     ),
     Fault(
         name="beam-blanked",
-        summary="somebody blanks the beam",
+        summary="an operator blanks the beam",
         effect="beam-blanked",
         role="acquire",
         after=5,
     ),
     Fault(
         name="screen-raised",
-        summary="somebody raises the screen",
+        summary="an operator raises the screen",
         effect="screen-raised",
         role="acquire",
         after=5,

@@ -140,7 +140,7 @@ def read_audit(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the writes of a run directory in the order in which they were sent.
 
     Each has the keys that this module lists, with ``session`` counted from 1. A write whose end is
-    not on disk has no ``duration_s``: nobody knows whether it took effect.
+    not on disk has no ``duration_s``: it is unknown whether it took effect.
 
     Raises:
         RunDirError: there is no audit, or a line is damaged that was not cut off by a killed

@@ -36,7 +36,7 @@ class KnobLimits:
 
 @frozen(kw_only=True)
 class Envelope:
-    """What a site allows on one instrument (see `stempilot.instrument.envelope_file`).
+    """The limits that a site sets on one instrument (see `stempilot.instrument.envelope_file`).
 
     Attributes:
         backend: name of the backend it was written for.

@@ -12,7 +12,7 @@ from stempilot.contract.values import KnobSpec, KnobValue, Offers
 
 SCHEMA = 1
 REACH_STEPS = 10
-"""A real knob of which nobody said more may leave its baseline by so many of its largest steps."""
+"""A real knob may leave its baseline by so many of its largest steps, unless more is known."""
 
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
@@ -20,7 +20,7 @@ _WHAT = {
     "lower": "Smallest and largest value of each component that is ever sent.",
     "max_step": "Largest change in one write; resets and putting back ramp in steps of this.",
     "resolution": "A read-back that differs by more than this from what was written means that "
-    "somebody else moved the knob; the run then stops.",
+    "another user moved the knob; the run then stops.",
     "reach": "Largest distance from where the knob stands when a run starts.",
     "writes_per_s": "Highest rate of writes; one that comes sooner waits.",
     "max_writes": "Run budget: after so many writes by the agent the run ends cleanly.",
@@ -41,7 +41,7 @@ _BUDGET = Suggested(
 )
 _PARK = Suggested(
     value=False,
-    because="nobody has tried whether blanking the beam disturbs what else runs here.",
+    because="it has not been tried whether blanking the beam disturbs what else runs here.",
     measure="whether the safest state is safe for your sample; then set it to true.",
 )
 

@@ -79,7 +79,7 @@ class GuardedBackend:
         limits: what may be written (`effective_limits`).
         writes_per_s: highest rate of writes; waits to keep it.
         max_writes: how many writes the run may make; ramps home are not refused.
-        standing: where the knobs stood at the start; who moved one since was somebody else.
+        standing: where the knobs stood at the start; whoever moved one since was another user.
         audit: told of each write.
         pixel_mrad: calibration of frames that have none.
         clock: seconds since any fixed moment.
@@ -111,7 +111,7 @@ class GuardedBackend:
         self._pixel_mrad = pixel_mrad or {}
         self._untouched = set(standing or ())
         self._last: dict[str, KnobValue] = dict(standing or {})
-        # Knobs of which a write failed: nobody knows where they stand, but it was this run's doing.
+        # Knobs of which a write failed: where they stand is unknown, but it was this run's doing.
         self._unsure: set[str] = set()
 
     def remaining_writes(self) -> float:
@@ -122,7 +122,7 @@ class GuardedBackend:
         """Return the read-back of any knob.
 
         Raises:
-            HandsOffError: it is a knob that this session writes, and somebody else moved it.
+            HandsOffError: it is a knob that this session writes, and another user moved it.
             BackendError: the instrument failed.
         """
         return self._standing(knob) if knob in self.limits else self.backend.read(knob)
@@ -145,7 +145,7 @@ class GuardedBackend:
 
         Raises:
             EnvelopeError: the plan is refused; nothing was sent.
-            HandsOffError: somebody else moved one of the knobs; nothing was sent.
+            HandsOffError: another user moved one of the knobs; nothing was sent.
             BudgetSpentError: the run budget does not allow the plan; nothing was sent.
             BackendError: the instrument failed or a knob does not read what was written.
             RecordError: a write could not be noted, and was not sent.
@@ -175,7 +175,7 @@ class GuardedBackend:
 
         Raises:
             EnvelopeError: a target is not allowed; nothing was sent.
-            HandsOffError: somebody else moved one of the knobs.
+            HandsOffError: another user moved one of the knobs.
             BackendError: the instrument failed or a knob does not read what was written.
             RecordError: a write could not be noted, and was not sent.
         """
@@ -188,7 +188,7 @@ class GuardedBackend:
         """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.
 
         Raises:
-            HandsOffError: somebody else moved it: it is theirs, and stays.
+            HandsOffError: another user moved it: it is theirs, and stays.
             BackendError: the instrument failed or the knob does not read what it should.
         """
         knob = point.knob
@@ -201,7 +201,7 @@ class GuardedBackend:
         self._last[knob] = point.value
 
     def _walk(self, point: SetPoint, origin: Origin) -> None:
-        """Go to a set point in allowed steps; before each, make sure that nobody else moves it."""
+        """Go to a set point in allowed steps; before each, check that no one else moves it."""
         knob, moved = point.knob, False
         before = self._standing(knob)
         for value in ramp_steps(before, point.value, self.limits[knob].max_change):
@@ -212,7 +212,7 @@ class GuardedBackend:
                 moved = True
 
     def _standing(self, knob: str) -> KnobValue:
-        """Return the read-back of a knob, having made sure that nobody else moved it."""
+        """Return the read-back of a knob, having made sure that no other user moved it."""
         if knob not in self.limits:
             return ()
         found = read_back(self.backend, knob, self.limits[knob])
@@ -221,7 +221,7 @@ class GuardedBackend:
         if not ours and differs(found, last or (), self.limits[knob]):
             unit = self.limits[knob].unit
             msg = (
-                f"{knob} reads {found} {unit} but {last} was written: somebody else moved it. "
+                f"{knob} reads {found} {unit} but {last} was written: another user moved it. "
                 "Stopping; start again when the instrument is free"
             )
             raise HandsOffError(msg, knob=knob)

@@ -65,7 +65,7 @@ def instrument_lock(backend: Backend, name: str, *, run_dir: Path | None = None)
         return
     what = lock_name(backend, name)
     stem = lock_folder() / _file_stem(what)
-    # Beside the lock and not in it: Windows lets nobody read a locked file.
+    # Beside the lock and not in it: Windows lets no process read a locked file.
     holder = stem.with_suffix(".json")
     lock = _acquired(what, stem.with_suffix(".lock"), holder)
     try:

@@ -23,7 +23,7 @@ def read_baseline(guard: GuardedBackend) -> dict[str, KnobValue]:
     """Return where all knobs stand that the session may write.
 
     Raises:
-        HandsOffError: somebody else moved one.
+        HandsOffError: another user moved one.
         BackendError: the instrument failed.
     """
     return {knob: guard.read(knob) for knob in guard.limits}
@@ -50,7 +50,7 @@ def put_back(
 
     Raises:
         RestoreError: a knob is not back; the message says which, and whether the backend parked.
-        HandsOffError: somebody else moved a knob since this session did; it stays where they put
+        HandsOffError: another user moved a knob since this session did; it stays where they put
             it. All others are back.
     """
     left: list[str] = []
@@ -118,7 +118,7 @@ def savepoint(
 ) -> Iterator[dict[str, KnobValue]]:
     """Return to where the knobs stand now when the block ends. Savepoints nest.
 
-    A knob that somebody else moved is theirs and stays where they put it.
+    A knob that another user moved is theirs and stays where they put it.
 
     Args:
         guard: the session's backend.
@@ -130,7 +130,7 @@ def savepoint(
 
     Raises:
         RestoreError: a knob is not back.
-        HandsOffError: somebody else moved a knob; see `put_back`.
+        HandsOffError: another user moved a knob; see `put_back`.
     """
     baseline = read_baseline(guard)
     ending = False
@@ -154,7 +154,7 @@ def _put_back_after(
     *,
     may_park: bool,
 ) -> None:
-    """Put back after what ended a run; a knob that somebody else moved is theirs."""
+    """Put back after what ended a run; a knob that another user moved is theirs."""
     moved = error.knob if isinstance(error, HandsOffError) else None
     ours = {knob: value for knob, value in baseline.items() if knob != moved}
     put_back(guard, ours, may_park=may_park, after=error)

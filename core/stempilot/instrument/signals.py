@@ -55,7 +55,7 @@ class _Gate:
         self.handlers.clear()
 
     def go_on(self) -> None:
-        """Let the next one through; raise what was held back while nobody was on the way back."""
+        """Let the next one through; raise what was held back although the run goes on."""
         self._raised_at_s = -math.inf
         if self.held_back:
             number = self.held_back[0]

@@ -48,7 +48,7 @@ def run_episode(
 
 
 def run_oracle(env: TaskEnv) -> Episode | None:
-    """Play one episode with the best possible actions; ``None`` where nobody knows them."""
+    """Play one episode with the best possible actions; ``None`` where they are unknown."""
     env.reset()
     total = 0.0
     while not env.last.ended:

@@ -15,7 +15,7 @@ _LOOK_S = 0.05
 
 
 class Meanwhile:
-    """One thread for work beside a blocking call.
+    """One thread for work during a blocking call.
 
     Attributes:
         calls: how often the work was called.

@@ -53,7 +53,7 @@ class Session(Instrument):
             plain: start each episode from where the instrument stands.
             scramble: draw a start around where the knobs stand now for each episode; without,
                 each begins at the session's baseline.
-            max_timesteps: the framework's budget of timesteps for an episode.
+            max_timesteps: most timesteps of an episode.
             recorder: told of every timestep.
             first_episode: number of the first episode.
             first_timestep: timesteps of the run before.
@@ -182,7 +182,7 @@ def open_session(
         BackendError: the instrument failed or is not ready.
         RecordError: the audit cannot be written.
         RestoreError: the instrument was not put back.
-        HandsOffError: somebody else moved a knob that was written; it stays where they put it.
+        HandsOffError: another user moved a knob that was written; it stays where they put it.
     """
     called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
     needs = [(title, task.needs) for title, task in zip(called, tasks, strict=True)]

@@ -24,7 +24,7 @@ from stempilot.plugins.options import whole
 from stempilot.plugins.parts import DEFAULT_MAX_STEPS
 
 MAX_STARTS = 100
-"""How often a start that the task refuses is drawn anew before giving up."""
+"""How often a start that the task refuses is drawn again before giving up."""
 
 
 class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
@@ -41,7 +41,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         home: where resets return to before a start is drawn; ``None`` to start each episode from
             where the instrument stands (a plain run: no reseed, no scramble).
         scramble: draw a start around home; without, each episode begins at home itself.
-        max_timesteps: the framework's budget of timesteps for an episode.
+        max_timesteps: most timesteps of an episode.
         recorder: told of every timestep and reset.
         first_episode: number of the first episode, to continue a run.
         first_timestep: timesteps of the run before, to continue it.
@@ -234,7 +234,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
         Raises:
             IncompatibleError: the action is outside the action space.
-            HandsOffError: somebody else moved a knob.
+            HandsOffError: another user moved a knob.
             FrameError: the camera failed.
             BackendError: the instrument failed. Never turned into a reward.
         """

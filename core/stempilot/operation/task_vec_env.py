@@ -29,7 +29,7 @@ Told = tuple[npt.NDArray[Any], FloatArray, Flags, Flags, dict[str, Any]]
 class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]):
     """A task on n instruments, as Gymnasium's vector environments are.
 
-    Made by `stempilot.TaskEnv.vector`. An episode that has ended begins anew in the step after
+    Made by `stempilot.TaskEnv.vector`. An episode that has ended begins again in the step after
     (``AutoresetMode.NEXT_STEP``): that step ignores its action and returns the first observation
     with a reward of 0. A plan that the limits refuse is not carried out and ends its episode.
     Everything depends on the seed and the actions alone.
@@ -85,7 +85,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Begin an episode on every instrument; with a seed, all randomness begins anew.
+        """Begin an episode on every instrument; with a seed, all randomness begins again.
 
         Raises:
             StartError: the task refuses every start.

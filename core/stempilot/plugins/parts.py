@@ -23,7 +23,7 @@ from stempilot.plugins.no_agent import NO_AGENT, PLUGIN, NoOptions, require_agen
 from stempilot.plugins.registry import Kind, Registry
 
 DEFAULT_MAX_STEPS = 200
-"""The framework's budget of timesteps for an episode; exceeding it truncates, unpriced."""
+"""Most timesteps of an episode; the rest is cut off, and costs no reward."""
 
 Sections = Mapping[str, Mapping[str, Any]]
 _CONTRACTS: dict[Kind, Any] = {
@@ -39,7 +39,7 @@ class RunConfig:
     """Options of the framework itself, section ``run``.
 
     Attributes:
-        max_timesteps: budget of timesteps for an episode; exceeding it truncates, unpriced.
+        max_timesteps: most timesteps of an episode; the rest is cut off, and costs no reward.
         checkpoint_every: timesteps after which the next episode's end is a checkpoint.
         evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
         adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed;

@@ -70,7 +70,7 @@ class Entry:
 
 @frozen
 class Registry:
-    """What can be asked for by name. Passed around, never global."""
+    """The plug-ins by name. Passed around, never global."""
 
     entries: tuple[Entry, ...]
 

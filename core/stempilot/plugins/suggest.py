@@ -1,4 +1,4 @@
-"""Suggests the nearest known names."""
+"""Suggests the nearest known names for an unknown one."""
 
 import difflib
 from collections.abc import Iterable

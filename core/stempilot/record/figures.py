@@ -1,4 +1,4 @@
-"""When a learner has converged: one definition, and the paper's own beside it.
+"""When a learner has converged: one definition, and the paper's own.
 
 ``converged_at``: the deterministic policy is evaluated on a twin from fixed starts, every 10
 timesteps below 500, every 100 from there, and at the end, over 100 episodes, stopping early at the

@@ -10,7 +10,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Log(logging.FileHandler):
-    """A file whose loss disturbs nobody."""
+    """A file whose loss disturbs no run."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def run_log(folder: Path) -> Iterator[Callable[[str], None]]:
     root = logging.getLogger()
     added: list[logging.Handler] = [handler]
     if not root.handlers and logging.lastResort is not None:
-        # Python shows warnings on stderr for as long as nobody else takes them; so it stays.
+        # Python shows warnings on stderr for as long as nothing else takes them; so it stays.
         added.append(logging.lastResort)
     for each in added:
         root.addHandler(each)

@@ -1,4 +1,4 @@
-"""What a backend offers, as plain values in a run's record."""
+"""Writes the offers of a backend into a run's record as plain values, and reads them."""
 
 from typing import Any
 

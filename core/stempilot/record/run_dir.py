@@ -215,7 +215,7 @@ def require_free(path: Path) -> None:
 def _never_began(path: Path) -> bool:
     """Return whether a run ended before it kept a baseline, so that nothing was moved or learnt.
 
-    A folder that holds anything else beside its record and its log is somebody's.
+    A folder that holds anything else beside its record and its log is in use.
     """
     if any(file.name not in {RECORD, LOG} for file in path.iterdir()):
         return False

@@ -73,7 +73,7 @@ def _try_again(
         on_step=lambda done, of: job.on_progress(recent.progress(done, of, "relearning")),
     )
     adapting.may_relearn = False
-    assert policy is not None  # noqa: S101 - for the type checker: nobody stopped it
+    assert policy is not None  # noqa: S101 - for the type checker: it was not stopped
     return env, run_episode(env, policy, on_change=adapting.noting(env))
 
 

@@ -60,7 +60,7 @@ def _policy(plan: Plan) -> str | None:
 
 
 def _when_changed(plan: Plan, agent: Agent) -> str | None:
-    """Return what happens when the response is found changed; nothing where nobody looks."""
+    """Return what happens when the response is found changed; nothing if it is not watched."""
     if plan.command != "run":
         return None
     if not plan.adapt:

@@ -144,7 +144,7 @@ def untrained(plan: Plan, agent: Agent) -> bool:
 def _warnings(plan: Plan, agent: Agent, run: RunDir) -> Iterator[str]:
     """Yield what makes the result of a plan worth less than it may seem."""
     if plan.resumes and run.progress() is None:
-        yield f"nothing that was learnt in {run.path} had been saved; it begins anew"
+        yield f"nothing that was learnt in {run.path} had been saved; it begins again"
     if untrained(plan, agent):
         yield f"agent {plan.parts.agent.name} was not trained; --policy RUN uses one that was"
     evaluated = plan.parent if plan.command == "run" and plan.episodes is not None else None

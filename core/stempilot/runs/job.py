@@ -94,7 +94,7 @@ class Job:
 
     @property
     def max_timesteps(self) -> int:
-        """Budget of timesteps for an episode."""
+        """Most timesteps of an episode."""
         return self.plan.parts.run.max_timesteps
 
     def twin_env(self, seed: int, timestep: int = 0) -> TaskEnv | None:

@@ -139,7 +139,7 @@ class Companion:
         """
         self._recorder.flush()
         last = self._env.last
-        # A fresh reset belongs to the next episode, which begins anew when the run goes on.
+        # A fresh reset belongs to the next episode, which begins again when the run goes on.
         begun = last.step == 0 and last.episode >= 0
         progress = {
             "timesteps": self._env.timestep,

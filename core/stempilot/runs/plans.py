@@ -117,7 +117,8 @@ def plan_relearn(
         registry: what is installed.
         parent: run directory of the agent.
         steps: timesteps to learn.
-        backend: the instrument to go on with, where it is another one; its options begin anew.
+        backend: the instrument to go on with, where it is another one; its options begin at their
+            defaults.
         settings: what changes, by section.
         extras: further options.
         from_log: run directory whose recorded transitions to learn from before the first action.

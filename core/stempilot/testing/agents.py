@@ -1,4 +1,4 @@
-"""What every agent must do. Subclass `AgentContract` and say how yours is made."""
+"""The contract of every agent. Subclass `AgentContract` and say how yours is made."""
 
 import contextlib
 import shutil
@@ -58,7 +58,7 @@ class AgentContract(PolicyContract):
         expect(not seeds, "env.reset() is called without a seed", seeds)
 
     def test_reports_are_finite_numbers(self) -> None:
-        """What is reported are finite floats by name."""
+        """Reports hold finite floats by name."""
         for numbers in self._lesson(self._learner()).numbers:
             for name, value in numbers.items():
                 expect(is_finite(value), "reported numbers are finite", f"{name} = {value!r}")
@@ -92,7 +92,7 @@ class AgentContract(PolicyContract):
         """A saved learner is JSON, CSV, NPY, NPZ or safetensors, directly in its folder."""
         with self._saved() as (_, folder):
             problems = list(file_problems(folder))
-            sentence = "loading somebody's agent never runs code, so no file can hold any"
+            sentence = "loading another person's agent never runs code, so no file can hold any"
             expect(not problems, sentence, "; ".join(problems))
 
     def test_loaded_learner_acts_alike(self) -> None:

@@ -1,4 +1,4 @@
-"""What every backend must do. Subclass `BackendContract` and say how yours is made."""
+"""The contract of every backend. Subclass `BackendContract` and say how yours is made."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ from stempilot.testing.readonly import UNKNOWN, ReadOnlyBackendContract, moved, 
 class BackendContract(ReadOnlyBackendContract):
     """All that a backend must do. It moves every knob by up to half of its largest step.
 
-    At a real instrument run `ReadOnlyBackendContract` first, and this one with somebody watching.
+    At a real instrument run `ReadOnlyBackendContract` first, and this one while a person watches.
     Each check puts the knobs back.
     """
 
@@ -104,7 +104,7 @@ class BackendContract(ReadOnlyBackendContract):
         expect(first == second, sentence, _first_difference(first, second))
 
     def test_reseeding_moves_no_knob(self) -> None:
-        """Knobs read the same after reseeding; the framework would think that somebody moved them.
+        """Knobs read the same after reseeding; the framework would think that a person moved them.
 
         The framework puts them home first.
         """
@@ -121,7 +121,7 @@ class BackendContract(ReadOnlyBackendContract):
             expect(isinstance(twin, Backend), "twin() is a Backend", type(twin))
             expect(twin is not backend, "twin() is another object", "itself")
             pairs = (
-                ("capabilities", twin.offers(), backend.offers()),
+                ("offers", twin.offers(), backend.offers()),
                 ("identity", dict(twin.identity()), dict(backend.identity())),
                 ("knobs", readings(twin), readings(backend)),
             )

@@ -36,7 +36,7 @@ class EmulatorContract(Contract):
                 emulator.close()
                 took = time.monotonic() - before
             expect(took < _PATIENCE_S, "`close` does not wait for clients", f"took {took:.1f} s")
-            expect(not _answers(url), "nobody answers after `close`", url)
+            expect(not _answers(url), "nothing answers after `close`", url)
 
     def test_may_be_closed_twice(self) -> None:
         """`close` is harmless when repeated."""
@@ -66,7 +66,7 @@ class EmulatorContract(Contract):
             expect(_answers(urls[1]), "closing one does not stop the other", urls[1])
 
     def test_refuses_a_port_that_is_taken(self) -> None:
-        """`start` raises `EmulatorError` where somebody else listens."""
+        """`start` raises `EmulatorError` where another server listens."""
         with socket.create_server((_HOST, 0)) as taken, self.make(0) as emulator:
             port = taken.getsockname()[1]
             try:

@@ -46,7 +46,7 @@ def play(task: Task[Any, Any], backend: Backend) -> list[Played]:
 
 
 def play_oracle(task: Task[Any, Any], backend: Backend) -> list[Played]:
-    """Return the timesteps of a few episodes of the best actions; none where nobody knows them."""
+    """Return the timesteps of a few episodes of the best actions; none where they are unknown."""
     if not isinstance(task, Scored):
         return []
     with opened_env(task, backend, seed=3, max_timesteps=_MAX_STEPS) as env:

@@ -1,4 +1,4 @@
-"""What the policy of every agent must do, whether it learns or not."""
+"""The contract of every agent's policy, whether it learns or not."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -65,12 +65,12 @@ class PolicyContract(Contract, ABC):
         return found
 
     def test_is_an_agent(self) -> None:
-        """What is made for a brief is an Agent."""
+        """The factory makes an Agent for a brief."""
         made = self.make(self.brief())
         expect(isinstance(made, Agent), "an agent is a stempilot.Agent", type(made))
 
     def test_actions_are_inside_their_space(self) -> None:
-        """Whatever is observed, the action is one that the environment takes."""
+        """The environment takes the action for every observation."""
         brief = self.brief()
         policy = self.make(brief).policy()
         policy.reset("one")
@@ -113,7 +113,7 @@ class PolicyContract(Contract, ABC):
                 expect(inside, sentence, action)
 
     def test_changes_are_said_once(self) -> None:
-        """What a policy finds changed is text, said once; asking changes no action."""
+        """A policy says a change once, as text; asking changes no action."""
         observations = self._observations()
         alone = acts(self.make(self.brief()).policy(), observations)
         policy = self.make(self.brief()).policy()

@@ -1,4 +1,4 @@
-"""What every backend must do without being moved: `ReadOnlyBackendContract`."""
+"""The contract of every backend, without moving it: `ReadOnlyBackendContract`."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def moved(backend: Backend, before: Mapping[str, KnobValue], after: Mapping[str,
 
 
 class ReadOnlyBackendContract(Contract, ABC):
-    """What can be checked without moving anything, for example at an instrument in use.
+    """Checks that move nothing, for example at an instrument in use.
 
     It connects, reads, exposes and disconnects, a few times over.
     """
@@ -43,16 +43,16 @@ class ReadOnlyBackendContract(Contract, ABC):
     def make(self) -> Backend:
         """Return the backend to check, not opened. Called several times in one check."""
 
-    def test_capabilities_never_change(self) -> None:
+    def test_offers_never_change(self) -> None:
         """They may be asked for before opening and are the same later."""
         backend = self.make()
         before = backend.offers()
         expect(isinstance(before, Offers), "offers() are a Offers", before)
         with backend:
             later = backend.offers()
-            expect(later == before, "capabilities never change", f"{before}, when open {later}")
+            expect(later == before, "offers never change", f"{before}, when open {later}")
         later = backend.offers()
-        expect(later == before, "capabilities never change", f"{before}, when closed {later}")
+        expect(later == before, "offers never change", f"{before}, when closed {later}")
 
     def test_units_are_the_shared_ones(self) -> None:
         """Knobs are in SI units, those with shared names as the vocabulary says."""

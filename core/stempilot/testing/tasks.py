@@ -1,4 +1,4 @@
-"""What every task must do. Subclass `TaskContract`; say how yours is made and what it fits."""
+"""The contract of every task. Subclass `TaskContract`; say how yours is made and what it fits."""
 
 import math
 from abc import ABC, abstractmethod

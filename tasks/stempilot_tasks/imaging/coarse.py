@@ -1,4 +1,4 @@
-"""The coarse stage: where in a frame are compact bright blobs, and how big are they?
+"""The coarse search: where in a frame are compact bright blobs, and how big are they?
 
 A frame is reduced to blocks, without the brightest pixel of each, so that hot pixels vanish. A blob
 is what stands above the level half way between the background and the brightest block.

@@ -13,7 +13,7 @@ from stempilot_tasks.imaging.refine import refine, without_hot_pixels
 from stempilot_tasks.imaging.shape import calmed, is_clipped, is_resolved, is_round, is_steep
 
 COARSE_SIDE = 128
-"""The coarse stage sees a frame as about so many blocks a side."""
+"""The coarse search sees a frame as about so many blocks a side."""
 
 SMALLEST_SIDE_PX = 64
 SMALLEST_RADIUS_PX = 2.5

@@ -1,4 +1,4 @@
-"""The fine stage: the centre of mass in a round region of interest, background subtracted.
+"""The fine search: the centre of mass in a round region of interest, background subtracted.
 
 Its noise per axis is about sqrt(r^2 / 4N + v pi R^4 / 4N^2), N electrons in a disk of radius r, v
 the variance of a background pixel and R the radius of the region.

@@ -341,7 +341,7 @@ def test_says_what_it_noticed_once(name: str) -> None:
     episode.change(CHANGES[name] @ PUBLISHED.matrix)
     assert play(policy, episode)
     policy.ended(observation(episode.residual))
-    assert policy.changed().endswith("probing anew")
+    assert policy.changed().endswith("probing again")
     assert policy.changed() == ""
 
 

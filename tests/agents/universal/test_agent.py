@@ -190,7 +190,7 @@ def test_notices_a_changed_response_and_finds_the_new_one(change: Any, least: in
         assert sum(won[8:]) >= 7
         noticed = [each for each in said if each]
         assert least <= len(noticed) <= 1
-        assert all(each.endswith("probing anew") for each in noticed)
+        assert all(each.endswith("probing again") for each in noticed)
 
 
 def test_learns_from_where_the_last_action_led() -> None:

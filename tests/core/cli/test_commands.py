@@ -332,7 +332,7 @@ def test_where_nobody_can_answer_nothing_starts(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     ended = stempilot(*RUN, "--out", "a", "--json")
     assert (ended.code, ended.out.strip()) == (2, "")
-    assert "nobody said yes; nothing was sent. Pass --yes" in ended.err
+    assert "was not confirmed; nothing was sent. Pass --yes" in ended.err
     assert desk.log == []
     assert not Path("a").exists()
 

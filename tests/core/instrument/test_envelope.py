@@ -180,7 +180,7 @@ def test_a_knob_moved_by_somebody_else_stops_the_run(way: str) -> None:
     guard.send([focus(4.0), SetPoint("tilt", 0.05)])
     bench.standing["focus"] = (4.02,)
     plan = [SetPoint("tilt", 0.06), focus(4.5)] if way == "send" else [focus(4.5)]
-    with pytest.raises(HandsOffError, match="somebody else moved it") as caught:
+    with pytest.raises(HandsOffError, match="another user moved it") as caught:
         getattr(guard, way)(plan)
     assert "focus reads (4.02,) m but (4.0,) was written" in str(caught.value)
     assert len(bench.written) == 2

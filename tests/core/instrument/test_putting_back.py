@@ -180,7 +180,7 @@ def test_theirs_is_told_where_another_knob_is_not_back() -> None:
         put_back(guard, START, may_park=False)
     lines = caught.value.left
     assert lines[0].startswith("focus should read (3.0,)")
-    assert lines[1].startswith("tilt reads (0.2,) rad but (0.05,) was written: somebody else")
+    assert lines[1].startswith("tilt reads (0.2,) rad but (0.05,) was written: another user")
 
 
 def test_a_knob_that_the_run_never_wrote_is_nobodys_business() -> None:
@@ -206,7 +206,7 @@ def test_a_reading_that_is_seen_beside_the_frame_shows_who_moved_the_knob() -> N
     bench, guard, _ = moved()
     assert guard.read("focus") == (4.5,)
     bench.standing["focus"] = (4.0,)
-    with pytest.raises(HandsOffError, match="somebody else moved it"):
+    with pytest.raises(HandsOffError, match="another user moved it"):
         guard.read("focus")
 
 
@@ -216,7 +216,7 @@ def test_a_backend_that_sees_it_first_leaves_it_to_them_too() -> None:
     def take(what: str, knob: str) -> None:
         if (what, knob) == ("write", "focus"):
             bench.standing["focus"] = (6.0,)
-            msg = "somebody else moved it"
+            msg = "another user moved it"
             raise HandsOffError(msg, knob=knob)
 
     bench.trouble = take

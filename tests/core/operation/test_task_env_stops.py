@@ -43,7 +43,7 @@ def test_hands_off_stops_the_run_and_nothing_is_sent() -> None:
         env.step(REST)
         desk.toy.write(BEAM_SHIFT, (1e-7, 1e-7))
         desk.log.clear()
-        with pytest.raises(HandsOffError, match="somebody else moved it"):
+        with pytest.raises(HandsOffError, match="another user moved it"):
             env.step(FULL)
         with pytest.raises(HandsOffError):
             env.reset()

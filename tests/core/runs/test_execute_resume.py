@@ -68,7 +68,7 @@ def test_a_run_that_was_killed_before_it_was_saved_begins_anew(tmp_path: Path) -
         execute(train(tmp_path / "run", settings=NO_TWIN), on_progress=when(7, kill))
     said: list[str] = []
     execute(plan_resume(REGISTRY, tmp_path / "run"), say=said.append)
-    assert "had been saved; it begins anew" in said[0]
+    assert "had been saved; it begins again" in said[0]
     assert agent_files(tmp_path / "run") == agent_files(tmp_path / "whole")
 
 

@@ -211,7 +211,7 @@ class SharedRandomness(ToyBackend):
 
 
 BROKEN: dict[str, Callable[[], Backend]] = {
-    "capabilities_never_change": Fickle,
+    "offers_never_change": Fickle,
     "units_are_the_shared_ones": InRadians,
     "sources_are_described_fully": OfComplexPixels,
     "identity_is_text_and_stays": Anonymous,

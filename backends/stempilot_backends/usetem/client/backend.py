@@ -204,7 +204,7 @@ class UsetemThemis(Backend):
             if time.monotonic() >= end_s:
                 msg = (
                     f"{knob} reads {found} {spec.unit} after {tuple(value)} was written, and may "
-                    f"differ by {spec.resolution}: it is stuck, somebody else moved it, or its "
+                    f"differ by {spec.resolution}: it is stuck, another user moved it, or its "
                     "read-back is coarser than the resolution in the options"
                 )
                 raise BackendError(msg)
@@ -219,7 +219,7 @@ class UsetemThemis(Backend):
         found = self._read_anew(knob)
         if differs(found, stood, spec):
             msg = (
-                f"{knob} reads {found} {spec.unit} and read {stood} just before: somebody else "
+                f"{knob} reads {found} {spec.unit} and read {stood} just before: another user "
                 "moved it. Stopping; start again when the instrument is free"
             )
             raise HandsOffError(msg, knob=knob)

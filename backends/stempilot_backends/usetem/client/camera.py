@@ -73,7 +73,7 @@ class Camera:
         if not self._added:
             return
         self._added = False
-        # Sent once: after it took effect, a second one might take off somebody else's.
+        # Sent once: after it took effect, a second one might take off another client's.
         once = evolve(self._server.short, resends=0)
         try:
             (removed,) = self._server.multicall([Call(REMOVE, (self._config.camera,))], once)
@@ -85,7 +85,7 @@ class Camera:
     def fetch(self, readings: Sequence[Call] = ()) -> tuple[Array, list[Answer]]:
         """Expose, and make further calls right after it in the same round trip.
 
-        When the server restarted, or somebody emptied its list, the camera is put on it again.
+        When the server restarted, or a client emptied its list, the camera is put on it again.
 
         Returns:
             The (row, col) pixels, and the answers to the further calls.

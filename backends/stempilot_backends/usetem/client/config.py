@@ -72,7 +72,7 @@ def _count(default: int, least: int = 0) -> Any:
 class UsetemThemisConfig:
     """Options of a microscope behind a USETEM temscript server.
 
-    Nobody has measured those whose text begins with "Guess:". Check them at the instrument.
+    Those whose text begins with "Guess:" are not measured. Check them at the instrument.
 
     Attributes:
         url: where the server listens, ``http://HOST:8001/temscript``. It has no authentication
@@ -187,7 +187,7 @@ class UsetemThemisConfig:
         return "uint8" if self.frames == "screen" else self.frame_dtype
 
     def pixel_rad(self, camera_length_index: int) -> float | None:
-        """Return the calibrated angle of a pixel; ``None`` where nobody calibrated it."""
+        """Return the calibrated angle of a pixel; ``None`` where it is not calibrated."""
         angle = dict(self.pixel_mrad).get(camera_length_index)
         return None if angle is None else angle * _MRAD
 

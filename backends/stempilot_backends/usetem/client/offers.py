@@ -1,4 +1,4 @@
-"""What the options make of the instrument: ranges of the knobs, states that must hold."""
+"""Turns the options into what the instrument offers: ranges of the knobs, states that must hold."""
 
 import math
 from typing import Final

@@ -3,7 +3,7 @@
 What a task asks for after each frame is the same each time. So the names that were asked for since
 one frame are read with the next, in the same request right after the exposure; and a write brings
 its read-back along. Each such reading is handed out once and only for a moment: the read that
-precedes a write is always made anew.
+precedes a write is always a new one.
 """
 
 import time
@@ -14,11 +14,11 @@ from stempilot_backends.usetem.client.server import Answer
 WITH_FRAME_S = 0.25
 """For so long what came with a frame is handed out; a frame is decoded in a tenth of it."""
 WITH_WRITE_S = 0.01
-"""For so long what came with a write is handed out; one that takes time to settle is read anew."""
+"""For so long what came with a write is handed out; one that takes time to settle is read again."""
 
 
 class Readings:
-    """What came with the last frame or write.
+    """Readings that came with the last frame or write.
 
     Args:
         clock: seconds since any fixed moment.

@@ -37,7 +37,7 @@ def open_screen() -> Any:
     try:
         return mss.MSS()
     except mss.exception.ScreenShotError as error:
-        msg = f"no screen can be captured: {error}; is somebody logged in at a desktop?"
+        msg = f"no screen can be captured: {error}; is a user logged in at a desktop?"
         raise BackendError(msg) from error
 
 

@@ -38,7 +38,7 @@ class Call:
 
 @frozen
 class Answer:
-    """What one call of several came to.
+    """The result of one call of several.
 
     Attributes:
         method: what was called.
@@ -62,7 +62,7 @@ class Answer:
 
 @frozen(kw_only=True)
 class Limits:
-    """What an exchange may take.
+    """Limits of an exchange.
 
     Attributes:
         seconds: deadline of the exchange, all attempts together.

@@ -13,7 +13,7 @@ from stempilot_backends.usetem.wire.arrays import Array
 
 
 class FrameSource(Protocol):
-    """What delivers frames, and readings made right after them."""
+    """Delivers frames, and the readings made right after them."""
 
     def put_up(self) -> None:
         """Get ready, and see that it delivers.
@@ -34,7 +34,7 @@ class FrameSource(Protocol):
 
 
 class OnScreen:
-    """A region of the screen beside a server.
+    """A region of the screen, together with a server.
 
     Args:
         region: what is captured.

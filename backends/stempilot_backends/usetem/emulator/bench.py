@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def beam(self) -> Beam:
-        """What decides whether the disk shows."""
+        """The switches that decide whether the disk shows."""
         return self._beam
 
     @property
@@ -108,7 +108,7 @@ class Bench:
         return self._mode
 
     def take_latency(self) -> None:
-        """Wait for as long as each call takes beside its work."""
+        """Wait for as long as each call takes in addition to its work."""
         self._pace(self._config.latency_s)
 
     def _pace(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from stempilot_backends.simulator.options import SimulatorConfig
 
 @frozen(kw_only=True)
 class EmulatorConfig(SimulatorConfig):
-    """Options of the virtual Themis, beside all options of the simulator.
+    """Options of the virtual Themis, in addition to all options of the simulator.
 
     With the same seed it is the same instrument as the simulator's, noise included. Real figures of
     settling, latency and read-back are unknown: the defaults here are guesses.

@@ -1,4 +1,4 @@
-"""The simulator's column with the switches that a microscope has beside it."""
+"""The simulator's column with the switches of a microscope around it."""
 
 from typing import Self
 
@@ -11,7 +11,7 @@ from stempilot_backends.usetem.emulator.config import EmulatorConfig
 
 @frozen(kw_only=True)
 class Beam:
-    """What decides whether the disk shows on the screen.
+    """The switches that decide whether the disk shows on the screen.
 
     Attributes:
         screen: down or up.

@@ -175,7 +175,7 @@ class WireServer(SimpleXMLRPCDispatcher):
         if fault.effect == "restart":
             self._bench.remove_cameras(by="operator")
         if fault.effect in {"refuse", "restart"} and self._listener is not None:
-            # Bound again without listening, so that nobody is given the port meanwhile.
+            # Bound again without listening, so that the port stays taken meanwhile.
             self._listener.close()
             self._listener = _bound(self._address)
             self._silence_s = fault.seconds

@@ -27,7 +27,7 @@ _DAMAGED = (
     AttributeError,
     OverflowError,
 )
-"""What expat and the unmarshaller raise on documents that are no XML-RPC replies."""
+"""Errors of expat and the unmarshaller on documents that are no XML-RPC replies."""
 
 
 def request(method: str, params: Sequence[Any]) -> bytes:

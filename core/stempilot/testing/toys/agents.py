@@ -33,7 +33,7 @@ class ToyWalker(Agent):
 
 class _Walk:
     def __init__(self, brief: Brief) -> None:
-        # A copy, because sampling changes a space and this one belongs to somebody else.
+        # A copy, because sampling changes a space and this one belongs to the environment.
         self._space = deepcopy(brief.action_space)
         self._space.seed(brief.seed)
 

@@ -105,7 +105,7 @@ class ToyBackend(Backend):
         )
 
     def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
-        """Draw misalignment and noise anew and take up half of the play."""
+        """Draw misalignment and noise again and take up half of the play."""
         del timestep
         self._draw(seed)
 

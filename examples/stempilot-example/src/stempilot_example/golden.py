@@ -61,7 +61,7 @@ class _Searching:
         self.reset("")
 
     def reset(self, instrument_id: str) -> None:
-        """Begin anew: where the maximum lies is another matter in each episode."""
+        """Begin again: where the maximum lies is another matter in each episode."""
         del instrument_id
         self._search: Generator[float, float, None] | None = None
         self._here = self._target = 0.0

@@ -117,7 +117,7 @@ def test_a_person_is_seen_even_when_the_only_reading_came_with_the_frame(served)
             instrument.acquire("flucam")
             instrument.read(KNOB)
         column.values[SHIFT] = [0.3, 0.3]
-        with pytest.raises(HandsOffError, match="somebody else moved it") as raised:
+        with pytest.raises(HandsOffError, match="another user moved it") as raised:
             instrument.write(KNOB, (0.0, 0.0))
         assert raised.value.knob == KNOB
         assert column.values[SHIFT] == [0.3, 0.3]
