@@ -15,6 +15,7 @@ from gymnasium.spaces import Box
 from stempilot import Agent, Brief, Centre, IncompatibleError
 from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
 from stempilot_agents.response.beliefs import (
+    LAGS,
     Belief,
     FloatArray,
     Move,
@@ -22,6 +23,7 @@ from stempilot_agents.response.beliefs import (
     Prior,
     beliefs,
     prior_beliefs,
+    traces,
 )
 from stempilot_agents.response.centring import centring_problems
 
@@ -49,8 +51,6 @@ class AdaptiveConfig:
         mistrust: share of a predicted move by which the linear model may be wrong.
         skew: how far a two-by-two response is expected to be from a rotation and a scale, as a
             share of its gain.
-        lag: how large a share of a move may still be to come when the frame is taken (standard
-            deviation).
         forgetting: share of their weight that moves lose with each further move, 0 to 1.
         action_noise: scatter expected of a move, as a share of it.
         reading_noise: scatter expected of a displacement, as a share of the tolerance.
@@ -60,14 +60,13 @@ class AdaptiveConfig:
     memory: Literal["kept", "fresh"] = field(
         default="kept", validator=validators.in_(("kept", "fresh"))
     )
-    probe: float = field(default=0.5, validator=_SHARE)
+    probe: float = field(default=0.7, validator=_SHARE)
     largest_gain: float = field(default=4.0, validator=validators.gt(0))
     first_probe: float = field(default=0.01, validator=_SHARE)
     room: float = field(default=0.9, validator=_SHARE)
     deviations: float = field(default=2.0, validator=validators.gt(0))
     mistrust: float = field(default=0.2, validator=validators.ge(0))
     skew: float = field(default=0.05, validator=validators.gt(0))
-    lag: float = field(default=0.2, validator=validators.gt(0))
     forgetting: float = field(default=0.05, validator=[validators.ge(0), validators.lt(1)])
     action_noise: float = field(default=0.05, validator=validators.ge(0))
     reading_noise: float = field(default=0.2, validator=validators.gt(0))
@@ -121,7 +120,7 @@ class _AdaptivePolicy:
     _beliefs: tuple[Belief, ...]
     _place: Place | None
     _last: FloatArray
-    _previous: FloatArray
+    _traces: FloatArray
 
     def __init__(self, config: AdaptiveConfig, goal: Centre, actions: Box) -> None:
         self._config = config
@@ -154,7 +153,7 @@ class _AdaptivePolicy:
             self._forget()
         self._instrument = instrument_id
         self._place = None
-        self._previous = np.zeros(self._size)
+        self._traces = np.zeros((len(LAGS), self._size))
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the action for the observation, inside the action space."""
@@ -166,17 +165,19 @@ class _AdaptivePolicy:
         self._beliefs = beliefs(self._moves, self._prior)
         self._place = Place(
             residual=residual,
-            previous=self._previous,
+            coming=LAGS[:, np.newaxis] * self._traces,
             last=self._last,
             lower=self._lower,
             upper=self._upper,
             tolerance=self._goal.tolerance,
+            reading=self._reading_variance,
         )
         unknown = not self._moves.count or is_unclear(self._place, self._beliefs)
         choose = probe if unknown else steer
         action = choose(self._place, self._beliefs, self._caution)
         taken = np.clip(action, -1.0, 1.0).astype(self._actions.dtype)
         self._last = taken.astype(float)
+        self._traces = traces(self._last, self._traces)
         return taken
 
     def ended(self, observation: npt.NDArray[Any]) -> None:
@@ -193,7 +194,7 @@ class _AdaptivePolicy:
         self._beliefs = ()
         self._place = None
         self._last = np.zeros(self._size)
-        self._previous = np.zeros(self._size)
+        self._traces = np.zeros((len(LAGS), self._size))
 
     def _expected(self, residual: FloatArray) -> Prior:
         """Return the prior: from the nominal response, or from what a tiny probe may not do."""
@@ -204,7 +205,7 @@ class _AdaptivePolicy:
             edge = float(np.min([self._upper - residual, residual - self._lower]))
             largest = config.room * max(edge, self._goal.tolerance) / config.first_probe
         gain = largest / config.deviations
-        return Prior(gain=gain, skew=config.skew, lag=config.lag)
+        return Prior(gain=gain, skew=config.skew)
 
     def _variance(self, action: FloatArray, gain: float) -> float:
         """Return the noise variance to expect of one component of the action's displacement."""
@@ -212,7 +213,7 @@ class _AdaptivePolicy:
         return self._reading_variance + scatter**2
 
     def _learn(self, displacement: FloatArray) -> None:
-        move = Move(action=self._last, previous=self._previous, displacement=displacement)
+        move = Move(traces=self._traces, displacement=displacement)
         if self._moves.count and self._contradicts(move):
             self._found = (
                 "the response is no longer what was found: a move is better explained by an "
@@ -220,17 +221,16 @@ class _AdaptivePolicy:
             )
             # This move is the first of the changed instrument, so it is worth keeping.
             self._moves = Moves.none(self._size)
-        length = float(np.linalg.norm(move.action))
+        length = float(np.linalg.norm(self._last))
         own = float(np.linalg.norm(displacement)) / length if length else 0.0
-        variance = self._variance(move.action, self._moves.gain or own)
+        variance = self._variance(self._last, self._moves.gain or own)
         self._moves = self._moves.add(move, variance=variance, kept=1 - self._config.forgetting)
-        self._previous = displacement
 
     def _contradicts(self, move: Move) -> bool:
         """Return whether the move is better explained by an instrument never seen before."""
         if self._prior is None or not self._config.change_odds:
             return False
-        variance = self._variance(move.action, self._moves.gain)
+        variance = self._variance(self._last, self._moves.gain)
         mistrust = _SURPRISE * self._config.mistrust
         new = max(
             belief.log_density(move, variance=variance, mistrust=0.0)

@@ -4,25 +4,37 @@ Pure functions. All vectors have one component per residual entry, in the residu
 actions lie in -1 to 1.
 """
 
+import math
 from collections.abc import Sequence
+from functools import cache
+from itertools import product
 
 import numpy as np
 from attrs import field, frozen
 
+from stempilot_agents.classical.weighing import Rivals, cost
 from stempilot_agents.response.beliefs import Belief, FloatArray
 
 # A hypothesis this much less probable than the best one is still worth steering by.
-_RIVAL = 0.3
+_RIVAL = 0.05
 # And one this probable must not lose the feature.
 _CONCEIVABLE = 0.03
 # A response of any kind is believed only when a rotation and a scale is clearly worse.
 _ANY_RESPONSE = 0.3
-# How much of the way that two rivals do not agree on is tried, the boldest first.
+# How much of the way that two hands do not agree on is tried, the boldest first.
 _DARING = (1.0, 0.7, 0.5, 0.3, 0.15)
-# An action expected to end within this share of the tolerance is expected to succeed.
-_ARRIVED = 0.7
-# Smallest room, as a share of the tolerance, so that a feature at the edge can still be moved.
-_LEAST_ROOM = 0.1
+# Further moves that are weighed along each axis, in what the hands ask for at most.
+_GRID = np.linspace(-1, 1, 5)
+# With more axes a grid would be too many moves.
+_MOST_AXES = 2
+# The move after a first probe is most often along a diagonal; what it does is the same under both
+# hands along the probe and across it, so the probe points away from both.
+_PROBE = np.array([math.cos(math.radians(57)), math.sin(math.radians(57))])
+# Smallest room for a probe and for any other move, as shares of the tolerance: a feature at the
+# edge can still be moved, and does not stay there until it shakes over it.
+_PROBE_ROOM, _LEAST_ROOM = 0.1, 0.6
+# A displacement that is so small a share of its own variance says nothing of the response.
+_UNCLEAR = 0.1
 # A direction whose gain is unknown by more than this share of the whole must be tried.
 _UNKNOWN = 0.5
 
@@ -50,41 +62,51 @@ class Place:
 
     Attributes:
         residual: (n,) the residual.
-        previous: (n,) its last displacement.
+        coming: (lags, n) what each lag has left of earlier actions.
         last: (n,) the last action, 0 if there was none.
         lower: (n,) residual at which the feature is lost on the low side.
         upper: (n,) residual at which the feature is lost on the high side.
         tolerance: length of the residual that is good enough.
+        reading: variance of a component of a displacement without any move.
     """
 
     residual: FloatArray
-    previous: FloatArray
+    coming: FloatArray
     last: FloatArray
     lower: FloatArray = field(repr=False)
     upper: FloatArray = field(repr=False)
     tolerance: float
+    reading: float
 
     def awaited(self, belief: Belief) -> FloatArray:
         """Return where the residual goes by itself, by what is still to come of the last move."""
-        where: FloatArray = self.residual + belief.lag * self.previous
+        where: FloatArray = self.residual + belief.matrix @ self.coming[belief.lag]
         return where
 
 
 def _kept_inside(
-    action: FloatArray, place: Place, held: Sequence[Belief], caution: Caution
+    actions: FloatArray,
+    place: Place,
+    held: Sequence[Belief],
+    caution: Caution,
+    least: float,
 ) -> FloatArray:
-    """Return the action, shortened until no belief held expects it to reach the edge."""
-    share = 1.0
+    """Return the actions (..., n), shortened until no belief held expects one to reach the edge.
+
+    A move always has ``least`` of room.
+    """
+    share = np.ones(actions.shape[:-1])
     for belief in held:
-        moved = belief.matrix @ action
-        doubt = belief.spread(action) ** 2 + caution.mistrust**2 * float(moved @ moved)
+        moved = actions @ belief.matrix.T
+        size = np.sum(moved**2, axis=-1, keepdims=True)
+        doubt = belief.spread(actions) ** 2 + caution.mistrust**2 * size
         margin = caution.deviations * np.sqrt(doubt)
-        where, least = place.awaited(belief), _LEAST_ROOM * place.tolerance
+        where = place.awaited(belief)
         above = np.maximum(caution.room * (place.upper - where), least)
         below = np.maximum(caution.room * (where - place.lower), least)
-        share = min(share, float(np.min(above / np.maximum(above, margin + moved))))
-        share = min(share, float(np.min(below / np.maximum(below, margin - moved))))
-    return share * action
+        share = np.minimum(share, np.min(above / np.maximum(above, margin + moved), axis=-1))
+        share = np.minimum(share, np.min(below / np.maximum(below, margin - moved), axis=-1))
+    return share[..., np.newaxis] * actions
 
 
 def probe(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatArray:
@@ -93,11 +115,15 @@ def probe(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatAr
     The first one goes where the residual would shrink if action and residual had the same axes,
     which costs nothing when they do not. When nothing moved, the next one turns round.
     """
-    way = -place.last if place.last.any() else -place.residual
-    if not way.any():
-        way = np.eye(len(way))[0]
+    if place.last.any():
+        way = -place.last
+    elif len(place.residual) == len(_PROBE):
+        way = np.copysign(_PROBE, -place.residual)
+    else:
+        way = -place.residual if place.residual.any() else np.eye(len(place.residual))[0]
     action = caution.probe * way / np.abs(way).max()
-    return _kept_inside(action, place, _plausible(believed), caution)
+    least = _PROBE_ROOM * place.tolerance
+    return _kept_inside(action, place, _plausible(believed), caution, least)
 
 
 def _plausible(believed: Sequence[Belief]) -> list[Belief]:
@@ -145,49 +171,52 @@ def is_unclear(place: Place, believed: Sequence[Belief]) -> bool:
     """Return whether the last action did nothing that can be told from noise."""
     best = _best(believed)
     moved = best.matrix @ place.last
-    return bool(moved @ moved <= np.sum(best.spread(place.last) ** 2))
+    return bool(moved @ moved <= _UNCLEAR * np.sum(best.spread(place.last) ** 2))
 
 
 def steer(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatArray:
     """Return the action that is expected to leave the fewest steps.
 
-    It is a clipped Newton step. Where two hypotheses are equally good (a response and its mirror
-    image), the part that they agree on is combined with as much of the rest as is safe for both.
+    What each hypothesis asks for is weighed, and what the hypotheses of either hand ask for on the
+    average. While both hands (a response and its mirror image) are plausible, so are the part that
+    they agree on with some of the rest, and a coarse grid.
     """
-    rivals = _rivals(believed)
-    held = _conceivable(believed, rivals)
-    needed = [-rival.inverse() @ place.awaited(rival) for rival in rivals]
-    wanted = [np.clip(action, -1.0, 1.0) for action in needed]
-    agreed = np.mean(wanted, axis=0)
+    beliefs = _rivals(believed)
+    needed = [-rival.inverse() @ place.residual - place.coming[rival.lag] for rival in beliefs]
+    rivals = Rivals.of(beliefs, np.array(needed))
+    tried = _tried(rivals)
+    moves = np.array([_exciting(action, belief, caution) for belief, action in tried])
+    size = len(place.residual)
+    if rivals.others and size <= _MOST_AXES:
+        length = min(1.0, float(np.abs(rivals.needed).max()))
+        moves = np.concatenate([moves, length * _grid(size)])
+    held = _conceivable(believed, rivals.beliefs)
+    moves = _kept_inside(moves, place, held, caution, _LEAST_ROOM * place.tolerance)
+    costs = cost(moves, rivals, tolerance=place.tolerance, reading=place.reading)
+    chosen: FloatArray = moves[costs.argmin()]
+    return chosen
+
+
+def _tried(rivals: Rivals) -> list[tuple[Belief, FloatArray]]:
+    """Return actions worth weighing, each with the belief that asks for it, the boldest first."""
+    wanted = np.clip(rivals.means, -1.0, 1.0)
+    agreed = wanted.mean(axis=0)
     tried = [
-        (rival, agreed + daring * (action - agreed))
-        for rival, action in zip(rivals, wanted, strict=True)
-        for daring in (_DARING if len(rivals) > 1 else (1.0,))
+        (first, agreed + daring * (action - agreed))
+        for first, action in zip(rivals.firsts, wanted, strict=True)
+        for daring in (_DARING if rivals.others else (1.0,))
     ]
-    if not rivals[0].similar:
+    tried += zip(rivals.beliefs, np.clip(rivals.needed, -1.0, 1.0), strict=True)
+    best, needed = rivals.beliefs[0], rivals.needed[0]
+    if not best.similar:
         # Clipping bends the way, and with a skewed response the bend can lead over the edge.
-        tried.append((rivals[0], needed[0] / max(1.0, float(np.abs(needed[0]).max()))))
-    candidates = [
-        _kept_inside(_exciting(action, rival, caution), place, held, caution)
-        for rival, action in tried
-    ]
-    return min(candidates, key=lambda action: _steps_left(action, needed, rivals, place.tolerance))
+        tried.append((best, needed / max(1.0, float(np.abs(needed).max()))))
+    return tried
 
 
-def _steps_left(
-    action: FloatArray,
-    needed: Sequence[FloatArray],
-    rivals: Sequence[Belief],
-    tolerance: float,
-) -> float:
-    """Return how many more steps are expected after the action."""
-    total = 0.0
-    for rival, need in zip(rivals, needed, strict=True):
-        left = need - action
-        if np.linalg.norm(rival.matrix @ left) > _ARRIVED * tolerance:
-            total += rival.weight * max(1.0, float(np.abs(left).max()))
-    # Rounding must not decide between equals: the first is the bolder one.
-    return round(total, 9)
+@cache
+def _grid(size: int) -> FloatArray:
+    return np.array(list(product(_GRID, repeat=size)))
 
 
 def _exciting(action: FloatArray, belief: Belief, caution: Caution) -> FloatArray:

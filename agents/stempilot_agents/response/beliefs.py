@@ -1,11 +1,12 @@
 """What a few moves tell of an instrument's response.
 
 A move is an action and the displacement of the residual that was seen after it. The model is
-linear: ``displacement = matrix @ action + lag * previous displacement + noise``. Two-by-two
-responses of lenses and deflectors are close to a rotation and a scale, mirrored or not, so that
-one move nearly gives them away; this is kept as two of three hypotheses, and the third, that any
-matrix will do, takes over when the moves contradict both. All of it is recursive least squares:
-only sums over the moves are kept.
+linear: ``displacement = matrix @ trace + noise``, where the trace is the action and a share of the
+trace before it, the lag: that much of a move is still to come when the frame is taken. A few lags
+are hypotheses. Two-by-two responses of lenses and deflectors are close to a rotation and a scale,
+mirrored or not, so that one move nearly gives them away; these are two more hypotheses for each
+lag, and a third, that any matrix will do, takes over when the moves contradict both. All of it is
+recursive least squares: only sums over the moves are kept.
 """
 
 import math
@@ -17,24 +18,42 @@ from attrs import field, frozen
 
 FloatArray = npt.NDArray[np.float64]
 
+LAGS: FloatArray = np.array([0.0, 0.2, 0.4])
+"""Shares of a move that may still be to come at the frame after it."""
+
+# Most instruments have no lag.
+_LAG_ODDS = np.array([0.7, 0.15, 0.15])
 # How many moves the assumed noise is worth against the noise that the moves show.
 _NOISE_MOVES = 1.0
 # Odds of a rotation and scale, the same mirrored, and anything at all, before the first move.
 _ODDS = (0.45, 0.45, 0.1)
-# A lag cannot be told from the other unknowns of two columns before so many (fading) moves.
-_LAG_MOVES = 3.3
-_NO_LAG = 1e-4
+
+
+def traces(action: FloatArray, before: FloatArray) -> FloatArray:
+    """Return the traces (lags, n) after an action, given those before it."""
+    return np.asarray(action + LAGS[:, np.newaxis] * before)
+
+
+@frozen(kw_only=True, eq=False)
+class Move:
+    """One action and what it did to the residual.
+
+    Attributes:
+        traces: (lags, n) the action with what each lag has left of earlier ones.
+        displacement: (n,) displacement seen.
+    """
+
+    traces: FloatArray
+    displacement: FloatArray
 
 
 @frozen(kw_only=True, eq=False)
 class Moves:
     """Weighted sums over the moves seen, older ones fading.
 
-    A regressor is the action and the displacement before it, one after the other.
-
     Attributes:
-        squares: (2n, 2n) sum of regressor times regressor.
-        products: (n, 2n) sum of displacement times regressor.
+        squares: (lags, n, n) sum of trace times trace.
+        products: (lags, n, n) sum of displacement times trace.
         energy: sum of squared displacements.
         count: number of moves, faded.
     """
@@ -47,9 +66,11 @@ class Moves:
     @classmethod
     def none(cls, size: int) -> "Moves":
         """Return the sums over no moves of ``size`` components."""
-        return cls(squares=np.zeros((2 * size, 2 * size)), products=np.zeros((size, 2 * size)))
+        return cls(
+            squares=np.zeros((len(LAGS), size, size)), products=np.zeros((len(LAGS), size, size))
+        )
 
-    def add(self, move: "Move", *, variance: float, kept: float) -> "Moves":
+    def add(self, move: Move, *, variance: float, kept: float) -> "Moves":
         """Return the sums with one more move.
 
         Args:
@@ -57,10 +78,12 @@ class Moves:
             variance: noise variance of one component of its displacement.
             kept: what the older moves keep of their weight, 0 to 1.
         """
-        regressor = np.concatenate([move.action, move.previous])
+        across = move.traces[:, np.newaxis, :]
+        squares = move.traces[:, :, np.newaxis] * across
+        products = move.displacement[:, np.newaxis] * across
         return Moves(
-            squares=kept * self.squares + np.outer(regressor, regressor) / variance,
-            products=kept * self.products + np.outer(move.displacement, regressor) / variance,
+            squares=kept * self.squares + squares / variance,
+            products=kept * self.products + products / variance,
             energy=kept * self.energy + float(move.displacement @ move.displacement) / variance,
             count=kept * self.count + 1.0,
         )
@@ -68,24 +91,8 @@ class Moves:
     @property
     def gain(self) -> float:
         """Typical displacement per unit of action; 0 before anything moved."""
-        size = len(self.products)
-        power = float(np.trace(self.squares[:size, :size]))
+        power = float(np.trace(self.squares[0]))
         return math.sqrt(self.energy / power) if power > 0 else 0.0
-
-
-@frozen(kw_only=True, eq=False)
-class Move:
-    """One action and what it did to the residual.
-
-    Attributes:
-        action: (n,) the action.
-        previous: (n,) displacement one move earlier, 0 at the start of an episode.
-        displacement: (n,) displacement seen.
-    """
-
-    action: FloatArray
-    previous: FloatArray
-    displacement: FloatArray
 
 
 @frozen(kw_only=True)
@@ -95,12 +102,10 @@ class Prior:
     Attributes:
         gain: standard deviation of one component of the displacement by an action of length 1.
         skew: how far a response is from a rotation and a scale, as a share of its gain.
-        lag: standard deviation of the lag.
     """
 
     gain: float
     skew: float
-    lag: float
 
 
 @frozen(kw_only=True, eq=False)
@@ -109,7 +114,8 @@ class Belief:
 
     Attributes:
         matrix: (n, n) displacement per action, without what is still to come of earlier moves.
-        lag: share of the previous displacement that is still to come.
+        lag: which of the lags it assumes.
+        kind: which kind of response it assumes; rotations with a scale come first.
         rows: (n, n, n) covariance of each row of the matrix.
         weight: probability of the hypothesis.
         noise: noise variance found, as a multiple of the one assumed.
@@ -117,16 +123,17 @@ class Belief:
     """
 
     matrix: FloatArray
-    lag: float
+    lag: int
+    kind: int
     rows: FloatArray = field(repr=False)
     weight: float
     noise: float
     similar: bool
 
-    def spread(self, action: FloatArray) -> FloatArray:
-        """Return the standard deviation of each component of the action's displacement."""
-        variance: FloatArray = np.maximum((self.rows @ action) @ action, 0.0)
-        return np.sqrt(variance)
+    def spread(self, actions: FloatArray) -> FloatArray:
+        """Return the standard deviation of each component of displacements by actions (..., n)."""
+        variance = np.einsum("...i,aij,...j->...a", actions, self.rows, actions)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def inverse(self) -> FloatArray:
         """Return the (n, n) matrix that turns a displacement into the action that causes it.
@@ -147,23 +154,24 @@ class Belief:
             variance: assumed noise variance of one component of its displacement.
             mistrust: share by which a prediction may be wrong for reasons not in the model.
         """
-        moved = self.matrix @ move.action
-        error = move.displacement - moved - self.lag * move.previous
+        trace = move.traces[self.lag]
+        moved = self.matrix @ trace
+        error = move.displacement - moved
         doubt = mistrust**2 * float(moved @ moved)
         # Noise that turned out smaller than assumed must not make a small surprise a large one.
-        total = self.spread(move.action) ** 2 + max(self.noise, 0.3) * variance + doubt
+        total = self.spread(trace) ** 2 + max(self.noise, 0.3) * variance + doubt
         density = -0.5 * float(np.sum(error**2 / total + np.log(total)))
         return density + math.log(max(self.weight, np.finfo(float).tiny))
 
 
 @frozen(kw_only=True, eq=False)
 class _Family:
-    """The hypotheses about a response of one size, as coordinates in an orthonormal basis.
+    """The kinds of a response of one size, as coordinates in an orthonormal basis.
 
     Attributes:
-        basis: (q, n, 2n) matrices that the coordinates multiply; the last one is the lag.
-        free: (h, q - 1) coordinates that each hypothesis leaves free.
-        odds: (h,) prior probabilities.
+        basis: (q, n, n) matrices that the coordinates multiply.
+        free: (h, q) coordinates that each kind leaves free.
+        odds: (lags, h) prior probabilities.
     """
 
     basis: FloatArray
@@ -176,28 +184,24 @@ def _family(size: int) -> _Family:
     if size == 2:  # noqa: PLR2004  a rotation and a scale needs a plane
         half = math.sqrt(0.5)
         turned = [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]]
-        matrices = half * np.array(turned, dtype=float)
+        basis = half * np.array(turned, dtype=float)
         free = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=bool)
         odds = np.array(_ODDS)
     else:
-        matrices = np.eye(size * size).reshape(-1, size, size)
+        basis = np.eye(size * size).reshape(-1, size, size)
         free = np.ones((1, size * size), dtype=bool)
         odds = np.ones(1)
-    lag = np.hstack([np.zeros((size, size)), np.eye(size)])[np.newaxis]
-    padded = np.concatenate([matrices, np.zeros_like(matrices)], axis=2)
-    return _Family(basis=np.concatenate([padded, lag]), free=free, odds=odds)
+    return _Family(basis=basis, free=free, odds=_LAG_ODDS[:, np.newaxis] * odds)
 
 
 def _variances(moves: Moves, prior: Prior, family: _Family) -> FloatArray:
     """Return the (h, q) prior variances of the coordinates."""
-    count, size = len(family.free), len(moves.products)
-    # A hypothesis with fewer free coordinates puts the same gain into them.
+    size = moves.squares.shape[-1]
+    # A kind with fewer free coordinates puts the same gain into them.
     free = prior.gain**2 * size**2 / family.free.sum(axis=1, keepdims=True)
     gain = min(moves.gain, prior.gain) if moves.count else prior.gain
     bound = max((prior.skew * gain) ** 2, 1e-12 * prior.gain**2)
-    lag = prior.lag if moves.count > _LAG_MOVES else _NO_LAG
-    matrix = np.where(family.free, free, bound)
-    return np.hstack([matrix, np.full((count, 1), lag**2)])
+    return np.asarray(np.where(family.free, free, bound))
 
 
 def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
@@ -205,18 +209,19 @@ def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
 
     The assumed noise is itself corrected by the moves, the more of them there are.
     """
-    size = len(moves.products)
+    size = moves.squares.shape[-1]
     family = _family(size)
     flat = family.basis.reshape(len(family.basis), -1)
-    normal = (family.basis @ moves.squares).reshape(flat.shape) @ flat.T
-    right = flat @ moves.products.ravel()
+    normal = (family.basis @ moves.squares[:, np.newaxis]).reshape(-1, *flat.shape) @ flat.T
+    normal = normal[:, np.newaxis]
+    right = (moves.products.reshape(len(LAGS), -1) @ flat.T)[:, np.newaxis]
     variances = _variances(moves, prior, family)
     certainty = np.eye(len(flat)) / variances[:, np.newaxis, :]
     precision = normal + certainty
     covariance = np.linalg.inv(precision)
-    coordinates = covariance @ right
-    misfit = np.maximum(moves.energy - coordinates @ right, 0.0)
-    fitted = np.sum(normal * covariance, axis=(1, 2))
+    coordinates = (covariance @ right[..., np.newaxis])[..., 0]
+    misfit = np.maximum(moves.energy - np.sum(coordinates * right, axis=-1), 0.0)
+    fitted = np.sum(normal * covariance, axis=(-2, -1))
     freedom = np.maximum(size * moves.count - fitted, 0.0)
     noise = (_NOISE_MOVES + misfit) / (_NOISE_MOVES + freedom)
     evidence = (
@@ -227,25 +232,21 @@ def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
     )
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
-    corrected = np.linalg.inv(normal / noise[:, np.newaxis, np.newaxis] + certainty)
-    matrices = np.tensordot(coordinates[:, :-1], family.basis[:-1, :, :size], axes=1)
-    rows = np.einsum(
-        "kia,hkl,lib->hiab",
-        family.basis[:-1, :, :size],
-        corrected[:, :-1, :-1],
-        family.basis[:-1, :, :size],
-        optimize=False,
-    )
+    corrected = np.linalg.inv(normal / noise[..., np.newaxis, np.newaxis] + certainty)
+    matrices = np.tensordot(coordinates, family.basis, axes=1)
+    basis = family.basis
+    rows = np.einsum("kia,...kl,lib->...iab", basis, corrected, basis, optimize=False)
     return tuple(
         Belief(
-            matrix=matrices[index],
-            lag=float(coordinates[index, -1]),
-            rows=rows[index],
-            weight=float(weights[index]),
-            noise=float(noise[index]),
-            similar=not free.all(),
+            matrix=matrices[lag, kind],
+            lag=lag,
+            kind=kind,
+            rows=rows[lag, kind],
+            weight=float(weights[lag, kind]),
+            noise=float(noise[lag, kind]),
+            similar=not family.free[kind].all(),
         )
-        for index, free in enumerate(family.free)
+        for lag, kind in np.ndindex(weights.shape)
     )
 
 

@@ -238,7 +238,7 @@ def test_random_instruments() -> None:
         new_policy(screen), screen, random_instrument, episodes=100, seed=4, reach_px=0.85 * HALF_PX
     )
     assert score.success == 1
-    assert score.ratio < 1.22
+    assert score.ratio < 1.2
 
 
 @pytest.mark.parametrize("full_px", [1040.0, 4160.0])
@@ -248,7 +248,8 @@ def test_crosses_the_screen_in_few_frames(full_px: float) -> None:
     score = compare(
         new_policy(screen, memory="fresh"), screen, lambda _: made, episodes=100, seed=5
     )
-    assert score.success == 1
+    # What starts within a few pixels of the edge may be lost.
+    assert score.success >= 0.97
     assert score.steps + 1 < 4.5
 
 

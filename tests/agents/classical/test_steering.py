@@ -1,5 +1,6 @@
 """Which action is taken, given beliefs made by hand."""
 
+import math
 from typing import Any
 
 import attrs
@@ -8,18 +9,19 @@ import numpy.typing as npt
 import pytest
 
 from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
-from stempilot_agents.response.beliefs import Belief
+from stempilot_agents.response.beliefs import LAGS, Belief
 
 FloatArray = npt.NDArray[np.float64]
 
 CAUTION = Caution(probe=0.5, room=1.0, deviations=2.0, mistrust=0.0)
 PLACE = Place(
     residual=np.array([0.4, -0.2]),
-    previous=np.zeros(2),
+    coming=np.zeros((len(LAGS), 2)),
     last=np.zeros(2),
     lower=-np.ones(2),
     upper=np.ones(2),
     tolerance=0.01,
+    reading=1e-6,
 )
 NO_MATRIX = np.zeros((2, 2))
 
@@ -29,7 +31,8 @@ def belief(matrix: npt.ArrayLike, *, spread: float = 1e-6, **changes: Any) -> Be
     size = len(response)
     made = Belief(
         matrix=response,
-        lag=0.0,
+        lag=0,
+        kind=0,
         rows=np.tile(spread**2 * np.eye(size), (size, 1, 1)),
         weight=1.0,
         noise=1.0,
@@ -44,8 +47,10 @@ def test_known_response_is_inverted_and_clipped() -> None:
 
 
 def test_what_is_still_to_come_is_counted() -> None:
-    place = attrs.evolve(PLACE, previous=np.array([-0.2, 0.1]))
-    action = steer(place, [belief(np.eye(2), lag=0.5)], CAUTION)
+    coming = np.zeros((len(LAGS), 2))
+    coming[1] = [-0.1, 0.05]
+    place = attrs.evolve(PLACE, coming=coming)
+    action = steer(place, [belief(np.eye(2), lag=1)], CAUTION)
     assert action == pytest.approx([-0.3, 0.15])
 
 
@@ -59,7 +64,7 @@ def test_probe_stays_inside_whatever_the_direction(residual: list[float]) -> Non
 
 def test_probe_is_no_larger_than_wanted_and_goes_against_the_residual() -> None:
     action = probe(PLACE, [belief(NO_MATRIX, spread=0.01)], CAUTION)
-    assert action == pytest.approx([-0.5, 0.25])
+    assert action == pytest.approx([-0.5 * math.tan(math.radians(33)), 0.5])
 
 
 def test_next_probe_turns_round() -> None:
@@ -68,7 +73,7 @@ def test_next_probe_turns_round() -> None:
     assert action == pytest.approx([0.5, -0.25])
 
 
-@pytest.mark.parametrize(("spread", "unclear"), [(0.01, False), (2.0, True)])
+@pytest.mark.parametrize(("spread", "unclear"), [(0.01, False), (4.0, True)])
 def test_a_move_within_the_noise_is_unclear(spread: float, unclear: bool) -> None:
     place = attrs.evolve(PLACE, last=np.array([0.1, 0.0]))
     assert is_unclear(place, [belief(np.eye(2), spread=spread)]) is unclear
@@ -79,7 +84,7 @@ def test_neither_of_two_hands_loses_the_feature() -> None:
     place = attrs.evolve(PLACE, residual=np.array([0.1, 0.9]))
     hands = [
         belief([[0.0, -1.0], [1.0, 0.0]], weight=0.5),
-        belief([[0.0, -1.0], [-1.0, 0.0]], weight=0.5),
+        belief([[0.0, -1.0], [-1.0, 0.0]], weight=0.5, kind=1),
     ]
     action = steer(place, hands, CAUTION)
     for hand in hands:
@@ -89,7 +94,7 @@ def test_neither_of_two_hands_loses_the_feature() -> None:
 
 
 def test_goes_all_the_way_on_a_guess_that_is_safe() -> None:
-    hands = [belief(np.eye(2), weight=0.5), belief(np.diag([1.0, -1.0]), weight=0.5)]
+    hands = [belief(np.eye(2), weight=0.5), belief(np.diag([1.0, -1.0]), weight=0.5, kind=1)]
     action = steer(PLACE, hands, CAUTION)
     assert action == pytest.approx([-0.4, 0.2])
 
@@ -98,7 +103,7 @@ def test_an_improbable_hypothesis_still_limits_the_step() -> None:
     place = attrs.evolve(PLACE, residual=np.array([0.9, 0.0]))
     sure = belief(np.eye(2), weight=0.95)
     free = steer(place, [sure], CAUTION)
-    held = steer(place, [sure, belief(-np.eye(2), weight=0.05)], CAUTION)
+    held = steer(place, [sure, belief(-np.eye(2), weight=0.05, kind=1)], CAUTION)
     assert free == pytest.approx([-0.9, 0.0])
     assert held == pytest.approx([-0.1, 0.0], abs=1e-5)
 
