@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := core tasks backends agents
 # The help of the commands is a table, which no check of prose can read.
 PROSE := README.md CONTRIBUTING.md docs/decisions changelog.d $(filter-out docs/cli.md,$(wildcard docs/*.md))
-SOURCES := $(PACKAGES) tests examples benchmarks training docs
+SOURCES := $(PACKAGES) tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast check format bench tables clean

@@ -21,7 +21,7 @@ from stempilot.plugins.parts import RunConfig, options_class
 from stempilot.plugins.registry import discover
 
 HERE = Path(__file__).parent
-SOURCES = ("core", "tasks", "backends", "agents", "training")
+SOURCES = ("core", "tasks", "backends", "agents")
 COMMANDS = (
     (),
     ("train",),

@@ -26,7 +26,7 @@ LONGEST_FUNCTION = 50
 MOST_PACKAGES, MOST_MODULES = 11, 5
 """At the top of core."""
 
-WORDS = {"adaptive", "proportional", "random", "recorded", "replay", "universal"}
+WORDS = {"adaptive", "proportional", "random", "recorded", "replay"}
 """Names of plug-ins that are words of the language too."""
 
 

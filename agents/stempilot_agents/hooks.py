@@ -42,13 +42,6 @@ agents = [
         serves=("centre",),
     ),
     Plugin(
-        "universal",
-        "Centres on instruments it has never seen, by a network that was trained on many.",
-        config=".universal.agent:UniversalConfig",
-        load=".universal.agent:make_universal",
-        serves=("centre",),
-    ),
-    Plugin(
         "proportional",
         "Moves against the residual with a fixed response; needs no training.",
         config=".classical.baselines:ProportionalConfig",

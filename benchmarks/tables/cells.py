@@ -6,15 +6,11 @@ the instrument keep it from episode to episode, and all are judged on the same s
 training never saw.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
 from attrs import asdict, frozen
-
-from stempilot_agents.universal.network import SHIPPED
 
 Table = Literal["unknown", "learnt"]
 Settings = dict[str, dict[str, Any]]
@@ -46,9 +42,9 @@ STEPS: Mapping[str, int] = MappingProxyType(
 
 AGENTS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
     {
-        "unknown": ("adaptive", "universal", "proportional", "random"),
+        "unknown": ("adaptive", "proportional", "random"),
         # Knowing the instrument is nothing to an agent that acts at random.
-        "learnt": ("adaptive", "universal", "proportional", *STEPS),
+        "learnt": ("adaptive", "proportional", *STEPS),
     }
 )
 """Agents of each table; who is not installed is left out."""
@@ -56,7 +52,6 @@ AGENTS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
 _TASK_OPTIONS: Mapping[str, Mapping[str, Any]] = {"dqn": {"actions": "discrete"}}
 _FORGETTING: Mapping[str, Mapping[str, Any]] = {
     "adaptive": {"memory": "fresh"},
-    "universal": {"memory": "fresh"},
 }
 _EVALUATION = 10_000
 
@@ -105,14 +100,7 @@ class Cell:
     @property
     def asked(self) -> dict[str, Any]:
         """All that decides its result but the code, as plain values."""
-        weights = {"weights": shipped_weights()} if self.agent == "universal" else {}
-        return {**asdict(self), "settings": self.settings, **weights}
-
-
-@cache
-def shipped_weights() -> str:
-    """Return the hash of the weights that ``universal`` is shipped with."""
-    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+        return {**asdict(self), "settings": self.settings}
 
 
 def all_cells(

@@ -21,8 +21,8 @@ CAPTIONS: Mapping[str, tuple[str, str]] = {
         "One instrument, learnt before",
         "One instrument for each seed, the same for all agents, judged on the same starts, which "
         "training never saw. Learners were trained on that very instrument, in that condition, "
-        "for the timesteps given. `adaptive` and `universal` keep what they find of it from "
-        "episode to episode, but begin without. `dqn` has eight actions (four directions, two "
+        "for the timesteps given. `adaptive` keeps what it finds of it from "
+        "episode to episode, but begins without. `dqn` has eight actions (four directions, two "
         "lengths), all others continuous ones; its ratio is to an oracle with its actions. "
         "`random` is left out: there is nothing for it to know.",
     ),

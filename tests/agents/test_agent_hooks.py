@@ -20,7 +20,6 @@ NAMES = (
     "crossq",
     "dqn",
     "adaptive",
-    "universal",
     "proportional",
     "random",
     "recorded",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.tables import __main__ as command, cells, measure as measuring
+from benchmarks.tables import __main__ as command, measure as measuring
 from benchmarks.tables.aggregate import Row
 from benchmarks.tables.cells import CONDITIONS, Cell, all_cells
 from benchmarks.tables.writing import as_csv, as_json, as_markdown
@@ -85,13 +85,6 @@ def test_what_is_kept_from_episode_to_episode_differs_between_the_tables() -> No
     assert learnt["backend"] == {"preset": "random", "redraw": "run"}
     assert (unknown["agent"], learnt["agent"]) == ({"memory": "fresh"}, {})
     assert cell(agent="dqn").settings["task"] == {"actions": "discrete"}
-
-
-def test_other_weights_are_measured_anew(monkeypatch: Any) -> None:
-    before = [cell(agent=name).asked for name in ("universal", "adaptive")]
-    monkeypatch.setattr(cells, "shipped_weights", lambda: "others")
-    after = [cell(agent=name).asked for name in ("universal", "adaptive")]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True]
 
 
 def test_options_have_the_documented_defaults() -> None:

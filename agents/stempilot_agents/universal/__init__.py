@@ -1,1 +1,0 @@
-"""Agent `universal`: one trained policy for instruments that it has never seen."""

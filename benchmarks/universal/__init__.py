@@ -1,1 +1,0 @@
-"""Training and figures of agent `universal`."""

@@ -1,1 +1,0 @@
-"""Makes the weights that the package ships; not part of the wheel."""
