@@ -1,7 +1,7 @@
 """What moves cost while several hypotheses about a response are plausible.
 
 Moves are weighed by the steps that each hypothesis would still need after them, and by what they
-leave unknown of the hand, that is, of whether the response is mirrored.
+leave unknown of whether the response is mirrored.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _AIM = 0.7
 _LAST = 0.3
 # What is left costs so much more for each full action, so that no axis is forgotten.
 _LEFT = 0.05
-# What it costs to know no more of the hand than before, in steps.
+# What it costs to know no more of the mirror than before, in steps.
 _UNTOLD = 0.5
 # Share of a displacement by which it may differ from what is expected.
 _SCATTER = 0.07
