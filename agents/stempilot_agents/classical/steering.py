@@ -21,14 +21,14 @@ _RIVAL = 0.05
 _CONCEIVABLE = 0.03
 # A response of any kind is believed only when a rotation and a scale is clearly worse.
 _ANY_RESPONSE = 0.3
-# How much of the way that two hands do not agree on is tried, the boldest first.
+# How much of the way that the response and its mirror image do not agree on is tried, the boldest first.
 _DARING = (1.0, 0.7, 0.5, 0.3, 0.15)
-# Further moves that are weighed along each axis, in what the hands ask for at most.
+# Further moves that are weighed along each axis, in what they ask for at most.
 _GRID = np.linspace(-1, 1, 5)
 # With more axes a grid would be too many moves.
 _MOST_AXES = 2
 # The move after a first probe is most often along a diagonal; what it does is the same under both
-# hands along the probe and across it, so the probe points away from both.
+# mirror images along the probe and across it, so the probe points away from both.
 _PROBE = np.array([math.cos(math.radians(57)), math.sin(math.radians(57))])
 # Smallest room for a probe and for any other move, as shares of the tolerance: a feature at the
 # edge can still be moved, and does not stay there until it shakes over it.
@@ -138,7 +138,7 @@ def _best(believed: Sequence[Belief]) -> Belief:
     def merit(belief: Belief) -> float:
         return belief.weight * (1.0 if belief.similar else _ANY_RESPONSE)
 
-    # Rounding must not choose between the two hands before anything told them apart.
+    # Rounding must not choose between mirror images before a move told them apart.
     most = max(merit(belief) for belief in believed)
     return next(belief for belief in believed if merit(belief) >= most * (1 - 1e-6))
 
@@ -177,8 +177,8 @@ def is_unclear(place: Place, believed: Sequence[Belief]) -> bool:
 def steer(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatArray:
     """Return the action that is expected to leave the fewest steps.
 
-    What each hypothesis asks for is weighed, and what the hypotheses of either hand ask for on the
-    average. While both hands (a response and its mirror image) are plausible, so are the part that
+    What each hypothesis asks for is weighed, and what the mirrored and the plain ones ask for on the
+    average. While a response and its mirror image are both plausible, so are the part that
     they agree on with some of the rest, and a coarse grid.
     """
     beliefs = _rivals(believed)
