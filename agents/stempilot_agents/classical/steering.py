@@ -21,7 +21,7 @@ _RIVAL = 0.05
 _CONCEIVABLE = 0.03
 # A response of any kind is believed only when a rotation and a scale is clearly worse.
 _ANY_RESPONSE = 0.3
-# How much of the way that the response and its mirror image do not agree on is tried, the boldest first.
+# How much of the way that mirror images do not agree on is tried, the boldest first.
 _DARING = (1.0, 0.7, 0.5, 0.3, 0.15)
 # Further moves that are weighed along each axis, in what they ask for at most.
 _GRID = np.linspace(-1, 1, 5)
@@ -177,7 +177,7 @@ def is_unclear(place: Place, believed: Sequence[Belief]) -> bool:
 def steer(place: Place, believed: Sequence[Belief], caution: Caution) -> FloatArray:
     """Return the action that is expected to leave the fewest steps.
 
-    What each hypothesis asks for is weighed, and what the mirrored and the plain ones ask for on the
+    What each hypothesis asks for is weighed, and what mirrored and plain ones ask for on the
     average. While a response and its mirror image are both plausible, so are the part that
     they agree on with some of the rest, and a coarse grid.
     """

@@ -35,19 +35,21 @@ def run(
     knobs are put back at the end. With --adapt it goes on after a change of the response.
     """
     from stempilot.plugins.registry import discover
-    from stempilot.runs.plans import plan_run
+    from stempilot.runs.plans import only_measures, plan_run
 
-    if (agent is None) == (policy is None):
+    registry, chosen = discover(), settings_of(config, settings)
+    neither = agent is None and policy is None
+    if (neither and not only_measures(registry, task, chosen)) or None not in {agent, policy}:
         msg = "give either --agent NAME or --policy RUN"
         raise ConfigError(msg)
     plan = plan_run(
-        discover(),
+        registry,
         task=task,
         agent=agent,
         policy=policy,
         backend=backend,
         episodes=episodes,
-        settings=settings_of(config, settings),
+        settings=chosen,
         extras=extras_of(
             seed=seed, out=out, frames=frames, envelope=envelope, keep=keep, adapt=adapt
         ),

@@ -49,6 +49,9 @@ KNOB_UNITS: Final = {
 SOURCES: Final = (FLUCAM,)
 """The shared sources."""
 
+NUMBER_UNITS: Final = {SCREEN_CURRENT: "A"}
+"""Shared numbers and their units."""
+
 STATES: Final = (SCREEN, BEAM_BLANKER, COLUMN_VALVES, INSTRUMENT_MODE, PROJECTION_MODE)
 """The shared states."""
 

@@ -212,8 +212,12 @@ def plan_run(
     """
     extras = _checked(extras)
     settings = settings or {}
-    if agent is not None and policy is not None:
-        msg = "give either the name of an agent or a policy, a trained run directory"
+    neither = agent is None and policy is None
+    if (neither and not only_measures(registry, task, settings)) or None not in {agent, policy}:
+        msg = (
+            "give either the name of an agent or a policy, a trained run directory, and neither "
+            "for a task that only measures"
+        )
         raise ConfigError(msg)
     if episodes is not None:
         episodes = config.whole("episodes", episodes, least=1)
@@ -223,9 +227,6 @@ def plan_run(
         parts = compose(
             registry, task=task, backend=name, agent=agent or NO_AGENT, settings=settings
         )
-        if not (agent or isinstance(parts.make_task(), Reading)):
-            msg = "give either the name of an agent or a policy, a trained run directory"
-            raise ConfigError(msg)
         opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
         return _plan("run", parts, opening, extras, episodes=episodes)
     run, record = _trained(policy)
@@ -240,6 +241,11 @@ def plan_run(
         trained_here=parts.backend.name == record.backend,
     )
     return _plan("run", parts, opening, extras, episodes=episodes, parent=run)
+
+
+def only_measures(registry: Registry, task: str, settings: Sections) -> bool:
+    """Return whether a task is a `Reading`, which has no agent."""
+    return isinstance(part(registry, "task", task, settings.get("task", {})).load(), Reading)
 
 
 def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **what: Any) -> Plan:

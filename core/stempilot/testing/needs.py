@@ -5,10 +5,15 @@ import math
 import re
 from collections.abc import Iterator
 
-from stempilot.contract.names import KNOB_UNITS, SOURCES, STATES, UNITS
+from stempilot.contract.names import KNOB_UNITS, NUMBER_UNITS, SOURCES, STATES, UNITS
 from stempilot.contract.values import Needs
 
-_SHARED = {"knob": tuple(KNOB_UNITS), "source": SOURCES, "state": STATES}
+_SHARED = {
+    "knob": tuple(KNOB_UNITS),
+    "source": SOURCES,
+    "state": STATES,
+    "number": tuple(NUMBER_UNITS),
+}
 
 
 def knob_problems(needs: Needs) -> Iterator[str]:
@@ -35,6 +40,7 @@ def name_problems(needs: Needs, task: type[object]) -> Iterator[str]:
         "knob": (*needs.knobs, *needs.reads),
         "source": needs.sources,
         "state": tuple(needs.states),
+        "number": tuple(needs.numbers),
     }
     for kind, names in named.items():
         spelling = {_plain(shared): shared for shared in _SHARED[kind]}

@@ -3,11 +3,11 @@
 from stempilot.contract import names
 
 
-def test_every_shared_name_is_a_knob_a_source_or_a_state() -> None:
+def test_every_shared_name_is_a_knob_a_source_a_state_or_a_number() -> None:
     constants = {
         value for name, value in vars(names).items() if isinstance(value, str) and name.isupper()
     }
-    listed = [*names.KNOB_UNITS, *names.SOURCES, *names.STATES]
+    listed = [*names.KNOB_UNITS, *names.SOURCES, *names.STATES, *names.NUMBER_UNITS]
     assert sorted(listed) == sorted(constants)
 
 
