@@ -97,6 +97,22 @@ class ActorCriticConfig:
             raise ValueError(msg)
 
 
+LIBRARY: Mapping[str, Any] = MappingProxyType(
+    {
+        "learning_rate": 3e-4,
+        "gamma": 0.99,
+        "tau": 0.005,
+        "batch_size": 256,
+        "buffer_size": 1_000_000,
+        "learning_starts": 100,
+        "gradient_steps": 1,
+        "initial_entropy_coefficient": 1.0,
+        "reward_scale": 1.0,
+    }
+)
+"""Stable-Baselines3's own values for soft actor-critic and its relatives."""
+
+
 @frozen(kw_only=True)
 class SacConfig(ActorCriticConfig):
     """Options of ``sac``: Stable-Baselines3's soft actor-critic.
@@ -115,18 +131,10 @@ class SacConfig(ActorCriticConfig):
             "default": MappingProxyType({}),
             "paper": MappingProxyType(
                 {
+                    **LIBRARY,
                     "hidden_sizes": (128, 128),
                     "activation": "tanh",
-                    "learning_rate": 3e-4,
-                    "gamma": 0.99,
-                    "tau": 0.005,
-                    "batch_size": 256,
-                    "buffer_size": 1_000_000,
-                    "learning_starts": 100,
-                    "gradient_steps": 1,
                     "entropy_coefficient": "auto",
-                    "initial_entropy_coefficient": 1.0,
-                    "reward_scale": 1.0,
                 }
             ),
         }

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from attrs import Attribute, field, frozen, validators
 
-from stempilot_agents.learners.sac_config import SacConfig
+from stempilot_agents.learners.sac_config import LIBRARY, SacConfig
 
 
 @frozen(kw_only=True)
@@ -29,17 +29,9 @@ class TqcConfig(SacConfig):
             "default": MappingProxyType({}),
             "library": MappingProxyType(
                 {
+                    **LIBRARY,
                     "hidden_sizes": (256, 256),
                     "activation": "relu",
-                    "learning_rate": 3e-4,
-                    "gamma": 0.99,
-                    "tau": 0.005,
-                    "batch_size": 256,
-                    "buffer_size": 1_000_000,
-                    "learning_starts": 100,
-                    "gradient_steps": 1,
-                    "initial_entropy_coefficient": 1.0,
-                    "reward_scale": 1.0,
                     "policy_tau": 1.0,
                 }
             ),
