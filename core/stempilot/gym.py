@@ -64,7 +64,7 @@ def make_env(
     from stempilot.contract.backend import Opening
     from stempilot.operation.session import open_session
     from stempilot.plugins.no_agent import require_agent
-    from stempilot.plugins.parts import DEFAULT_MAX_STEPS, part
+    from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS, part
 
     registry = discover()
     operation = part(registry, "task", name, task or {}).load()
@@ -73,7 +73,9 @@ def make_env(
     opening = Opening(purpose="train", seed=seed, instrument_seed=seed)
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(open_session(made.load(opening), [operation], name=made.name))
-        env = session.env(operation, seed=seed, max_timesteps=max_timesteps or DEFAULT_MAX_STEPS)
+        env = session.env(
+            operation, seed=seed, max_timesteps=max_timesteps or DEFAULT_MAX_TIMESTEPS
+        )
         env.closing = stack.pop_all()
     return env
 

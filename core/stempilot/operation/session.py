@@ -21,7 +21,7 @@ from stempilot.operation.scores import Episode
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Recorder
 from stempilot.plugins.no_agent import NO_AGENT
-from stempilot.plugins.parts import DEFAULT_MAX_STEPS
+from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 from stempilot.plugins.registry import discover
 
 AnyTask = Task[Any, Any]
@@ -40,7 +40,7 @@ class Session(Instrument):
         seed: int = 0,
         plain: bool = False,
         scramble: bool = True,
-        max_timesteps: int = DEFAULT_MAX_STEPS,
+        max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
         first_timestep: int = 0,
@@ -79,7 +79,7 @@ class Session(Instrument):
         agent: Agent | str | None = None,
         *,
         seed: int = 0,
-        max_timesteps: int = DEFAULT_MAX_STEPS,
+        max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
     ) -> Episode:
         """Play one episode from where the instrument stands; a success stays where it ended.
 
@@ -121,7 +121,12 @@ class Session(Instrument):
         put_back(self.guard, self.baseline, may_park=self.envelope.may_park)
 
     def twin_env(
-        self, task: AnyTask, *, seed: int, max_timesteps: int = DEFAULT_MAX_STEPS, timestep: int = 0
+        self,
+        task: AnyTask,
+        *,
+        seed: int,
+        max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
+        timestep: int = 0,
     ) -> TaskEnv | None:
         """Return an environment on an independent copy of the instrument, if it can be copied.
 

@@ -21,7 +21,7 @@ from stempilot.operation.meanwhile import Meanwhile
 from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
 from stempilot.operation.timestep import Best, By, Recorder, Timestep, better, instrument_id
 from stempilot.plugins.options import whole
-from stempilot.plugins.parts import DEFAULT_MAX_STEPS
+from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 
 MAX_STARTS = 100
 """How often a start that the task refuses is drawn again before giving up."""
@@ -63,7 +63,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         seed: int,
         home: Mapping[str, KnobValue] | None,
         scramble: bool = True,
-        max_timesteps: int = DEFAULT_MAX_STEPS,
+        max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
         recorder: Recorder | None = None,
         first_episode: int = 0,
         first_timestep: int = 0,

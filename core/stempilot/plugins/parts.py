@@ -22,7 +22,7 @@ from stempilot.plugins import options as config
 from stempilot.plugins.no_agent import NO_AGENT, PLUGIN, NoOptions, require_agent
 from stempilot.plugins.registry import Kind, Registry
 
-DEFAULT_MAX_STEPS = 200
+DEFAULT_MAX_TIMESTEPS = 200
 """Most timesteps of an episode; the rest is cut off, and costs no reward."""
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -48,7 +48,7 @@ class RunConfig:
 
     earlier: ClassVar[Mapping[str, str]] = MappingProxyType({"max_steps": "max_timesteps"})
 
-    max_timesteps: int = field(default=DEFAULT_MAX_STEPS, validator=validators.ge(1))
+    max_timesteps: int = field(default=DEFAULT_MAX_TIMESTEPS, validator=validators.ge(1))
     checkpoint_every: int = field(default=100, validator=validators.ge(1))
     evaluate: bool = True
     adapt_steps: int | None = field(default=None, validator=validators.optional(validators.ge(1)))

@@ -12,7 +12,7 @@ from stempilot.contract.backend import Backend, Opening
 from stempilot.contract.goals import Raise
 from stempilot.contract.values import KnobValue
 from stempilot.errors import ConfigError, IncompatibleError, PluginError
-from stempilot.plugins.parts import DEFAULT_MAX_STEPS, RunConfig, compose, part
+from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS, RunConfig, compose, part
 from stempilot.plugins.registry import Kind
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyLearner
 
@@ -48,7 +48,7 @@ def test_all_configurations_are_resolved_with_their_defaults() -> None:
         "agent": {},
         "run": {"max_timesteps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
     }
-    assert composed().run.max_timesteps == DEFAULT_MAX_STEPS
+    assert composed().run.max_timesteps == DEFAULT_MAX_TIMESTEPS
 
 
 def test_parts_are_made_with_their_configurations() -> None:
