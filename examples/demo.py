@@ -37,7 +37,7 @@ console = Console(highlight=False)
 def main() -> int:
     """Run the demonstration; return 0 when the trained agent centred the disk every time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=70, help="timesteps to train")
+    parser.add_argument("--steps", type=int, default=60, help="timesteps to train")
     parser.add_argument("--episodes", type=int, default=20, help="unseen starts")
     parser.add_argument("--out", type=Path, default=None, help="folder of the runs")
     options = parser.parse_args()
