@@ -53,7 +53,7 @@ class Field:
 
     @classmethod
     def of(cls, goal: Centre, actions: Box | Discrete) -> "Field":
-        """Return the field that the goal of a task describe."""
+        """Return the field that the goal of a task describes."""
         lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
         finite = bool(np.isfinite([lower, upper]).all() and (lower < upper).all())
         return cls(

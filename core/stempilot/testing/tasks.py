@@ -113,7 +113,7 @@ class TaskContract(Contract, ABC):
         expect(not problems, "names are shared or documented", "; ".join(problems))
 
     def test_what_it_declares_never_changes(self) -> None:
-        """Needs, spaces and goal are the same whenever they are asked for."""
+        """Needs, spaces and the goal are the same whenever they are asked for."""
         task = self.make()
         for name in ("needs", "observation_space", "action_space", "goal"):
             first = getattr(task, name)

@@ -49,8 +49,8 @@ class _Walk:
 class ToyLearner(Learner):
     """Learns what an action does to the residual, by normalised least mean squares.
 
-    Explores with normal noise. Takes the entries that the goal call the residual, or the whole
-    observation where there are no goal.
+    Explores with normal noise. Takes the entries that the goal calls the residual, or the whole
+    observation where it centres nothing.
 
     Raises:
         IncompatibleError: the actions are not a vector of numbers.
