@@ -39,7 +39,7 @@ def _residual_problems(agent: str, brief: Brief, goal: Centre) -> list[str]:
     if not (count == len(goal.edges[0]) == len(goal.edges[1])):
         problems.append(
             f"{agent} needs an edge on both sides of each of the {count} residual entries, the "
-            f"goal have {len(goal.edges[0])} and {len(goal.edges[1])}"
+            f"goal has {len(goal.edges[0])} and {len(goal.edges[1])}"
         )
     observations = brief.observation_space
     shape = observations.shape if isinstance(observations, Box) else ()
