@@ -181,6 +181,12 @@ class LeapingReading(ReadSlope):
     order = (0.0, STEP_M, 5e-7, 0.0)
 
 
+class StrayReading(ReadSlope):
+    """Succeeds away from home: its last move does not return."""
+
+    order = (0.0, STEP_M, -STEP_M, STEP_M)
+
+
 class TwoEyes(ToyBackend):
     """The toy with a second camera, which is dark."""
 
@@ -240,6 +246,7 @@ def kinds_registry(lamp: Lamp | None = None) -> Registry:
         ("task", plugin("brighter", Nothing, lambda _: Brighter())),
         ("task", plugin("read-slope", Nothing, lambda _: ReadSlope())),
         ("task", plugin("leaping", Nothing, lambda _: LeapingReading())),
+        ("task", plugin("stray", Nothing, lambda _: StrayReading())),
         ("task", plugin("two-cameras", Nothing, lambda _: TwoCameras())),
         ("agent", plugin("climber", Nothing, lambda _, brief: Climber(brief))),
     )

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Twinnable
-from stempilot.contract.task import Task
+from stempilot.contract.task import Reading, Task
 from stempilot.contract.values import KnobValue
 from stempilot.instrument.envelope import Envelope
 from stempilot.instrument.frame_guard import FrameGuard
@@ -81,7 +81,7 @@ class Session(Instrument):
         seed: int = 0,
         max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
     ) -> Episode:
-        """Play one episode from where the instrument stands; a success stays where it ended.
+        """Play one episode from where the instrument stands; a success of a task that acts stays.
 
         Args:
             task: an operation that the session was opened for.
@@ -100,7 +100,8 @@ class Session(Instrument):
         with self.savepoint(keep=True) as start:
             env = self.env(task, seed=seed, plain=True, max_timesteps=max_timesteps)
             episode = run_episode(env, acts.policy())
-        if not episode.success:
+        # A task that only measures must not leave the knobs where it measured.
+        if not episode.success or isinstance(task, Reading):
             put_back(self.guard, start, may_park=self.envelope.may_park)
         return episode
 

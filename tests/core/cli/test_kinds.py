@@ -123,6 +123,18 @@ def test_a_reading_that_is_refused_returns_home(
     assert lamp.written[0] == STEP_M
 
 
+def test_a_reading_that_does_not_return_home_is_put_back(
+    use: Callable[[Registry], None], stempilot: Stempilot
+) -> None:
+    lamp = Lamp(LampOptions(real=True))
+    use(kinds_registry(lamp))
+    write_envelope(Path("lamp.toml"), "lamp", lamp.offers())
+    done = stempilot("run", "stray", *typed(f"{LAMP} --envelope lamp.toml --yes"))
+    assert (done.code, done.json["success"]) == (0, True)
+    assert STEP_M in lamp.written[-2:]
+    assert lamp.standing == (0.0,)
+
+
 def test_a_reading_takes_no_agent_and_an_acting_task_needs_one(command: Stempilot) -> None:
     refused = command("run", "read-slope", "--agent", "climber", *typed(LAMP))
     assert (refused.code, "read-slope only measures and takes no agent" in refused.err) == (3, True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from attrs import evolve, frozen
 from gymnasium.spaces import Box
-from tests.core.kinds import STEP_M, Lamp, LampOptions
+from tests.core.kinds import STEP_M, Lamp, LampOptions, StrayReading
 
 from stempilot.contract.goals import Raise
 from stempilot.contract.names import SCREEN_CURRENT, STEM_DEFOCUS
@@ -175,6 +175,16 @@ def test_recorded_transitions_join_the_tasks_moves_to_the_action(
     assert found.rewards == pytest.approx([answer[1] for answer in answers])
     assert np.array_equal(found.next_observations, [answer[0] for answer in answers])
     assert found.terminated.tolist() == [False, False, True]
+
+
+def test_a_script_that_plays_a_reading_finds_the_knobs_where_they_were(lamp: Lamp) -> None:
+    task = StrayReading()
+    with session(lamp, task) as opened:
+        episode = opened.play(task)
+        assert episode.success
+        assert set(episode.products) == {"slope"}
+        assert lamp.written[-2] == STEP_M, "it ended away from home"
+        assert lamp.standing == (0.0,)
 
 
 def test_the_way_back_to_the_best_place_is_no_transition(lamp: Lamp, tmp_path: Path) -> None:
