@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from stempilot_backends.column.drive import Drive
 from stempilot_backends.column.frame.camera import Camera, scene
+from stempilot_backends.column.frame.pattern import pattern
+from stempilot_backends.column.frame.scene import Pattern, Scene
 from stempilot_backends.column.matrix import Vector, apply, inverse, product
 from stempilot_backends.column.parameters import TOLD, ColumnParameters, spread
 from stempilot_backends.column.response import (
@@ -18,6 +20,7 @@ from stempilot_backends.column.response import (
     response_matrix,
     undistort,
 )
+from stempilot_backends.column.specimen import is_bare, shares_now, specimen
 
 DIFFRACTION_SHIFT = "diffraction_shift"
 CAMERA_LENGTH_INDEX = "camera_length_index"
@@ -101,6 +104,7 @@ class Column:
             raise ValueError(f"dt_s = {dt_s!r} must be finite and at least 0 s")
         parameters = self._parameters
         cycles = dt_s / parameters.cycle_s
+        self._cycles += cycles
         self._drive.advance(cycles, self._normals(), parameters.pixel_rad_in_use)
 
     def expose(self, exposure_s: float) -> NDArray[np.uint16]:
@@ -113,11 +117,14 @@ class Column:
         """
         if not (math.isfinite(exposure_s) and exposure_s > 0.0):
             raise ValueError(f"exposure_s = {exposure_s!r} must be finite and above 0 s")
-        self._truth = self._look(_pair(self._shake_px * self._normals()))
+        shake_px = _pair(self._shake_px * self._normals())
+        self._truth = self._look(shake_px)
         lit = self._screen == "down" and not self.beam_blanked
         x, y = self._truth["position_px"]
         image = scene(self._parameters, (x, y) if lit else None, exposure_s)
-        return self._camera.expose(self._parameters, image)
+        if is_bare(self._parameters):
+            return self._camera.expose(self._parameters, image)
+        return self._camera.expose(self._parameters, *self._beside(image, shake_px))
 
     def reseed(self, seed: np.random.SeedSequence) -> None:
         """Forget all hidden state; the deflection has settled at the present knob.
@@ -126,7 +133,8 @@ class Column:
         direction, the errors of past moves, and the misalignment. Knobs, parameters, screen and
         blanking stay.
         """
-        self._mechanics, electronics = _generators(seed)
+        self._mechanics, electronics, self._flicker = _generators(seed)
+        self._cycles = 0.0
         self._camera = Camera(electronics)
         angle = self._mechanics.uniform(0.0, 2.0 * math.pi)
         self._drive.rest(np.array([[math.cos(angle)], [math.sin(angle)]]))
@@ -185,12 +193,31 @@ class Column:
     def _normals(self) -> NDArray[np.float64]:
         return self._mechanics.standard_normal((2, 1))
 
+    def _ideal_px(self) -> Vector:
+        """Return where the direct beam belongs, without distortion and vibration."""
+        (mx, my), (dx, dy) = self._misalignment_rad, _pair(self._drive.drift)
+        ox, oy = apply(self._pattern, (mx + dx, my + dy))
+        rx, ry = apply(self._response, _pair(self._drive.deflection))
+        return (ox + rx, oy + ry)
+
+    def _beside(self, image: Scene, shake_px: Vector) -> tuple[Scene, Pattern]:
+        """Return the scene as the specimen changes it, and what there is beside it."""
+        parameters = self._parameters
+        of = specimen(parameters)
+        shares = shares_now(of, self._cycles, self._flicker)
+        x, y = self._ideal_px()
+        away = parameters.semi_angle_rad * of.places[1:].T
+        dx, dy = apply(self._pattern, (away[0], away[1]))
+        found = np.transpose(distort((x + dx, y + dy), parameters))
+        centres = found + shake_px + (parameters.frame_side_px - 1) / 2
+        disks = np.column_stack([centres, shares[1:]])
+        a, b, c, d = (parameters.pixel_rad_in_use * each for each in self._pattern)
+        seen = pattern(parameters, image, of, disks, (a, b, c, d))
+        return image._replace(disk_e=image.disk_e * float(shares[0])), seen
+
     def _look(self, shake_px: Vector) -> dict[str, tuple[float, ...]]:
         parameters, drive = self._parameters, self._drive
-        (mx, my), (dx, dy) = self._misalignment_rad, _pair(drive.drift)
-        ox, oy = apply(self._pattern, (mx + dx, my + dy))
-        rx, ry = apply(self._response, _pair(drive.deflection))
-        ideal = (ox + rx, oy + ry)
+        ideal = self._ideal_px()
         x, y = distort(ideal, parameters)
         return {
             "position_px": (x + shake_px[0], y + shake_px[1]),
@@ -203,19 +230,19 @@ class Column:
         }
 
 
-def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, np.random.Generator]:
-    """Return generators for what moves the disk and for what the camera adds.
+def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, ...]:
+    """Return generators for what moves the disk, what the camera adds, and what a crystal changes.
 
     Apart, the path of the disk does not depend on the pixels drawn. ``seed.spawn`` would count
     its calls, so that the same seed gave something else the second time.
     """
-    first, second = (
+    parts = (
         np.random.SeedSequence(
             entropy=seed.entropy, spawn_key=(*seed.spawn_key, part), pool_size=seed.pool_size
         )
-        for part in range(2)
+        for part in range(3)
     )
-    return np.random.default_rng(first), np.random.default_rng(second)
+    return tuple(map(np.random.default_rng, parts))
 
 
 def _pair(vectors: NDArray[np.float64]) -> Vector:

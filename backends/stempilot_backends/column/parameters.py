@@ -69,6 +69,8 @@ class Row:
         changes: whether it may change in the middle of a run.
         told: whether the truth tells it.
         pixels_only: whether it shows in pixels alone, so that it is not modelled without frames.
+        specimen: whether it is of what a frame shows beside the disk. Where the option is a range
+            it is drawn for each instrument from numbers of its own, in the order of the rows.
         response: its part in the response, from one value or n; applied after the rows above.
         spread: what leaves an error with this RMS per axis: a ``move``, as a share of its larger
             component, or an ``exposure``, in pixels.
@@ -84,8 +86,14 @@ class Row:
     changes: bool = False
     told: bool = False
     pixels_only: bool = False
+    specimen: bool = False
     response: Callable[[Numbers], Matrix] | None = None
     spread: Draws | None = None
+
+    @property
+    def ranges(self) -> bool:
+        """Whether the option may be a range that each instrument draws from."""
+        return self.specimen or self.share is not None
 
 
 def ends(span: Span) -> tuple[float, float]:
@@ -118,6 +126,11 @@ def _row(default: float, lower: float, upper: float, does: str, **more: Any) -> 
     checked: Any = instance_of(bool) if kind is bool else check
     about = {"row": Row(lower=lower, upper=upper, **more), "does": does}
     return field(default=default, converter=plain, validator=checked, metadata=about)
+
+
+def _beside(default: float, lower: float, upper: float, does: str, **more: Any) -> Any:
+    """Return a row of what stands in the frame beside the disk."""
+    return _row(default, lower, upper, does, specimen=True, pixels_only=True, **more)
 
 
 def _floats(values: Any) -> tuple[float, ...]:
@@ -232,6 +245,41 @@ class ColumnParameters:
     hot_pixel_seed: int = _row(0, 0, 2**63, "where the hot pixels are.", option=False)
     vignetting: float = _row(
         0.0, 0.0, 1.0, "share of the light lost in the corners.", pixels_only=True)
+    halo: float = _beside(
+        0.0, 0.0, 100.0, "electrons of a Gaussian halo about the direct beam, over its disk's.",
+        presets={"halo": (0.2, 3.0)})
+    halo_radii: float = _beside(
+        4.0, 0.1, 1000.0, "standard deviation of the halo, in radii of the disk.",
+        presets={"halo": (2.0, 8.0)})
+    ring: float = _beside(
+        0.0, 0.0, 100.0, "brightness of a diffuse ring about the direct beam, over its disk's.",
+        presets={"halo": (0.0, 0.3)})
+    ring_radii: float = _beside(
+        4.0, 0.1, 1000.0, "radius of the ring, in radii of the disk.",
+        presets={"halo": (3.0, 6.0)})
+    grains: int = _beside(
+        0, 0, 10_000, "faint disks on one to four rings about the direct beam.",
+        presets={"polycrystal": (20, 200)})
+    diffracted: float = _beside(
+        0.0, 0.0, 100.0, "brightness of a crystal's strongest diffracted disk over the direct one.",
+        presets={"crystal": (0.3, 3.0), "zone-axis": (0.3, 3.0)})
+    spacing_radii: float = _beside(
+        4.0, 0.1, 1000.0, "shortest distance in the crystal's pattern, in radii of the disk.",
+        presets={"crystal": (2.2, 8.0), "zone-axis": (0.8, 2.2)})
+    gradient: float = _beside(
+        1.0, 1.0, 100.0, "brightness of the direct disk's bright edge over that of its dark one.",
+        presets={"structured": (1.0, 3.0)})
+    bands: float = _beside(
+        0.0, 0.0, 1.0, "contrast of bright or dark bands across the direct disk.",
+        presets={"structured": (0.0, 0.6)})
+    defects: bool = _beside(
+        False, 0, 1, "whether pixels and lines are dead or clipped, and the camera has modules.",
+        presets={"defects": True})
+    beam_stop_radii: float = _beside(
+        0.0, 0.0, 100.0, "width of a beam stop, in radii of the disk at the reference length.",
+        presets={"beam-stop": (0.3, 1.2)})
+    specimen_seed: int = _row(
+        0, 0, 2**63, "how the disks, bands, defects and the beam stop lie.", option=False)
     # fmt: on
 
     def __attrs_post_init__(self) -> None:
@@ -270,7 +318,10 @@ ROWS: Final[Mapping[str, Row]] = {
 """Each parameter's row, by name."""
 
 DRAWN: Final = tuple(name for name, row in ROWS.items() if row.share is not None)
-"""Parameters that differ from instrument to instrument; all others are common to a batch."""
+"""Parameters that differ from instrument to instrument in a batch; all others are common to it."""
+
+SPECIMEN: Final = tuple(name for name, row in ROWS.items() if row.specimen)
+"""Parameters of what a frame shows beside the disk."""
 
 TOLD: Final = tuple(name for name, row in ROWS.items() if row.told)
 """Parameters that the truth tells."""

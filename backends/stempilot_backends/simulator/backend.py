@@ -225,11 +225,19 @@ class Simulator(Backend):
             SCREEN: (self.state(SCREEN), "down"),
             BEAM_BLANKER: (self.state(BEAM_BLANKER), "open"),
         }
+        unlike = {name: both for name, both in unlike.items() if both[0] != both[1]}
+        preset, drawn = self._config.preset, self._config.presets[self._config.preset]
+        beside = [name for name in unlike if name in drawn and ROWS[name].specimen]
         problems = [
             f"{name} = {value} is not modelled without frames; set it to {modelled}"
             for name, (value, modelled) in unlike.items()
-            if value != modelled
+            if name not in beside
         ]
+        if beside:
+            problems.append(
+                f"preset {preset!r} is not modelled without frames ({', '.join(beside)}); step "
+                f"single instruments, which draw frames, or choose another preset"
+            )
         if problems:
             raise IncompatibleError(problems)
         changed = self._due(self._first_timestep + max(0, self._exposures - 1))

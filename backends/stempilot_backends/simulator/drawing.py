@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from attrs import fields_dict
 
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.matrix import Numbers
-from stempilot_backends.column.parameters import DRAWN, ROWS, ends
+from stempilot_backends.column.parameters import DRAWN, ROWS, SPECIMEN, ends
 from stempilot_backends.simulator.options import COLUMN_OPTIONS, SimulatorConfig
 
 DRAWS: Final = len(DRAWN)
@@ -16,9 +17,28 @@ DRAWS: Final = len(DRAWN)
 
 
 def draw_instrument(config: SimulatorConfig, rng: np.random.Generator) -> ColumnParameters:
-    """Return one instrument; always takes the same number of draws from ``rng``."""
-    common = {name: getattr(config, name) for name in COLUMN_OPTIONS if name not in DRAWN}
-    return ColumnParameters(**common, **drawn_parameters(config, rng.random(DRAWS).tolist()))
+    """Return one instrument; always takes the same number of draws from ``rng``.
+
+    What a frame shows beside the disk comes from a child of ``rng``.
+    """
+    (apart,) = rng.spawn(1)
+    common = {name: getattr(config, name) for name in COLUMN_OPTIONS if not ROWS[name].ranges}
+    drawn = drawn_parameters(config, rng.random(DRAWS).tolist())
+    return ColumnParameters(**common, **drawn, **_specimen(config, apart))
+
+
+def _specimen(config: SimulatorConfig, rng: np.random.Generator) -> dict[str, Any]:
+    """Return what a frame shows beside the disk, by the column's parameter."""
+    seed = int(rng.integers(ROWS["specimen_seed"].upper))
+    drawn: dict[str, Any] = {"specimen_seed": seed}
+    for name, share in zip(SPECIMEN, rng.random(len(SPECIMEN)).tolist(), strict=True):
+        value, of = getattr(config, name), fields_dict(ColumnParameters)[name].type
+        if of is int:
+            low, high = ends(value)
+            drawn[name] = math.floor(low + (high + 1 - low) * share)
+        else:
+            drawn[name] = _drawn(value, share, logarithmic=ROWS[name].logarithmic)
+    return drawn
 
 
 def drawn_parameters(config: SimulatorConfig, shares: Sequence[Numbers]) -> dict[str, Numbers]:

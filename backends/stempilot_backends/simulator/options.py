@@ -14,6 +14,7 @@ from stempilot_backends.column.parameters import ROWS, ColumnParameters, Span, c
 
 CONDITIONS: Final = (
     "random", "lagged", "backlash", "distorted", "drifting", "low-dose", "everything",
+    "halo", "polycrystal", "crystal", "zone-axis", "structured", "defects", "beam-stop",
 )  # fmt: skip
 """Presets beside the published instrument; all lie on top of the first."""
 
@@ -29,7 +30,7 @@ def _rows(names: Sequence[str], *, changed: bool = False) -> Callable[[type, _Fi
     def made(name: str) -> Any:
         of: Any = fields_dict(ColumnParameters)[name]
         kind, default = (of.type | None, None) if changed else (of.type, of.default)
-        if not changed and ROWS[name].share is not None:
+        if not changed and ROWS[name].ranges:
             kind = bool | Literal["either"] if kind is bool else Span
         return field(default=default, validator=check, metadata=of.metadata, type=kind)
 
@@ -91,7 +92,9 @@ class SimulatorConfig:
     Attributes:
         preset: ``paper`` (the published simulator), ``random`` (an instrument drawn at random) or
             one of the conditions on top of it: ``lagged``, ``backlash``, ``distorted``,
-            ``drifting``, ``low-dose``, ``everything``.
+            ``drifting``, ``low-dose``, ``everything``; with a specimen ``halo``, ``polycrystal``,
+            ``crystal``, ``zone-axis``, ``structured``; with a flawed camera ``defects``; with a
+            ``beam-stop``.
         redraw: draw a new instrument for each ``episode`` or once for the ``run``; by default
             evaluation draws by episode, training and policies that were trained here by run.
         changes: what changes in the middle of a run.

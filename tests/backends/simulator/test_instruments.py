@@ -77,6 +77,17 @@ ACTS: dict[str, tuple[Any, str]] = {
 REFUSED: dict[str, Any] = {
     "vignetting": 0.3,
     "hot_pixels": 20,
+    "halo": 1.0,
+    "halo_radii": 2.0,
+    "ring": 0.2,
+    "ring_radii": 3.0,
+    "grains": 30,
+    "diffracted": 1.0,
+    "spacing_radii": 2.5,
+    "gradient": 2.0,
+    "bands": 0.5,
+    "defects": True,
+    "beam_stop_radii": 1.0,
     "screen": "up",
     "beam_blanker": "blanked",
 }

@@ -70,13 +70,23 @@ DIFFERENT_PIXELS = {
     "background_e_per_px": 5.0,
     "hot_pixels": 9,
     "vignetting": 0.3,
+    "halo": 1.0,
+    "ring": 0.2,
+    "grains": 30,
+    "diffracted": 1.0,
+    "gradient": 2.0,
+    "bands": 0.5,
+    "defects": True,
     "screen": "up",
     "beam_blanker": "blanked",
 }
 """Options that must change the frames but not the path."""
 
-ELSEWHERE = {"preset", "redraw", "shift_limit_rad"}
-"""Options with tests of their own below."""
+ELSEWHERE = {
+    *("preset", "redraw", "shift_limit_rad"),
+    *("halo_radii", "ring_radii", "spacing_radii", "beam_stop_radii"),
+}
+"""Options with tests of their own: below, and those with radii in column/test_column_beside.py."""
 
 
 def test_every_option_is_in_one_of_the_tables():

@@ -6,15 +6,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stempilot_backends.column.frame.flaws import flaws
 from stempilot_backends.column.frame.kernels import (
     SATURATION_DN,
-    Electronics,
-    Scene,
     draw_at,
+    draw_pattern,
     draw_scene,
-    draw_vignetted,
 )
 from stempilot_backends.column.frame.level import level_table
+from stempilot_backends.column.frame.pattern import NO_PATTERN
+from stempilot_backends.column.frame.scene import Electronics, Pattern, Scene
 from stempilot_backends.column.matrix import Vector
 from stempilot_backends.column.parameters import PUBLISHED_EXPOSURE_S, ColumnParameters
 
@@ -43,21 +44,32 @@ class Camera:
         self._rng = rng
         self._counter = rng.integers(0, 2**64, size=1, dtype=np.uint64)
 
-    def expose(self, parameters: ColumnParameters, scene: Scene) -> NDArray[np.uint16]:
-        """Return a new (side, side) frame of ``scene`` in digital numbers."""
+    def expose(
+        self, parameters: ColumnParameters, scene: Scene, pattern: Pattern | None = None
+    ) -> NDArray[np.uint16]:
+        """Return a new (side, side) frame in digital numbers.
+
+        Args:
+            parameters: of the column.
+            scene: the direct disk and the background.
+            pattern: what there is beside them.
+        """
         frame = np.empty((parameters.frame_side_px, parameters.frame_side_px), np.uint16)
         electronics = Electronics(
             parameters.gain_dn_per_electron, parameters.read_noise_e, parameters.offset_dn
         )
-        if parameters.vignetting > 0.0:
-            # No two pixels share a level, so each is drawn singly: far slower than the tables.
-            draw_vignetted(frame, scene, parameters.vignetting, electronics, self._rng)
-        else:
-            background = level_table(scene.background_e, electronics)
+        background = level_table(scene.background_e, electronics)
+        if pattern is None and parameters.vignetting == 0.0:
             disk = level_table(scene.background_e + scene.disk_e, electronics)
             draw_scene(frame, scene, (background, disk), self._counter, self._rng)
+        else:
+            # No two pixels share a level, so each is drawn singly: slower than the tables.
+            loss, light = parameters.vignetting, pattern or NO_PATTERN
+            draw_pattern(frame, scene, light, background, loss, self._counter, self._rng)
         if parameters.hot_pixels:
             self._draw_hot(frame, parameters, electronics)
+        if parameters.defects:
+            flaws(parameters).spoil(frame, parameters.offset_dn)
         return frame
 
     def _draw_hot(

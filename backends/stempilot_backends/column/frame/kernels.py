@@ -5,11 +5,13 @@ called function is unchanged; it does not look at other files whose functions we
 """
 
 import math
-from typing import NamedTuple
+from statistics import NormalDist
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from stempilot_backends.column.frame.scene import Electronics, LevelTable, Pattern, Scene
 
 SATURATION_DN = 65535
 """Largest digital number of a pixel."""
@@ -27,63 +29,15 @@ _MIX_B = np.uint64(0x94D049BB133111EB)
 _WORDS = 128
 _TO_UNIT = 1.0 / 9007199254740992.0
 
+_NORMAL_BITS = 12
+_NORMALS = np.array(
+    [NormalDist().inv_cdf((i + 0.5) / 2**_NORMAL_BITS) for i in range(2**_NORMAL_BITS)]
+)
+_NORMALS = (_NORMALS / (_NORMALS.std() * math.sqrt(2.0))).astype(np.float32)
+"""Quantiles; the sum of any two is as good as normal."""
 
-class Electronics(NamedTuple):
-    """What turns electrons into digital numbers.
-
-    Attributes:
-        gain_dn_per_electron: Digital numbers per electron.
-        read_noise_e: RMS read noise in electrons.
-        offset_dn: Digital number without electrons.
-    """
-
-    gain_dn_per_electron: float
-    read_noise_e: float
-    offset_dn: float
-
-
-class LevelTable(NamedTuple):
-    """A distribution as a condensed table and a remainder; together they are exact.
-
-    With probability 1 - ``rest`` a pixel is a uniformly chosen entry of ``cells``. The whole
-    table is small enough for the fastest cache because what it cannot express, ``rest`` of all
-    pixels, is drawn from ``rest_cdf`` instead: value ``first_dn`` + i where the uniform number
-    is below ``rest_cdf[i]`` for the first time.
-
-    Attributes:
-        electronics: How the pixel is read.
-        cells: Digital numbers, a power of two of them.
-        rest: Probability of the remainder.
-        rest_cdf: Cumulative distribution of the remainder.
-        rest_guide: Where to begin the search in it: entry i for uniform numbers from
-            i / len(rest_guide) on.
-        first_dn: Digital number of ``rest_cdf[0]``.
-    """
-
-    electronics: Electronics
-    cells: NDArray[np.uint16]
-    rest: float
-    rest_cdf: NDArray[np.float64]
-    rest_guide: NDArray[np.uint16]
-    first_dn: int
-
-
-class Scene(NamedTuple):
-    """What falls on the camera during an exposure.
-
-    Attributes:
-        x: Column of the disk centre in pixel coordinates of the frame: the first is 0.
-        y: Row of the disk centre, likewise.
-        radius: Radius of the disk in pixels.
-        background_e: Mean electrons per pixel everywhere.
-        disk_e: Mean electrons per pixel inside the disk, in addition; 0 for no disk.
-    """
-
-    x: float
-    y: float
-    radius: float
-    background_e: float
-    disk_e: float
+_QUICK_NOISE_E = 5.0
+"""Read noise from which three moments are the distribution: the excess kurtosis is below 0.01."""
 
 
 @njit(cache=True)
@@ -127,22 +81,173 @@ def _reach(centre: float, radius: float, side: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def draw_vignetted(
+def draw_pattern(
     frame: NDArray[np.uint16],
     scene: Scene,
+    pattern: Pattern,
+    table: LevelTable,
     loss: float,
-    electronics: Electronics,
+    counter: NDArray[np.uint64],
     rng: np.random.Generator,
 ) -> None:
-    """Draw every pixel at its own mean; ``loss`` of the light is missing in the corner pixels."""
-    middle = (frame.shape[0] - 1) / 2
+    """Draw the background from its table, then every pixel that more falls on, row by row.
+
+    With a ``loss``, that of the light in the corner pixels, every pixel is drawn at its own mean.
+    """
+    fill(frame.reshape(-1), table, counter, rng)
+    signal, normals = np.empty(frame.shape[1]), np.empty(frame.shape[1] + 1, np.float32)
+    quick = table.electronics.read_noise_e >= _QUICK_NOISE_E
     for row in range(frame.shape[0]):
+        _light(signal, row, scene, pattern)
+        background_e = scene.background_e
+        if loss > 0.0:
+            _dim(signal, row, background_e, loss)
+            background_e = 0.0
+        if quick:
+            _draw_quickly(frame[row], signal, background_e, table.electronics, counter, normals)
+            continue
         for column in range(frame.shape[1]):
-            square = (row - middle) ** 2 + (column - middle) ** 2
-            light = max(1.0 - loss * square / (2.0 * middle**2), 0.0)
-            covered = coverage(column - scene.x, row - scene.y, scene.radius)
-            mean_e = light * (scene.background_e + covered * scene.disk_e)
-            frame[row, column] = draw(mean_e, electronics, rng)
+            if signal[column] > 0.0:
+                mean_e = background_e + signal[column]
+                frame[row, column] = draw(mean_e, table.electronics, rng)
+
+
+@njit(cache=True)
+def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
+    """Work out the mean electrons of a row's pixels beside the background."""
+    bright = pattern.halo[1, row] if pattern.halo.size else 0.0
+    for column in range(signal.size):
+        signal[column] = bright * pattern.halo[0, column] if bright > 0.0 else 0.0
+    if pattern.ring.size:
+        _add_ring(signal, row, scene, pattern.ring, pattern.ring_start)
+    reach = scene.radius + 0.5
+    for i in range(len(pattern.disks)):
+        x, y, electrons = pattern.disks[i]
+        if abs(row - y) < reach:
+            _add_disk(signal, row - y, x, scene.radius, electrons)
+    if abs(row - scene.y) < scene.radius + _HALF_DIAGONAL:
+        _add_direct(signal, row, scene, pattern)
+    if pattern.stop[4] > 0.0:
+        _shade(signal, row, pattern.stop)
+
+
+@njit(cache=True)
+def _span(centre: float, distance: float, reach: float, side: int) -> tuple[int, int]:
+    """Return the pixels of a line, at a distance from a centre, that lie within reach of it."""
+    if not abs(distance) < reach:
+        return 0, 0
+    half = math.sqrt(reach * reach - distance * distance)
+    if not (centre - half < side and centre + half >= 0.0):
+        return 0, 0
+    return math.ceil(max(centre - half, 0.0)), math.floor(min(centre + half, side - 1.0)) + 1
+
+
+@njit(cache=True)
+def _add_ring(
+    signal: NDArray[np.float64], row: int, scene: Scene, ring: NDArray[np.float64], start: float
+) -> None:
+    """Add what lies about the direct beam to a row, from a distance ``start`` on."""
+    y = row - scene.y
+    first, last = _span(scene.x, y, start + 0.5 * (ring.size - 2), signal.size)
+    for column in range(first, last):
+        x = column - scene.x
+        place = 2.0 * (math.sqrt(x * x + y * y) - start)
+        if place >= 0.0:
+            below = int(place)
+            low, high = ring[below], ring[below + 1]
+            signal[column] += low + (place - below) * (high - low)
+
+
+@njit(cache=True)
+def _add_disk(
+    signal: NDArray[np.float64], y: float, centre: float, radius: float, electrons: float
+) -> None:
+    """Add an even disk to the row at ``y`` from its centre; its edge is a straight one."""
+    first, last = _span(centre, y, radius + 0.5, signal.size)
+    whole, after = _span(centre, y, radius - 0.5, signal.size)
+    if whole >= after:
+        whole = after = last
+    signal[whole:after] += electrons
+    for start, end in ((first, whole), (after, last)):
+        for column in range(start, end):
+            x = column - centre
+            covered = radius + 0.5 - math.sqrt(x * x + y * y)
+            signal[column] += electrons * min(max(covered, 0.0), 1.0)
+
+
+@njit(cache=True)
+def _add_direct(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
+    """Add the direct disk with its structure to a row."""
+    y = row - scene.y
+    first, last = _span(scene.x, y, scene.radius + _HALF_DIAGONAL, signal.size)
+    for column in range(first, last):
+        x = column - scene.x
+        bright = max(1.0 + pattern.slope[0] * x + pattern.slope[1] * y, 0.0)
+        for i in range(len(pattern.bands)):
+            nx, ny, start, end, factor = pattern.bands[i]
+            along = nx * x + ny * y
+            inside = min(max(along - start + 0.5, 0.0), 1.0) * min(max(end - along + 0.5, 0.0), 1.0)
+            bright *= 1.0 + inside * (factor - 1.0)
+        signal[column] += scene.disk_e * bright * coverage(x, y, scene.radius)
+
+
+@njit(cache=True)
+def _shade(signal: NDArray[np.float64], row: int, stop: NDArray[np.float64]) -> None:
+    """Take from a row what falls on the beam stop."""
+    tip_x, tip_y, ux, uy, half = stop
+    y = row - tip_y
+    for column in range(signal.size):
+        x = column - tip_x
+        along = min(max(x * ux + y * uy + 0.5, 0.0), 1.0)
+        across = min(max(half - abs(x * uy - y * ux) + 0.5, 0.0), 1.0)
+        signal[column] *= 1.0 - along * across
+
+
+@njit(cache=True)
+def _dim(signal: NDArray[np.float64], row: int, background_e: float, loss: float) -> None:
+    """Make of a row's signal its means, with the light that is lost towards the corners."""
+    middle = (signal.size - 1) / 2
+    for column in range(signal.size):
+        square = (row - middle) ** 2 + (column - middle) ** 2
+        light = max(1.0 - loss * square / (2.0 * middle**2), 0.0)
+        signal[column] = max(light * (background_e + signal[column]), 1e-9)
+
+
+@njit(cache=True, error_model="numpy")
+def _draw_quickly(
+    pixels: NDArray[np.uint16],
+    signal: NDArray[np.float64],
+    background_e: float,
+    electronics: Electronics,
+    counter: NDArray[np.uint64],
+    normals: NDArray[np.float32],
+) -> None:
+    """Draw the pixels of a row that have a signal, by their first three moments."""
+    first, last = 0, signal.size
+    while first < last and signal[first] == 0.0:
+        first += 1
+    while first < last and signal[last - 1] == 0.0:
+        last -= 1
+    mask, state = np.uint64(_NORMALS.size - 1), counter[0]
+    half = (last - first + 1) // 2
+    for i in range(half):
+        word = _mix(state + np.uint64(i) * _STEP)
+        normals[2 * i] = _NORMALS[word & mask] + _NORMALS[(word >> np.uint64(12)) & mask]
+        word >>= np.uint64(24)
+        normals[2 * i + 1] = _NORMALS[word & mask] + _NORMALS[(word >> np.uint64(12)) & mask]
+    counter[0] = state + np.uint64(half) * _STEP
+    gain, offset_dn = np.float32(electronics[0]), np.float32(electronics[2] + 0.5)
+    base_e, noise = np.float32(background_e), np.float32(electronics[1] ** 2)
+    sixth, one, most = np.float32(1.0 / 6.0), np.float32(1.0), np.float32(SATURATION_DN)
+    for column in range(first, last):
+        mean_e = base_e + np.float32(signal[column])
+        variance = mean_e + noise
+        normal = normals[column - first]
+        skewed = sixth * (mean_e / variance) * (normal * normal - one)
+        raw = gain * (mean_e + np.sqrt(variance) * normal + skewed) + offset_dn
+        drawn = np.int32(min(max(raw, np.float32(0.0)), most))
+        if signal[column] > 0.0:
+            pixels[column] = np.uint16(drawn)
 
 
 @njit(cache=True)
