@@ -151,7 +151,7 @@ def _structure(parameters: ColumnParameters, rng: Generator) -> tuple[Floats, Fl
     slope = steep * _direction(rng.uniform(0.0, 2.0 * math.pi))
     if parameters.bands == 0.0:
         return slope, np.empty((0, 5))
-    count = rng.integers(BANDS[0], BANDS[1] + 1)
+    count = int(rng.integers(BANDS[0], BANDS[1] + 1))
     normal = _direction(rng.uniform(0.0, 2.0 * math.pi))
     middle, width = rng.uniform(-0.9, 0.9, count), rng.uniform(*BAND_RADII, count)
     factor = 1.0 + parameters.bands * rng.choice([-1.0, 1.0], count)

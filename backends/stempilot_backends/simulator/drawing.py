@@ -29,7 +29,7 @@ def draw_instrument(config: SimulatorConfig, rng: np.random.Generator) -> Column
 
 def _specimen(config: SimulatorConfig, rng: np.random.Generator) -> dict[str, Any]:
     """Return what a frame shows beside the disk, by the column's parameter."""
-    seed = int(rng.integers(ROWS["specimen_seed"].upper))
+    seed = int(rng.integers(2**63))
     drawn: dict[str, Any] = {"specimen_seed": seed}
     for name, share in zip(SPECIMEN, rng.random(len(SPECIMEN)).tolist(), strict=True):
         value, of = getattr(config, name), fields_dict(ColumnParameters)[name].type

@@ -29,13 +29,9 @@ _MIX_B = np.uint64(0x94D049BB133111EB)
 _WORDS = 128
 _TO_UNIT = 1.0 / 9007199254740992.0
 
-_NORMAL_BITS = 12
-_NORMALS = np.array(
-    [NormalDist().inv_cdf((i + 0.5) / 2**_NORMAL_BITS) for i in range(2**_NORMAL_BITS)]
-)
+_NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])
 _NORMALS = (_NORMALS / (_NORMALS.std() * math.sqrt(2.0))).astype(np.float32)
 """Quantiles; the sum of any two is as good as normal."""
-
 _QUICK_NOISE_E = 5.0
 """Read noise from which three moments are the distribution: the excess kurtosis is below 0.01."""
 
@@ -98,37 +94,39 @@ def draw_pattern(
     signal, normals = np.empty(frame.shape[1]), np.empty(frame.shape[1] + 1, np.float32)
     quick = table.electronics.read_noise_e >= _QUICK_NOISE_E
     for row in range(frame.shape[0]):
-        _light(signal, row, scene, pattern)
-        background_e = scene.background_e
+        lit, background_e = _light(signal, row, scene, pattern), scene.background_e
         if loss > 0.0:
             _dim(signal, row, background_e, loss)
             background_e = 0.0
+        elif not lit:
+            continue
         if quick:
             _draw_quickly(frame[row], signal, background_e, table.electronics, counter, normals)
             continue
-        for column in range(frame.shape[1]):
-            if signal[column] > 0.0:
-                mean_e = background_e + signal[column]
-                frame[row, column] = draw(mean_e, table.electronics, rng)
+        for column in np.flatnonzero(signal):
+            frame[row, column] = draw(background_e + signal[column], table.electronics, rng)
 
 
 @njit(cache=True)
-def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
-    """Work out the mean electrons of a row's pixels beside the background."""
-    bright = pattern.halo[1, row] if pattern.halo.size else 0.0
+def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> bool:
+    """Work out the mean electrons of a row beside the background; return whether there are any."""
+    lit = pattern.halo.size > 0
     for column in range(signal.size):
-        signal[column] = bright * pattern.halo[0, column] if bright > 0.0 else 0.0
-    if pattern.ring.size:
-        _add_ring(signal, row, scene, pattern.ring, pattern.ring_start)
-    reach = scene.radius + 0.5
+        signal[column] = pattern.halo[0, column] * pattern.halo[1, row] if lit else 0.0
+    if abs(row - scene.y) < pattern.ring_start + 0.5 * pattern.ring.size:
+        _add_ring(signal, row, scene, pattern)
+        lit = True
     for i in range(len(pattern.disks)):
         x, y, electrons = pattern.disks[i]
-        if abs(row - y) < reach:
+        if abs(row - y) < scene.radius + 0.5:
             _add_disk(signal, row - y, x, scene.radius, electrons)
+            lit = True
     if abs(row - scene.y) < scene.radius + _HALF_DIAGONAL:
         _add_direct(signal, row, scene, pattern)
-    if pattern.stop[4] > 0.0:
+        lit = True
+    if lit and pattern.stop[4] > 0.0:
         _shade(signal, row, pattern.stop)
+    return lit
 
 
 @njit(cache=True)
@@ -143,11 +141,9 @@ def _span(centre: float, distance: float, reach: float, side: int) -> tuple[int,
 
 
 @njit(cache=True)
-def _add_ring(
-    signal: NDArray[np.float64], row: int, scene: Scene, ring: NDArray[np.float64], start: float
-) -> None:
-    """Add what lies about the direct beam to a row, from a distance ``start`` on."""
-    y = row - scene.y
+def _add_ring(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
+    """Add the ring about the direct beam to a row."""
+    y, ring, start = row - scene.y, pattern.ring, pattern.ring_start
     first, last = _span(scene.x, y, start + 0.5 * (ring.size - 2), signal.size)
     for column in range(first, last):
         x = column - scene.x
@@ -228,26 +224,30 @@ def _draw_quickly(
         first += 1
     while first < last and signal[last - 1] == 0.0:
         last -= 1
-    mask, state = np.uint64(_NORMALS.size - 1), counter[0]
-    half = (last - first + 1) // 2
-    for i in range(half):
+    lit, shown = signal[first:last], pixels[first:last]
+    _fill_normals(normals, (lit.size + 1) // 2, counter)
+    gain, offset_dn = np.float32(electronics[0]), np.float32(electronics[2] + 0.5)
+    base_e, noise = np.float32(background_e), np.float32(electronics[1] ** 2)
+    sixth, one, most = np.float32(1.0 / 6.0), np.float32(1.0), np.float32(SATURATION_DN)
+    for i in range(lit.size):
+        mean_e = base_e + np.float32(lit[i])
+        variance = mean_e + noise
+        skewed = sixth * (mean_e / variance) * (normals[i] * normals[i] - one)
+        raw = gain * (mean_e + np.sqrt(variance) * normals[i] + skewed) + offset_dn
+        if lit[i] > 0.0:
+            shown[i] = np.uint16(np.int32(min(max(raw, np.float32(0.0)), most)))
+
+
+@njit(cache=True)
+def _fill_normals(normals: NDArray[np.float32], pairs: int, counter: NDArray[np.uint64]) -> None:
+    """Draw so many pairs of normal numbers."""
+    mask, state = np.uint64(4095), counter[0]
+    for i in range(pairs):
         word = _mix(state + np.uint64(i) * _STEP)
         normals[2 * i] = _NORMALS[word & mask] + _NORMALS[(word >> np.uint64(12)) & mask]
         word >>= np.uint64(24)
         normals[2 * i + 1] = _NORMALS[word & mask] + _NORMALS[(word >> np.uint64(12)) & mask]
-    counter[0] = state + np.uint64(half) * _STEP
-    gain, offset_dn = np.float32(electronics[0]), np.float32(electronics[2] + 0.5)
-    base_e, noise = np.float32(background_e), np.float32(electronics[1] ** 2)
-    sixth, one, most = np.float32(1.0 / 6.0), np.float32(1.0), np.float32(SATURATION_DN)
-    for column in range(first, last):
-        mean_e = base_e + np.float32(signal[column])
-        variance = mean_e + noise
-        normal = normals[column - first]
-        skewed = sixth * (mean_e / variance) * (normal * normal - one)
-        raw = gain * (mean_e + np.sqrt(variance) * normal + skewed) + offset_dn
-        drawn = np.int32(min(max(raw, np.float32(0.0)), most))
-        if signal[column] > 0.0:
-            pixels[column] = np.uint16(drawn)
+    counter[0] = state + np.uint64(pairs) * _STEP
 
 
 @njit(cache=True)

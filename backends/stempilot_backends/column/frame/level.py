@@ -11,12 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stempilot_backends.column.frame.kernels import (
-    NORMAL_ABOVE_E,
-    SATURATION_DN,
-    Electronics,
-    LevelTable,
-)
+from stempilot_backends.column.frame.kernels import NORMAL_ABOVE_E, SATURATION_DN
+from stempilot_backends.column.frame.scene import Electronics, LevelTable
 
 _TAIL_SIGMAS = 8.5
 _NARROW_VALUES = 256

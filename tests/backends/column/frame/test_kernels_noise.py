@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stempilot_backends.column.frame.kernels import Electronics, draw, fill
+from stempilot_backends.column.frame.kernels import draw, fill
 from stempilot_backends.column.frame.level import distribution, level_table
+from stempilot_backends.column.frame.scene import Electronics
 
 PUBLISHED = Electronics(1.0, 6.0, 100.0)
 LEVELS = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stempilot_backends.column.frame.kernels import Electronics, LevelTable
 from stempilot_backends.column.frame.level import distribution, level_table
+from stempilot_backends.column.frame.scene import Electronics, LevelTable
 
 PUBLISHED = Electronics(1.0, 6.0, 100.0)
 CASES = [
