@@ -60,6 +60,7 @@ def test_all_own_options_are_tested_here() -> None:
         {"preset": "random"},
         {"preset": "everything"},
         {"preset": "lagged", "exposure_s": 0.05},
+        {"preset": "crystal", "halo": 0.5, "bands": 0.3, "defects": True, "beam_stop_radii": 1.0},
         {"changes": [{"at_timestep": 2, "camera_length_index": 8}]},
     ],
 )
