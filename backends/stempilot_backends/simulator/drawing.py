@@ -10,6 +10,7 @@ from attrs import fields_dict
 from stempilot_backends.column import ColumnParameters
 from stempilot_backends.column.matrix import Numbers
 from stempilot_backends.column.parameters import DRAWN, ROWS, SPECIMEN, ends
+from stempilot_backends.column.specimen import is_bare
 from stempilot_backends.simulator.options import COLUMN_OPTIONS, SimulatorConfig
 
 DRAWS: Final = len(DRAWN)
@@ -30,7 +31,7 @@ def draw_instrument(config: SimulatorConfig, rng: np.random.Generator) -> Column
 def _specimen(config: SimulatorConfig, rng: np.random.Generator) -> dict[str, Any]:
     """Return what a frame shows beside the disk, by the column's parameter."""
     seed = int(rng.integers(2**63))
-    drawn: dict[str, Any] = {"specimen_seed": seed}
+    drawn: dict[str, Any] = {}
     for name, share in zip(SPECIMEN, rng.random(len(SPECIMEN)).tolist(), strict=True):
         value, of = getattr(config, name), fields_dict(ColumnParameters)[name].type
         if of is int:
@@ -38,7 +39,8 @@ def _specimen(config: SimulatorConfig, rng: np.random.Generator) -> dict[str, An
             drawn[name] = math.floor(low + (high + 1 - low) * share)
         else:
             drawn[name] = _drawn(value, share, logarithmic=ROWS[name].logarithmic)
-    return drawn
+    # In vacuum there is nothing to lie anywhere, and all instruments of a preset may be one.
+    return drawn if is_bare(ColumnParameters(**drawn)) else {**drawn, "specimen_seed": seed}
 
 
 def drawn_parameters(config: SimulatorConfig, shares: Sequence[Numbers]) -> dict[str, Numbers]:
