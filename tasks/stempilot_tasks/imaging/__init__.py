@@ -1,5 +1,5 @@
-"""From pixels to the centre, radius and visibility of the bright-field disk."""
+"""From pixels to disks: centre, radius, contrast, and how sure they are."""
 
-from stempilot_tasks.imaging.locate import DiskLocation, locate_disk
+from stempilot_tasks.imaging.locate import DiskLocation, find_disks, locate_disk
 
-__all__ = ["DiskLocation", "locate_disk"]
+__all__ = ["DiskLocation", "find_disks", "locate_disk"]

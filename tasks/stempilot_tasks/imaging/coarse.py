@@ -213,15 +213,32 @@ class Search:
         self._taken = np.zeros(self._image.shape, np.bool_)
         self.background, self.noise = background_and_noise(self._image)
 
+    @property
+    def threshold(self) -> float:
+        """What stands out of the background; in a drawing, which has no noise, that is little."""
+        noise = max(self._significance * self.noise, 1e-9 * abs(self.background))
+        return self.background + noise
+
+    def brightest_elsewhere(self, circle: tuple[float, float, float] | None = None) -> float:
+        """Return the brightest block outside a circle, or outside the blobs that were returned.
+
+        Args:
+            circle: column and row of its centre, and its radius, in pixels.
+        """
+        inside = self._taken
+        if circle:
+            x, y, radius = ((value + 0.5) / self._block - 0.5 for value in circle)
+            rows, cols = (np.arange(size) for size in self._image.shape)
+            inside = np.hypot(cols - x, (rows - y)[:, None]) <= radius + 2
+        outside = self._image[~inside]
+        return float(outside.max()) if outside.size else -np.inf
+
     def next(self) -> Blob | None:
         """Return the brightest blob that was not returned before, ``None`` when none stands out."""
         image = np.where(self._taken, -np.inf, self._image) if self._taken.any() else self._image
         y, x = divmod(int(np.argmax(image)), image.shape[1])
         peak = float(image[y, x])
-        # A frame without any noise, a drawing, has blobs too; nothing stands out of a constant.
-        if not peak - self.background > max(
-            self._significance * self.noise, 1e-9 * abs(self.background)
-        ):
+        if not peak > self.threshold:
             return None
         level = 0.5 * (peak + self.background)
         count, cx, cy, low_x, high_x, low_y, high_y = _fill(

@@ -1,4 +1,10 @@
-"""Finds the bright-field disk in a camera frame."""
+"""Finds the disks in a camera frame.
+
+A frame with one disk and nothing else is quick: coarse blocks, threshold, the brightest compact
+blob, and the centre of mass in a round region about it, with the local background subtracted. Any
+sign of something else (light elsewhere, or an edge whose circle has another centre) calls the
+thorough search, which goes by edges alone (see `crowded`).
+"""
 
 import math
 from typing import Any
@@ -8,8 +14,11 @@ import numpy.typing as npt
 from attrs import evolve, frozen
 
 from stempilot_tasks.imaging.arc import edge_points, fit_circle
+from stempilot_tasks.imaging.blemishes import bad_pixels
 from stempilot_tasks.imaging.coarse import Blob, Search, block_means, robust_block_means
+from stempilot_tasks.imaging.crowded import LARGEST_SEARCHED_SHARE, disks_in
 from stempilot_tasks.imaging.refine import refine, without_hot_pixels
+from stempilot_tasks.imaging.rim import Rim, fit_rim
 from stempilot_tasks.imaging.shape import calmed, is_clipped, is_resolved, is_round, is_steep
 
 COARSE_SIDE = 128
@@ -26,6 +35,18 @@ _SIGNIFICANCE = 10.0
 _INSIDE = 0.5
 """A cut disk has a centre when it lies so many radii inside the frame."""
 
+_ELSEWHERE = 0.02
+"""Light elsewhere in the frame that does not matter, over the disk's contrast."""
+
+_AROUND = 1.4
+"""Elsewhere begins so many radii from the disk's centre."""
+
+_CENTRES_AGREE = 0.005
+"""Largest distance of the centre of mass from that of the edge, in radii, beside noise."""
+
+_EVEN = 0.85
+"""Least coverage of a disk that nothing lies across."""
+
 _RAGGED = 0.12
 """Largest RMS distance of edge points from their circle, over its radius."""
 
@@ -35,7 +56,7 @@ _FINE_BLOCKS = 6
 
 @frozen
 class DiskLocation:
-    """Where the disk is. Positions in pixels, integers at pixel centres, origin top left.
+    """Where a disk is. Positions in pixels, integers at pixel centres, origin top left.
 
     Attributes:
         visible: a disk, or a part of one, was found.
@@ -44,6 +65,9 @@ class DiskLocation:
         x_px: column of its centre; NaN where there is no centre to be trusted.
         y_px: row of its centre; NaN likewise.
         radius_px: its radius; NaN where unknown.
+        contrast: how much it adds to a pixel of what lies under it; NaN where unknown.
+        error_px: RMS distance of the points of its edge from a circle; NaN where it was not fitted.
+        coverage: share of its edge inside the frame that lies on that circle; NaN likewise.
     """
 
     visible: bool
@@ -52,18 +76,38 @@ class DiskLocation:
     x_px: float = math.nan
     y_px: float = math.nan
     radius_px: float = math.nan
+    contrast: float = math.nan
+    error_px: float = math.nan
+    coverage: float = math.nan
 
 
 def locate_disk(pixels: npt.NDArray[Any], *, saturation: float | None = None) -> DiskLocation:
-    """Return where the bright-field disk is in a frame.
+    """Return the most marked disk of a frame; arguments and errors as `find_disks` has them."""
+    found = find_disks(pixels, saturation=saturation)
+    if found:
+        return found[0]
+    limit = _limit(pixels.dtype, saturation)
+    clipped = limit is not None and bool(np.mean(pixels[::7, ::7] >= limit) > 0.5)  # noqa: PLR2004
+    return DiskLocation(visible=False, cut=False, saturated=clipped)
 
-    Coarse: blocks, threshold, the brightest compact blob. Fine: centre of mass in a round region of
-    interest with the local background subtracted. A disk that the frame's edge cuts is centred by
-    its visible arc, if enough of it shows.
+
+def find_disks(
+    pixels: npt.NDArray[Any],
+    *,
+    saturation: float | None = None,
+    radius_px: float | None = None,
+    mask: npt.NDArray[np.bool_] | None = None,
+) -> tuple[DiskLocation, ...]:
+    """Return the disks in a frame, the one with the most contrast first.
+
+    They are of one radius, with a centre each. Where only a part of a disk shows, it is the only
+    one that is returned, with a centre if enough of its edge shows.
 
     Args:
         pixels: (rows, cols), any real numbers, at least 64 x 64.
         saturation: value from which a pixel is clipped; the largest of its type when ``None``.
+        radius_px: the disks' radius where it is known.
+        mask: (rows, cols) pixels that are known to be bad.
 
     Raises:
         TypeError: the pixels are not real numbers.
@@ -71,10 +115,25 @@ def locate_disk(pixels: npt.NDArray[Any], *, saturation: float | None = None) ->
     """
     frame = _checked(pixels)
     if frame is None:
-        return DiskLocation(visible=False, cut=False, saturated=False)
+        return ()
     limit = _limit(pixels.dtype, saturation)
     block = max(1, round(min(frame.shape) / COARSE_SIDE))
     search = Search(robust_block_means(frame, block), block, _COARSE_SIGNIFICANCE)
+    found = _first_compact(frame, search, block, limit)
+    if found and mask is None and _is_alone(frame, found, search):
+        return (found,)
+    bad = bad_pixels(frame, limit, mask)
+    rims = disks_in(frame, bad, radius_px)
+    if rims:
+        return tuple(_more_precise(_of_rim(frame, rim, limit), rim, found) for rim in rims)
+    # What the frame's edge cuts, and what is too large for the thorough search, has no rim.
+    large = found is not None and found.radius_px > LARGEST_SEARCHED_SHARE * min(frame.shape)
+    return (found,) if found and (found.cut or large) else ()
+
+
+def _first_compact(
+    frame: npt.NDArray[Any], search: Search, block: int, limit: float | None
+) -> DiskLocation | None:
     for _ in range(_CANDIDATES):
         blob = search.next()
         if blob is None:
@@ -82,8 +141,59 @@ def locate_disk(pixels: npt.NDArray[Any], *, saturation: float | None = None) ->
         found = _examine(frame, blob, block, limit)
         if found is not None:
             return found
-    clipped = limit is not None and bool(np.mean(frame[::7, ::7] >= limit) > 0.5)  # noqa: PLR2004
-    return DiskLocation(visible=False, cut=False, saturated=clipped)
+    return None
+
+
+def _is_alone(frame: npt.NDArray[Any], found: DiskLocation, search: Search) -> bool:
+    """Return whether a disk is all that lies in a frame, and evenly lit up to a round edge."""
+    if math.isnan(found.x_px):
+        return search.brightest_elsewhere() <= search.threshold
+    # What is clipped may be a flaw of the camera, beside which a disk is faint.
+    share = 0.0 if found.saturated else _ELSEWHERE
+    least = max(search.threshold, search.background + share * found.contrast)
+    where = (found.x_px, found.y_px, _AROUND * found.radius_px)
+    if search.brightest_elsewhere(where) > least:
+        return False
+    if found.cut or found.radius_px > LARGEST_SEARCHED_SHARE * min(frame.shape):
+        return True
+    reach = int(1.5 * found.radius_px) + 4
+    left, top = max(0, int(found.x_px) - reach), max(0, int(found.y_px) - reach)
+    view = frame[top : int(found.y_px) + reach, left : int(found.x_px) + reach]
+    x, y = found.x_px - left, found.y_px - top
+    rim = fit_rim(view, np.zeros(view.shape, np.bool_), x, y, found.radius_px)
+    if rim is None:
+        return False
+    return rim.coverage > _EVEN and _agrees(rim, x, y)
+
+
+def _agrees(rim: Rim, x: float, y: float) -> bool:
+    """Return whether a centre of mass is as near to that of the edge as noise lets it be."""
+    known_px = _CENTRES_AGREE * rim.radius + 3 * rim.error / math.sqrt(rim.rays)
+    return math.hypot(rim.x - x, rim.y - y) <= known_px
+
+
+def _more_precise(disk: DiskLocation, rim: Rim, found: DiskLocation | None) -> DiskLocation:
+    """Return a disk with its centre of mass, where that has been found and agrees with its edge."""
+    if found is None or disk.cut or not _agrees(rim, found.x_px, found.y_px):
+        return disk
+    return evolve(disk, x_px=found.x_px, y_px=found.y_px)
+
+
+def _of_rim(frame: npt.NDArray[Any], rim: Rim, limit: float | None) -> DiskLocation:
+    rows, cols = frame.shape
+    room = min(rim.x + 0.5, rim.y + 0.5, cols - 0.5 - rim.x, rows - 0.5 - rim.y)
+    trusted = room >= _INSIDE * rim.radius
+    return DiskLocation(
+        visible=True,
+        cut=room < rim.radius + 1.0,
+        saturated=is_clipped(frame, rim.x, rim.y, rim.radius, limit),
+        x_px=rim.x if trusted else math.nan,
+        y_px=rim.y if trusted else math.nan,
+        radius_px=rim.radius if trusted else math.nan,
+        contrast=rim.contrast,
+        error_px=rim.error,
+        coverage=rim.coverage,
+    )
 
 
 def _checked(pixels: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -125,10 +235,16 @@ class _View:
 
     def located(self, x: float, y: float, radius: float, *, cut: bool) -> DiskLocation:
         """Return a disk centred at a position of the view."""
+        blob = self.blob
         return DiskLocation(
-            True, cut, is_clipped(self.frame, self.blob, self.limit),
-            x + self.left, y + self.top, radius,
-        )  # fmt: skip
+            visible=True,
+            cut=cut,
+            saturated=is_clipped(self.frame, blob.x, blob.y, blob.radius, self.limit),
+            x_px=x + self.left,
+            y_px=y + self.top,
+            radius_px=radius,
+            contrast=2 * (blob.level - blob.background),
+        )
 
 
 def _examine(

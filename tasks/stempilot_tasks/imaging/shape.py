@@ -86,13 +86,15 @@ def calmed(
     return calm
 
 
-def is_clipped(frame: npt.NDArray[Any], blob: Blob, limit: float | None) -> bool:
-    """Return whether more than a stray pixel of the disk is clipped."""
-    reach = 0.7 * blob.radius
-    rows = slice(max(0, int(blob.y - reach)), int(blob.y + reach) + 2)
+def is_clipped(
+    frame: npt.NDArray[Any], x: float, y: float, radius: float, limit: float | None
+) -> bool:
+    """Return whether more than a stray pixel of a disk is clipped."""
+    reach = 0.7 * radius
+    rows = slice(max(0, int(y - reach)), int(y + reach) + 2)
     if limit is None and frame.dtype.kind == "f":
         return False
-    core = frame[rows, max(0, int(blob.x - reach)) : int(blob.x + reach) + 2]
+    core = frame[rows, max(0, int(x - reach)) : int(x + reach) + 2]
     top = core.max()
     clipped = int(np.count_nonzero(core >= (top if limit is None else limit)))
     # Without a known limit, a plateau of equal largest values says that there is one.

@@ -1,0 +1,96 @@
+"""Disks in a crowded frame: among others of the same radius, halos, structure and defects."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stempilot_tasks.imaging.rim import Rim, fit_rim
+from stempilot_tasks.imaging.votes import FINE_SIDE, places, slopes
+
+MOST_DISKS: Final = 24
+
+_SMALLEST_RADIUS_PX: Final = 4.0
+LARGEST_SEARCHED_SHARE: Final = 0.15
+"""Largest radius to look for where none is known, over the frame's shorter side."""
+
+_RADIUS_STEP: Final = 0.1
+_BANDS, _FIRST_PLACES = 5, 4
+"""Radii are looked for in so many bands, and so many places of each are examined."""
+
+_NEAR: Final = (0.94, 1.0, 1.06)
+"""Radii to look for, over the known one."""
+
+_SAME_RADIUS: Final = 0.12
+"""Largest difference of two radii that are the same, as a share."""
+
+_LEAST_COVERAGE, _LEAST_COVERAGE_OF_SMALL, _SMALL_PX = 0.58, 0.8, 8.0
+"""Least coverage, and that of radii below a limit, where chance makes many circles."""
+
+_RAGGED: Final = 0.06
+"""Largest RMS distance of a rim's points from its circle, over its radius, beside half a pixel."""
+
+_SHARP, _BLURRED_PX = 0.78, 15.0
+"""Least sharpness of an edge; below that radius a pixel's own blur is a part of it."""
+
+_FAINTEST: Final = 0.01
+"""Least contrast over that of the most marked disk."""
+
+_TWICE: Final = 0.35
+"""Two disks whose centres are nearer, in radii, are one."""
+
+
+def disks_in(
+    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], radius_px: float | None = None
+) -> list[Rim]:
+    """Return the disks of one radius in a frame, the one of the most contrast first.
+
+    Args:
+        frame: (rows, cols).
+        bad: pixels that say nothing, likewise.
+        radius_px: the disks' radius; otherwise that of the disk with the most marked edge.
+    """
+    side = min(frame.shape)
+    block = max(1, round(side / FINE_SIDE))
+    edges = slopes(frame, bad, block)
+    if radius_px is None:
+        least, most = _SMALLEST_RADIUS_PX, LARGEST_SEARCHED_SHARE * side
+        radii = np.exp(np.arange(np.log(least), np.log(most), _RADIUS_STEP))
+        first = [
+            fit_rim(frame, bad, place.x, place.y, place.radius)
+            for band in np.array_split(radii, _BANDS)
+            for place in places(edges, block, band, _FIRST_PLACES, 1.2)
+        ]
+        sound = [rim for rim in first if rim is not None and _is_disk(rim)]
+        if not sound:
+            return []
+        radius_px = max(sound, key=_markedness).radius
+    nearby = radius_px * np.array(_NEAR)
+    found: list[Rim] = []
+    for place in places(edges, block, nearby, MOST_DISKS, _TWICE):
+        rim = fit_rim(frame, bad, place.x, place.y, radius_px)
+        if rim is None or not (_is_disk(rim) and _is_alike(rim, radius_px)):
+            continue
+        if all(np.hypot(rim.x - o.x, rim.y - o.y) > _TWICE * radius_px for o in found):
+            found.append(rim)
+    found.sort(key=lambda rim: -rim.contrast)
+    return [rim for rim in found if rim.contrast >= _FAINTEST * found[0].contrast]
+
+
+def _is_disk(rim: Rim) -> bool:
+    return (
+        rim.coverage >= (_LEAST_COVERAGE_OF_SMALL if rim.radius < _SMALL_PX else _LEAST_COVERAGE)
+        and rim.error <= _RAGGED * rim.radius + 0.5
+        and rim.contrast > 0
+        and (rim.sharpness >= _SHARP or rim.radius < _BLURRED_PX)
+    )
+
+
+def _is_alike(rim: Rim, radius_px: float) -> bool:
+    return abs(rim.radius - radius_px) <= _SAME_RADIUS * radius_px
+
+
+def _markedness(rim: Rim) -> tuple[bool, float]:
+    """Return how sure a rim is: large rather than a spot, with many rays that agree on it."""
+    marked = rim.coverage**8 * rim.shown * rim.contrast**0.5 * rim.radius
+    return rim.radius >= _SMALL_PX, float(marked)
