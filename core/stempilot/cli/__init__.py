@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Hand routine operations of an electron microscope to an agent.",
 )
 for command in (train, relearn, run, plugins, check, report, restore, emulate):
-    app.command()(command)
+    app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 
 
@@ -42,6 +42,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (`stempilot.errors`)."""
+    render.encode_anything()
     try:
         app(prog_name="stempilot")
     except StempilotError as error:

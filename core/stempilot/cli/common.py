@@ -61,8 +61,8 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         # Here, because typer would end without a word, and with another code in older versions.
         render.remark("interrupted; the instrument was put back")
         raise typer.Exit(INTERRUPTED) from None
-    result["report"] = _write_report(plan.out)
-    render.result(result, json_wanted=as_json)
+    result["report"] = _write_report(Path(result["run_dir"]))
+    render.done(result, json_wanted=as_json)
     if result.get("success") is False:
         raise typer.Exit(1)
     if result.get("interrupted"):
@@ -91,13 +91,16 @@ def _confirm(plan: Any) -> None:
 
 def _write_report(run: Path) -> str | None:
     """Return where the report is; the run is over, so that its failure changes nothing of it."""
-    from stempilot.report import write_report
-
     try:
+        from stempilot.report import write_report
+
         return str(write_report(run))
     except StempilotError as error:
         render.remark(f"there is no report: {error}")
-        return None
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a library's, or Ctrl-C
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        render.remark(f"there is no report: {reason}; try again: stempilot report {run}")
+    return None
 
 
 def _say_interrupted(plan: Any) -> None:
@@ -107,13 +110,16 @@ def _say_interrupted(plan: Any) -> None:
 
 
 def _back(plan: Any) -> str:
-    """Return the sentence that names where each knob was put back to."""
+    """Return the sentence that names where each knob was put back to, as far as it is recorded."""
     from stempilot.record.offers import recorded_offers
     from stempilot.record.run_dir import RunDir
 
     run = RunDir(plan.out)
-    baseline = run.baseline() or {"knobs": {}}
-    offered = recorded_offers(run).knobs
+    try:
+        baseline = run.baseline() or {"knobs": {}}
+        offered = recorded_offers(run).knobs
+    except StempilotError:
+        return "put back"
     places = [
         f"{knob} to ({', '.join(f'{part:.4g}' for part in value)}) {offered[knob].unit}"
         for knob, value in baseline["knobs"].items()

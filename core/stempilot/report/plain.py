@@ -1,0 +1,34 @@
+"""Matplotlib as it comes, whatever the user has set for their own figures."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def plain_matplotlib() -> Iterator[None]:
+    """Draw with matplotlib's own defaults in the block: no rc file, no style, no backend."""
+    with _nothing_set() if "matplotlib" not in sys.modules else contextlib.nullcontext():
+        import matplotlib as mpl
+    # Not the backend: the user's own figures may have windows of it already.
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    with mpl.rc_context(defaults):
+        yield
+
+
+@contextlib.contextmanager
+def _nothing_set() -> Iterator[None]:
+    """Hide what would make the import of matplotlib read the user's settings, or fail over them."""
+    hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
+    # Found before the user's own file, and empty.
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    # The one in the working folder comes before all others.
+    in_folder = Path("matplotlibrc").is_file()
+    try:
+        with contextlib.chdir(Path(__file__).parent) if in_folder else contextlib.nullcontext():
+            yield
+    finally:
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update({name: value for name, value in hidden.items() if value is not None})
