@@ -8,17 +8,6 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def plain_matplotlib() -> Iterator[None]:
-    """Draw with matplotlib's own defaults in the block: no rc file, no style, no backend."""
-    with _nothing_set() if "matplotlib" not in sys.modules else contextlib.nullcontext():
-        import matplotlib as mpl
-    # Not the backend: the user's own figures may have windows of it already.
-    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
-    with mpl.rc_context(defaults):
-        yield
-
-
-@contextlib.contextmanager
 def _nothing_set() -> Iterator[None]:
     """Hide what would make the import of matplotlib read the user's settings, or fail over them."""
     hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
@@ -32,3 +21,17 @@ def _nothing_set() -> Iterator[None]:
     finally:
         del os.environ["MATPLOTLIBRC"]
         os.environ.update({name: value for name, value in hidden.items() if value is not None})
+
+
+# Whoever imports matplotlib first decides what it reads.
+with _nothing_set() if "matplotlib" not in sys.modules else contextlib.nullcontext():
+    import matplotlib as mpl
+
+
+@contextlib.contextmanager
+def defaults() -> Iterator[None]:
+    """Draw with matplotlib's own defaults in the block: no rc file, no style."""
+    # Not the backend: the user's own figures may have windows of it already.
+    plain = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    with mpl.rc_context(plain):
+        yield

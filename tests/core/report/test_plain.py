@@ -8,8 +8,9 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
+from stempilot import report
 from stempilot.errors import RunDirError
-from stempilot.report import PLOTS, write_report, writing
+from stempilot.report import PLOTS, write_report
 from stempilot.report.evidence import Evidence
 from stempilot.report.style import Picture
 
@@ -63,9 +64,9 @@ def test_a_picture_that_cannot_be_drawn_is_named(
         msg = "no font called <DejaVu Sans>"
         raise RuntimeError(msg)
 
-    drawn = dict(writing._DRAWN)
+    drawn = dict(report._DRAWN)
     drawn["evaluation"] = (steps_picture, *drawn["evaluation"][1:])
-    monkeypatch.setattr(writing, "_DRAWN", drawn)
+    monkeypatch.setattr(report, "_DRAWN", drawn)
     page = write_report(evaluated).read_text(encoding="utf-8")
     said = "Steps: could not be drawn: RuntimeError: no font called &lt;DejaVu Sans&gt;"
     assert said in page
