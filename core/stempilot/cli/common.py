@@ -66,7 +66,7 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if result.get("success") is False:
         raise typer.Exit(1)
     if result.get("interrupted"):
-        _say_interrupted(plan)
+        _say_interrupted(plan, Path(result["run_dir"]))
 
 
 def _confirm(plan: Any) -> None:
@@ -103,18 +103,18 @@ def _write_report(run: Path) -> str | None:
     return None
 
 
-def _say_interrupted(plan: Any) -> None:
-    render.remark(f"interrupted; {'the knobs stay where they are' if plan.keeps else _back(plan)}")
+def _say_interrupted(plan: Any, run: Path) -> None:
+    render.remark(f"interrupted; {'the knobs stay where they are' if plan.keeps else _back(run)}")
     if plan.command in {"train", "relearn"}:
-        render.remark(f"saved; go on with: stempilot train --resume {plan.out}")
+        render.remark(f"saved; go on with: stempilot train --resume {run}")
 
 
-def _back(plan: Any) -> str:
+def _back(path: Path) -> str:
     """Return the sentence that names where each knob was put back to, as far as it is recorded."""
     from stempilot.record.offers import recorded_offers
     from stempilot.record.run_dir import RunDir
 
-    run = RunDir(plan.out)
+    run = RunDir(path)
     try:
         baseline = run.baseline() or {"knobs": {}}
         offered = recorded_offers(run).knobs

@@ -47,13 +47,13 @@ def test_what_was_put_back_where_is_left_out_where_the_record_is_damaged(
     stempilot: Stempilot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stempilot(*RUN)
-    plan = type("Plan", (), {"out": Path("a"), "keeps": False, "command": "run"})
+    plan = type("Plan", (), {"keeps": False, "command": "run"})
     Path("a/baseline.json").write_text("{", encoding="utf-8")
     said: list[str] = []
     monkeypatch.setattr(render, "remark", said.append)
     from stempilot.cli.common import _say_interrupted
 
-    _say_interrupted(plan)
+    _say_interrupted(plan, Path("a"))
     assert said == ["interrupted; put back"]
 
 
