@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stempilot_backends.column.frame.compiled import compiled
+
 SATURATION_DN = 65535
 """Largest digital number of a pixel."""
 
@@ -86,7 +88,7 @@ class Scene(NamedTuple):
     disk_e: float
 
 
-@njit(cache=True)
+@compiled
 def draw_scene(
     frame: NDArray[np.uint16],
     scene: Scene,
@@ -116,7 +118,7 @@ def draw_scene(
                 frame[row, column] = draw(mean_e, disk.electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def _reach(centre: float, radius: float, side: int) -> tuple[int, int]:
     """Return the first row or column that the disk may touch, and the one after the last."""
     first, last = centre - radius - 0.5, centre + radius + 0.5
@@ -126,7 +128,7 @@ def _reach(centre: float, radius: float, side: int) -> tuple[int, int]:
     return math.ceil(max(first, 0.0)), math.floor(min(last, side - 1.0)) + 1
 
 
-@njit(cache=True)
+@compiled
 def draw_vignetted(
     frame: NDArray[np.uint16],
     scene: Scene,
@@ -145,7 +147,7 @@ def draw_vignetted(
             frame[row, column] = draw(mean_e, electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def draw_at(
     pixels: NDArray[np.uint16],
     places: NDArray[np.int64],
@@ -158,7 +160,7 @@ def draw_at(
         pixels[places[i]] = draw(means_e[i], electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def coverage(x: float, y: float, radius: float) -> float:
     """Return the covered fraction of a pixel, exactly.
 
@@ -182,7 +184,7 @@ def coverage(x: float, y: float, radius: float) -> float:
     return min(max(area, 0.0), 1.0)
 
 
-@njit(cache=True)
+@compiled
 def _quadrant(a: float, b: float, radius: float) -> float:
     """Area of the disk between its axes and the lines x = a and y = b, odd in a and in b."""
     sign = math.copysign(1.0, a) * math.copysign(1.0, b)
@@ -193,14 +195,14 @@ def _quadrant(a: float, b: float, radius: float) -> float:
     return sign * (b * corner + _under_arc(a, radius) - _under_arc(corner, radius))
 
 
-@njit(cache=True)
+@compiled
 def _under_arc(x: float, radius: float) -> float:
     """Area under the arc from 0 to x."""
     height = math.sqrt(max(radius * radius - x * x, 0.0))
     return 0.5 * (x * height + radius * radius * math.asin(min(x / radius, 1.0)))
 
 
-@njit(cache=True)
+@compiled
 def fill(
     pixels: NDArray[np.uint16],
     table: LevelTable,
@@ -226,7 +228,7 @@ def fill(
         _scatter_rest(pixels, hits, table, counter)
 
 
-@njit(cache=True)
+@compiled
 def _fill_from_cells(
     pixels: NDArray[np.uint16], cells: NDArray[np.uint16], counter: NDArray[np.uint64]
 ) -> None:
@@ -253,7 +255,7 @@ def _fill_from_cells(
     counter[0] = state
 
 
-@njit(cache=True)
+@compiled
 def _scatter_rest(
     pixels: NDArray[np.uint16], hits: int, table: LevelTable, counter: NDArray[np.uint64]
 ) -> None:
@@ -270,12 +272,12 @@ def _scatter_rest(
     counter[0] = state
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _unit(word: np.uint64) -> float:
     return np.float64(word >> np.uint64(11)) * _TO_UNIT
 
 
-@njit(cache=True)
+@compiled
 def draw(mean_e: float, electronics: Electronics, rng: np.random.Generator) -> np.uint16:
     """Return one pixel of any mean: Poisson electrons, normal read noise, digitised."""
     if mean_e > NORMAL_ABOVE_E:
@@ -288,7 +290,7 @@ def draw(mean_e: float, electronics: Electronics, rng: np.random.Generator) -> n
     return np.uint16(math.floor(min(max(raw, 0.0), float(SATURATION_DN)) + 0.5))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _mix(counter: np.uint64) -> np.uint64:
     word = (counter ^ (counter >> np.uint64(30))) * _MIX_A
     word = (word ^ (word >> np.uint64(27))) * _MIX_B

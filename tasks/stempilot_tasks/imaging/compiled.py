@@ -1,0 +1,54 @@
+"""Compiles functions and keeps the result on disk where that can be done; without, it is slower.
+
+Backends have the same file, because tasks and backends share no code.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.core.caching import FunctionCache
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Kept(FunctionCache):  # type: ignore[misc] # numba has no types
+    """Numba's cache, whose loss disturbs nothing: a damaged file, a full disk, no permission."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept; nothing where it cannot be read, and it is then thrown away."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - a half-written pickle raises anything
+            with contextlib.suppress(Exception):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, where that can be done."""
+        with contextlib.suppress(Exception):
+            super().save_overload(sig, data)
+
+
+def compiled(function: F) -> F:
+    """Return a function that is compiled when it is first called."""
+    made = njit(function)
+    if _has_place():
+        with contextlib.suppress(Exception):
+            made._cache = _Kept(function)  # noqa: SLF001 - as its own enable_caching does
+    kept: F = made
+    return kept
+
+
+def _has_place() -> bool:
+    """Return whether numba may look for a place: without a home it would make a folder ``~``."""
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+        return True
+    try:
+        Path.home()
+    except RuntimeError:
+        return False
+    return True
