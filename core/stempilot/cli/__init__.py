@@ -12,6 +12,7 @@ from stempilot.cli.run import run
 from stempilot.cli.train import train
 from stempilot.cli.upkeep import envelope_app, report, restore
 from stempilot.errors import StempilotError
+from stempilot.plugins.installed import readable_only
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,9 +43,10 @@ def _root(
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (`stempilot.errors`)."""
-    render.encode_anything()
+    render.ready_streams()
     try:
-        app(prog_name="stempilot")
+        with readable_only():
+            app(prog_name="stempilot")
     except StempilotError as error:
         render.remark(f"error: {error}")
         sys.exit(error.exit_code)

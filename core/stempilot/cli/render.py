@@ -72,8 +72,17 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def encode_anything() -> None:
-    """Let stdout and stderr replace what their encoding lacks, such as letters of a file name."""
+def ready_streams() -> None:
+    """Let stdout and stderr replace what their encoding lacks, such as letters of a file name.
+
+    Where one is closed, its place is taken, before a file of the run gets it and with it whatever
+    a library prints.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -31,9 +31,19 @@ def lock_folder() -> Path:
 
     The home directory and not a session's runtime folder: a desktop session and a remote one of
     the same user have different runtime folders, or none, and would not see each other.
+
+    Raises:
+        BackendError: the user has no home directory.
     """
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".stempilot" / "locks"
+    try:
+        return Path(chosen) if chosen else Path.home() / ".stempilot" / "locks"
+    except RuntimeError as error:
+        msg = (
+            "there is no home directory for the locks that keep two runs off one instrument; set "
+            f"{FOLDER_VARIABLE} to a folder that all runs on this computer share"
+        )
+        raise BackendError(msg) from error
 
 
 def lock_name(backend: Backend, name: str) -> str:

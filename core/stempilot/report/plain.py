@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -31,7 +32,8 @@ with _nothing_set() if "matplotlib" not in sys.modules else contextlib.nullconte
 @contextlib.contextmanager
 def defaults() -> Iterator[None]:
     """Draw with matplotlib's own defaults in the block: no rc file, no style."""
-    # Not the backend: the user's own figures may have windows of it already.
-    plain = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    plain: Any = dict(mpl.rcParamsDefault)
+    # The user's own figures may have windows of it already.
+    del plain["backend"]
     with mpl.rc_context(plain):
         yield

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -12,7 +13,7 @@ from attrs import evolve
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
-from stempilot.errors import IncompatibleError, RestoreError, RunDirError
+from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDirError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.operation.session import open_session
@@ -159,7 +160,9 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
             must.
         RunDirError: what the agent goes on from is damaged.
+        ConfigError: the working folder is gone.
     """
+    _require_working_folder()
     task = plan.parts.make_task()
     agent = plan.parts.make_agent(task, plan.seed)
     if plan.command in LEARNING and not isinstance(agent, Learner):
@@ -168,6 +171,15 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
     kept = _load_agent(plan, task, agent, dry_run=dry_run)
     require_adaptable(plan, agent)
     return task, agent, kept
+
+
+def _require_working_folder() -> None:
+    """Check that there is a working folder: without, torch ends the whole program when it loads."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        msg = "the working folder is gone; change into one that exists. Nothing was sent"
+        raise ConfigError(msg) from error
 
 
 def untrained(plan: Plan, agent: Agent) -> bool:
