@@ -5,6 +5,7 @@ import sys
 import typer
 
 from stempilot.cli import render
+from stempilot.cli.doctor import doctor
 from stempilot.cli.emulate import emulate
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Hand routine operations of an electron microscope to an agent.",
 )
-for command in (train, relearn, run, plugins, check, report, restore, emulate):
+for command in (train, relearn, run, plugins, check, report, restore, doctor, emulate):
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 

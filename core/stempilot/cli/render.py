@@ -227,6 +227,22 @@ def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) 
         out.print(table)
 
 
+_MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[red]fails[/red]"}
+
+
+def findings(found: Sequence[Any], *, json_wanted: bool) -> None:
+    """Print what was found of a machine (`stempilot.runs.machine.Finding`), with the next steps."""
+    if json_wanted:
+        keys = ("what", "state", "found", "advice")
+        as_json({"findings": [{key: getattr(each, key) for key in keys} for each in found]})
+        return
+    table = Table("", "what", "found")
+    for each in found:
+        said = f"{each.found}\n-> {each.advice}" if each.advice else each.found
+        table.add_row(_MARKS[each.state], escape(each.what), escape(said))
+    out.print(table)
+
+
 @contextlib.contextmanager
 def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
     """Show the progress of a long job: a bar in a terminal, plain lines elsewhere.

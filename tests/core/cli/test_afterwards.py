@@ -96,7 +96,7 @@ def unread() -> Iterator[TextIO]:
     ],
     ids=["table", "json", "failed run", "restore", "report"],
 )
-def test_a_result_that_nobody_reads_is_a_remark(
+def test_a_result_without_a_reader_is_a_remark(
     stempilot: Stempilot,
     monkeypatch: pytest.MonkeyPatch,
     unread: TextIO,

@@ -56,6 +56,7 @@ COMMANDS = [
     "check",
     "report",
     "restore",
+    "doctor",
     "envelope",
     "envelope init",
 ]

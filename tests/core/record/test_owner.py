@@ -34,7 +34,7 @@ def test_a_second_run_is_told_who_writes(tmp_path: Path) -> None:
         pass
 
 
-def test_a_process_that_was_killed_keeps_nobody_out(tmp_path: Path) -> None:
+def test_a_process_that_was_killed_keeps_no_run_out(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdin=subprocess.PIPE,
