@@ -151,7 +151,8 @@ def caches() -> Iterator[Finding]:
 
 
 def _cache(what: str, places: Sequence[Path], variable: str) -> Finding:
-    for place in (lambda: places[0], lambda: Path.home() / ".cache"):
+    candidates: list[Callable[[], Path]] = [lambda: places[0], lambda: Path.home() / ".cache"]
+    for place in candidates:
         try:
             path = place()
             _free_b(path)

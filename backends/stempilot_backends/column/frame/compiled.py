@@ -10,27 +10,33 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
-from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Kept(FunctionCache):  # type: ignore[misc] # numba has no types
+class _Kept:
     """Numba's cache, whose loss disturbs nothing: a damaged file, a full disk, no permission."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        """Do all else as numba does."""
+        return getattr(self._cache, name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what is kept; nothing where it cannot be read, and it is then thrown away."""
         try:
-            return super().load_overload(sig, target_context)
+            return self._cache.load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 - a half-written pickle raises anything
             with contextlib.suppress(Exception):
-                self.flush()
+                self._cache.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled, where that can be done."""
         with contextlib.suppress(Exception):
-            super().save_overload(sig, data)
+            self._cache.save_overload(sig, data)
 
 
 def compiled(function: F) -> F:
@@ -38,7 +44,8 @@ def compiled(function: F) -> F:
     made = njit(function)
     if _has_place():
         with contextlib.suppress(Exception):
-            made._cache = _Kept(function)  # noqa: SLF001 - as its own enable_caching does
+            made.enable_caching()
+            made._cache = _Kept(made._cache)  # noqa: SLF001 - numba has no other place for it
     kept: F = made
     return kept
 
