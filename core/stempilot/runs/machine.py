@@ -136,7 +136,7 @@ def _place(what: str, where: Callable[[], Path], advice: str) -> Finding:
 
 def _free_b(path: Path) -> int:
     """Return the free space where a path is or would be made; raises where nothing can be."""
-    there = next(each for each in (path, *path.absolute().parents) if each.is_dir())
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
     with tempfile.NamedTemporaryFile(dir=there):
         return shutil.disk_usage(there).free
 

@@ -40,6 +40,9 @@ def test_a_folder_that_cannot_be_written_to_is_a_problem_with_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
+    monkeypatch.setenv("STEMPILOT_LOCK_DIR", str(tmp_path / "file" / "b"))
+    (locks,) = [each for each in places(tmp_path) if each.what == "locks"]
+    assert locks.state == "problem", "a file is in the way"
     monkeypatch.setenv("STEMPILOT_LOCK_DIR", str(tmp_path / "a" / "b"))
 
     def refuse(**where: Any) -> Any:
