@@ -20,6 +20,8 @@ from typing import Literal
 
 from attrs import frozen
 
+from stempilot.errors import StempilotError
+
 State = Literal["ok", "note", "problem"]
 Check = Callable[[], Iterable["Finding"]]
 
@@ -55,8 +57,14 @@ def examine(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
         try:
             findings.extend(check())
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is there to find what is broken
-            findings.append(Finding(name, f"{type(error).__name__}: {error}", "problem"))
+            findings.append(Finding(name, _said(error), "problem"))
     return findings
+
+
+def _said(error: BaseException) -> str:
+    """Return an error as people read it; those of stempilot are sentences already."""
+    known = isinstance(error, StempilotError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def python() -> Iterator[Finding]:
@@ -127,7 +135,7 @@ def _place(what: str, where: Callable[[], Path], advice: str) -> Finding:
         path = where()
         free_b = _free_b(path)
     except Exception as error:  # noqa: BLE001 - a folder that is gone, no home, no permission
-        return Finding(what, f"{type(error).__name__}: {error}", "problem", advice)
+        return Finding(what, _said(error), "problem", advice)
     said = f"{path}, writable, {free_b / 1e9:.1f} GB free"
     if free_b < _LEAST_FREE_B:
         return Finding(what, said, "problem", "free some space")
