@@ -98,3 +98,10 @@ def test_without_a_home_no_folder_is_made(
     assert loaded(source)(1) == 2
     assert kept(source) == []
     assert {path.name for path in tmp_path.iterdir()} <= {"kernel.py", "__pycache__"}
+
+
+def test_nothing_is_compiled_in_another_way() -> None:
+    root = Path(own.__file__).parents[3]
+    sources = [*root.glob("stempilot_backends/**/*.py"), *root.glob("../tasks/**/*.py")]
+    assert len(sources) > 50
+    assert [path for path in sources if "cache=True" in path.read_text(encoding="utf-8")] == []
