@@ -148,3 +148,21 @@ def holder_said(holder: Path) -> str:
     return (
         f"by process {told.get('pid')} on {told.get('host')} since {told.get('started')}{run_dir}"
     )
+
+
+def is_held(lock: Path, holder: Path) -> bool:
+    """Return whether a process holds a lock; tried only where one noted that it does.
+
+    Args:
+        lock: the file of the lock.
+        holder: the file of the note; see `tell`.
+    """
+    if not holder.exists():
+        return False
+    tried = FileLock(lock, thread_local=False)
+    try:
+        tried.acquire(timeout=0)
+    except Timeout:
+        return True
+    tried.release()
+    return False

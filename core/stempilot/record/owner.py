@@ -10,7 +10,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from stempilot.errors import RunDirError
 from stempilot.files import recording, synchronise_names
-from stempilot.instrument.lock import holder_said, tell
+from stempilot.instrument.lock import holder_said, is_held, tell
 
 LOCK, HOLDER = ".lock", ".lock.json"
 OF_OWNER = frozenset({LOCK, HOLDER})
@@ -56,6 +56,23 @@ def owned(folder: Path, *, must: bool = True) -> Iterator[None]:
                 each.rmdir()
 
 
+def require_unowned(folder: Path) -> None:
+    """Check that no run writes into a run directory, without making anything there.
+
+    Raises:
+        RunDirError: one does; the message says which.
+    """
+    if is_held(folder / LOCK, folder / HOLDER):
+        raise _in_use(folder)
+
+
+def _in_use(folder: Path) -> RunDirError:
+    return RunDirError(
+        f"{folder} is in use {holder_said(folder / HOLDER)}; two runs must never write into one "
+        "run directory: wait until the other has ended, or end it"
+    )
+
+
 def make_folder(folder: Path) -> list[Path]:
     """Make a folder so that it survives a power cut; return it and its parents that were missing.
 
@@ -74,11 +91,7 @@ def _acquire(lock: BaseFileLock, folder: Path, *, must: bool) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        msg = (
-            f"{folder} is in use {holder_said(folder / HOLDER)}; two runs must never write into "
-            "one run directory: wait until the other has ended, or end it"
-        )
-        raise RunDirError(msg) from error
+        raise _in_use(folder) from error
     except NotImplementedError as error:
         _log.warning("%s: another run is not kept out: %s", folder, error)
     except OSError as error:

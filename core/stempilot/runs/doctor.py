@@ -51,14 +51,14 @@ def diagnose(
 
 def locks() -> Iterator[Finding]:
     """Yield which instruments are in use on this computer, by whom, and who left one untidily."""
-    from stempilot.instrument.lock import holder_said, lock_folder
+    from stempilot.instrument.lock import holder_said, is_held, lock_folder
 
     files = sorted(lock_folder().glob("*.lock"))
     held = 0
     for file in files:
         note = file.with_suffix(".json")
         said = f"{file.stem} {{}} {holder_said(note)}"
-        if _is_held(file, note):
+        if is_held(file, note):
             held += 1
             advice = "wait until that run has ended, or end it"
             yield Finding("locks", said.format("is in use"), "note", advice)
@@ -68,35 +68,20 @@ def locks() -> Iterator[Finding]:
     yield Finding("locks", f"{len(files) - held} of {len(files)} known instruments are free")
 
 
-def _is_held(lock: Path, note: Path) -> bool:
-    """Return whether a process holds a lock; tried only where one noted that it does."""
-    from filelock import FileLock, Timeout
-
-    if not note.exists():
-        return False
-    tried = FileLock(lock, thread_local=False)
-    try:
-        tried.acquire(timeout=0)
-    except Timeout:
-        return True
-    tried.release()
-    return False
-
-
 def unfinished(runs: Path) -> Iterator[Finding]:
     """Yield which runs below a folder are going on, and which ended without putting back.
 
     Args:
         runs: the folder; a run directory itself is looked at too.
     """
-    from stempilot.instrument.lock import holder_said
+    from stempilot.instrument.lock import holder_said, is_held
     from stempilot.record.owner import HOLDER, LOCK
     from stempilot.record.record import RECORD
     from stempilot.record.run_dir import RunDir
 
     found = [path.parent for path in sorted([*runs.glob(RECORD), *runs.glob(f"*/{RECORD}")])]
     for run in found:
-        if _is_held(run / LOCK, run / HOLDER):
+        if is_held(run / LOCK, run / HOLDER):
             yield Finding("runs", f"{run} is in use {holder_said(run / HOLDER)}", "note")
             continue
         try:

@@ -9,6 +9,7 @@ from tests.core.jobs import NO_TWIN, REGISTRY, events, record, train, when
 
 from stempilot.errors import RunDirError
 from stempilot.record.owner import owned
+from stempilot.runs.dry_run import describe
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import Extras, plan_resume, plan_train
 from stempilot.runs.restore import restore
@@ -53,6 +54,15 @@ def test_a_training_is_not_resumed_twice_at_once(tmp_path: Path) -> None:
     assert len(refused) == 1
     assert "is in use by process" in refused[0]
     assert execute(plan_resume(REGISTRY, tmp_path / "a", steps=50))["timesteps"] == 50
+
+
+def test_a_dry_run_says_that_a_run_is_in_use(tmp_path: Path) -> None:
+    execute(train(tmp_path / "a", steps=20, settings=NO_TWIN))
+    plan = plan_resume(REGISTRY, tmp_path / "a", steps=30)
+    with owned(tmp_path / "a"):
+        with pytest.raises(RunDirError, match="is in use by process"):
+            describe(plan)
+    assert describe(plan)["timesteps"] == 30
 
 
 def test_the_run_of_a_simulator_is_not_restored_while_it_runs(tmp_path: Path) -> None:
