@@ -31,6 +31,7 @@ COMMANDS = (
     ("check",),
     ("report",),
     ("restore",),
+    ("doctor",),
     ("envelope",),
     ("envelope", "init"),
     ("emulate",),

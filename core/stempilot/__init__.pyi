@@ -123,6 +123,9 @@ from .operation.task_env import (
 from .operation.timestep import (
     Timestep as Timestep,
 )
+from .plugins.compiled import (
+    compiled as compiled,
+)
 from .plugins.options import (
     build as build,
     plain as plain,

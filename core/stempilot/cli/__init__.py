@@ -5,6 +5,7 @@ import sys
 import typer
 
 from stempilot.cli import render
+from stempilot.cli.doctor import doctor
 from stempilot.cli.emulate import emulate
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
@@ -12,14 +13,15 @@ from stempilot.cli.run import run
 from stempilot.cli.train import train
 from stempilot.cli.upkeep import envelope_app, report, restore
 from stempilot.errors import StempilotError
+from stempilot.plugins.installed import readable_only
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Hand routine operations of an electron microscope to an agent.",
 )
-for command in (train, relearn, run, plugins, check, report, restore, emulate):
-    app.command()(command)
+for command in (train, relearn, run, plugins, check, report, restore, doctor, emulate):
+    app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 
 
@@ -42,8 +44,10 @@ def _root(
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (`stempilot.errors`)."""
+    render.ready_streams()
     try:
-        app(prog_name="stempilot")
+        with readable_only():
+            app(prog_name="stempilot")
     except StempilotError as error:
         render.remark(f"error: {error}")
         sys.exit(error.exit_code)

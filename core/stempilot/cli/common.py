@@ -61,12 +61,12 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         # Here, because typer would end without a word, and with another code in older versions.
         render.remark("interrupted; the instrument was put back")
         raise typer.Exit(INTERRUPTED) from None
-    result["report"] = _write_report(plan.out)
-    render.result(result, json_wanted=as_json)
+    result["report"] = _write_report(Path(result["run_dir"]))
+    render.done(result, json_wanted=as_json)
     if result.get("success") is False:
         raise typer.Exit(1)
     if result.get("interrupted"):
-        _say_interrupted(plan)
+        _say_interrupted(plan, Path(result["run_dir"]))
 
 
 def _confirm(plan: Any) -> None:
@@ -91,29 +91,35 @@ def _confirm(plan: Any) -> None:
 
 def _write_report(run: Path) -> str | None:
     """Return where the report is; the run is over, so that its failure changes nothing of it."""
-    from stempilot.report import write_report
-
     try:
+        from stempilot.report import write_report
+
         return str(write_report(run))
     except StempilotError as error:
         render.remark(f"there is no report: {error}")
-        return None
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a library's, or Ctrl-C
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        render.remark(f"there is no report: {reason}; try again: stempilot report {run}")
+    return None
 
 
-def _say_interrupted(plan: Any) -> None:
-    render.remark(f"interrupted; {'the knobs stay where they are' if plan.keeps else _back(plan)}")
+def _say_interrupted(plan: Any, run: Path) -> None:
+    render.remark(f"interrupted; {'the knobs stay where they are' if plan.keeps else _back(run)}")
     if plan.command in {"train", "relearn"}:
-        render.remark(f"saved; go on with: stempilot train --resume {plan.out}")
+        render.remark(f"saved; go on with: stempilot train --resume {run}")
 
 
-def _back(plan: Any) -> str:
-    """Return the sentence that names where each knob was put back to."""
+def _back(path: Path) -> str:
+    """Return the sentence that names where each knob was put back to, as far as it is recorded."""
     from stempilot.record.offers import recorded_offers
     from stempilot.record.run_dir import RunDir
 
-    run = RunDir(plan.out)
-    baseline = run.baseline() or {"knobs": {}}
-    offered = recorded_offers(run).knobs
+    run = RunDir(path)
+    try:
+        baseline = run.baseline() or {"knobs": {}}
+        offered = recorded_offers(run).knobs
+    except StempilotError:
+        return "put back"
     places = [
         f"{knob} to ({', '.join(f'{part:.4g}' for part in value)}) {offered[knob].unit}"
         for knob, value in baseline["knobs"].items()

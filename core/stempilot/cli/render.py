@@ -1,11 +1,12 @@
 """All that the command line shows: results on stdout, progress and remarks on stderr."""
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class _Results(Console):
-    """Stdout, of which nothing may be lost without a word."""
+    """Stdout, of which nothing may be lost without a word.
+
+    Attributes:
+        stream: stdout itself, while all others print on stderr; see `results_alone`.
+    """
+
+    stream: TextIO | None = None
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as `rich.console.Console.print`.
@@ -26,12 +33,17 @@ class _Results(Console):
         Raises:
             RecordError: it cannot be written, for example because the disk is full.
         """
-        try:
-            super().print(*objects, **options)
-        except OSError as error:
-            _fall_silent(self)
-            msg = f"cannot write to the standard output: {error.strerror}"
-            raise RecordError(msg) from error
+        with contextlib.redirect_stdout(self.stream or sys.stdout):
+            try:
+                super().print(*objects, **options)
+            except (OSError, ValueError) as error:
+                _fall_silent(self)
+                msg = f"cannot write to the standard output: {_reason(error)}"
+                raise RecordError(msg) from error
+
+    def on_broken_pipe(self) -> None:
+        """Say that the reader has gone, instead of ending the program, as rich would."""
+        raise  # noqa: PLE0704 - rich calls it while it handles the error
 
 
 class _Remarks(Console):
@@ -41,7 +53,7 @@ class _Remarks(Console):
         """Print as `rich.console.Console.print`, as long as that can be done."""
         try:
             super().print(*objects, **options)
-        except OSError:
+        except (OSError, ValueError):
             _fall_silent(self)
 
     def on_broken_pipe(self) -> None:
@@ -54,6 +66,37 @@ def _fall_silent(console: Console) -> None:
     with contextlib.suppress(OSError, ValueError):
         # What is left in the file's own buffer would fail again when the program ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), console.file.fileno())
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def ready_streams() -> None:
+    """Let stdout and stderr replace what their encoding lacks, such as letters of a file name.
+
+    Where one is closed, its place is taken, before a file of the run gets it and with it whatever
+    a library prints.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def results_alone() -> Iterator[None]:
+    """Keep stdout for results in the block: what plug-ins print goes to stderr."""
+    out.stream = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        out.stream = None
 
 
 def _columns() -> int | None:
@@ -84,8 +127,20 @@ def as_json(content: Mapping[str, Any]) -> None:
     out.print(json.dumps(content), markup=False, soft_wrap=True)
 
 
+def done(content: Mapping[str, Any], *, json_wanted: bool) -> None:
+    """Print the result of what is done; that it cannot be printed changes nothing of it."""
+    try:
+        result(content, json_wanted=json_wanted)
+    except RecordError as error:
+        remark(f"{error}; see {content['run_dir']}")
+
+
 def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
-    """Print the result of a command as a table or as JSON."""
+    """Print the result of a command as a table or as JSON.
+
+    Raises:
+        RecordError: it cannot be printed.
+    """
     if json_wanted:
         as_json(content)
         return
@@ -172,6 +227,22 @@ def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) 
         out.print(table)
 
 
+_MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[red]fails[/red]"}
+
+
+def findings(found: Sequence[Any], *, json_wanted: bool) -> None:
+    """Print what was found of a machine (`stempilot.runs.machine.Finding`), with the next steps."""
+    if json_wanted:
+        keys = ("what", "state", "found", "advice")
+        as_json({"findings": [{key: getattr(each, key) for key in keys} for each in found]})
+        return
+    table = Table("", "what", "found")
+    for each in found:
+        said = f"{each.found}\n-> {each.advice}" if each.advice else each.found
+        table.add_row(_MARKS[each.state], escape(each.what), escape(said))
+    out.print(table)
+
+
 @contextlib.contextmanager
 def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
     """Show the progress of a long job: a bar in a terminal, plain lines elsewhere.
@@ -197,15 +268,21 @@ def progress(what: str, unit: str) -> Iterator[Callable[[Any], None]]:
         console=err,
         refresh_per_second=5,
     )
-    with bar:
-        job = bar.add_task(what, total=None, figures="")
+    job = bar.add_task(what, total=None, figures="")
 
-        def show(now: Any) -> None:
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            rate = f" {speed:.0f} {unit}/s" if speed and wide else ""
-            bar.update(job, completed=now.done, total=now.total, figures=_figures(now) + rate)
+    def show(now: Any) -> None:
+        speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+        rate = f" {speed:.0f} {unit}/s" if speed and wide else ""
+        bar.update(job, completed=now.done, total=now.total, figures=_figures(now) + rate)
 
+    # A terminal that is gone ends no run.
+    with contextlib.suppress(OSError, ValueError):
+        bar.start()
+    try:
         yield show
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            bar.stop()
 
 
 def _plain_progress(what: str, unit: str) -> Callable[[Any], None]:

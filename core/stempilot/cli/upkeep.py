@@ -16,7 +16,7 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
     from stempilot.report import write_report
 
     page = write_report(run)
-    render.result({"run_dir": str(run), "report": str(page)}, json_wanted=as_json)
+    render.done({"run_dir": str(run), "report": str(page)}, json_wanted=as_json)
 
 
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
@@ -39,10 +39,12 @@ def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False
         else f"{at['before']} -> {at['now']}"
         for knob, at in done["knobs"].items()
     }
-    render.result(done if as_json else {**done, **knobs}, json_wanted=as_json)
+    show = render.result if dry_run else render.done
+    show(done if as_json else {**done, **knobs}, json_wanted=as_json)
 
 
 @envelope_app.command("init")
+@render.results_alone()
 def envelope_init(
     backend: Annotated[str, typer.Option("--backend", "-b", help="Name of the backend.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],

@@ -10,7 +10,7 @@ from stempilot.contract.backend import EnvelopeSuggestion
 from stempilot.contract.names import UNITS
 from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
-from stempilot.files import write_file
+from stempilot.files import recording, write_file
 from stempilot.instrument.checks import require_fine_resolution
 from stempilot.instrument.envelope import Envelope, KnobLimits
 from stempilot.instrument.envelope_draft import draft
@@ -163,7 +163,9 @@ def write_envelope(
         EnvelopeError: the file exists already.
         RecordError: it cannot be written.
     """
-    if path.exists():
+    with recording():
+        exists = path.exists()
+    if exists:
         msg = f"{path} exists already; move it away or choose another --out"
         raise EnvelopeError(msg)
     lines = draft(backend, offers, suggestion)

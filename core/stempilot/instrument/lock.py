@@ -31,9 +31,19 @@ def lock_folder() -> Path:
 
     The home directory and not a session's runtime folder: a desktop session and a remote one of
     the same user have different runtime folders, or none, and would not see each other.
+
+    Raises:
+        BackendError: the user has no home directory.
     """
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".stempilot" / "locks"
+    try:
+        return Path(chosen) if chosen else Path.home() / ".stempilot" / "locks"
+    except RuntimeError as error:
+        msg = (
+            "there is no home directory for the locks that keep two runs off one instrument; set "
+            f"{FOLDER_VARIABLE} to a folder that all runs on this computer share"
+        )
+        raise BackendError(msg) from error
 
 
 def lock_name(backend: Backend, name: str) -> str:
@@ -69,7 +79,7 @@ def instrument_lock(backend: Backend, name: str, *, run_dir: Path | None = None)
     holder = stem.with_suffix(".json")
     lock = _acquired(what, stem.with_suffix(".lock"), holder)
     try:
-        _tell(holder, what, run_dir)
+        tell(holder, what, run_dir)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -99,10 +109,16 @@ def _file_stem(what: str) -> str:
     return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
-def _tell(holder: Path, what: str, run_dir: Path | None) -> None:
-    """Note who holds the lock, for the messages of others; the lock holds without it."""
+def tell(holder: Path, what: str, run_dir: Path | None = None) -> None:
+    """Note who holds a lock, for the messages of others; the lock holds without it.
+
+    Args:
+        holder: the file of the note.
+        what: what is locked.
+        run_dir: told too.
+    """
     content = {
-        "instrument": what,
+        "locked": what,
         "pid": os.getpid(),
         "host": platform.node(),
         "run_dir": None if run_dir is None else str(run_dir.resolve()),
@@ -115,17 +131,38 @@ def _tell(holder: Path, what: str, run_dir: Path | None) -> None:
 
 
 def _busy(what: str, holder: Path) -> str:
+    return (
+        f"{what} is in use {holder_said(holder)}; nothing was sent. Two runs must never drive one "
+        "instrument: wait until the other has ended, or end it"
+    )
+
+
+def holder_said(holder: Path) -> str:
+    """Return who holds a lock, as the file of its note says: ``by process ...``."""
     told: Any = None
     with contextlib.suppress(OSError, ValueError):
-        told = parse_json(holder.read_bytes())
-    who = "by a run that has only just begun"
-    if isinstance(told, dict):
-        run_dir = f", run directory {told['run_dir']}" if told.get("run_dir") else ""
-        who = (
-            f"by process {told.get('pid')} on {told.get('host')} since {told.get('started')}"
-            f"{run_dir}"
-        )
+        told = parse_json(holder.read_bytes()) if holder.is_file() else None
+    if not isinstance(told, dict):
+        return "by a run that has only just begun"
+    run_dir = f", run directory {told['run_dir']}" if told.get("run_dir") else ""
     return (
-        f"{what} is in use {who}; nothing was sent. Two runs must never drive one instrument: "
-        "wait until the other has ended, or end it"
+        f"by process {told.get('pid')} on {told.get('host')} since {told.get('started')}{run_dir}"
     )
+
+
+def is_held(lock: Path, holder: Path) -> bool:
+    """Return whether a process holds a lock; tried only where one noted that it does.
+
+    Args:
+        lock: the file of the lock.
+        holder: the file of the note; see `tell`.
+    """
+    if not holder.exists():
+        return False
+    tried = FileLock(lock, thread_local=False)
+    try:
+        tried.acquire(timeout=0)
+    except Timeout:
+        return True
+    tried.release()
+    return False

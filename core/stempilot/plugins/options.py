@@ -136,18 +136,33 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read or parsed.
     """
-    text = ""
+    text = _utf8(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
-    except OSError as error:
-        msg = f"cannot read {file}: {error.strerror}"
-        raise ConfigError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         msg = f"{file} is not valid TOML: {error}{_escape_hint(text, str(error))}"
         raise ConfigError(msg) from error
     _require_no_escapes(content, text, file)
     return content
+
+
+def _utf8(file: Path) -> str:
+    """Return the text of a file; editors and shells of Windows write other encodings too."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        msg = f"cannot read {file}: {error.strerror}"
+        raise ConfigError(msg) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+    else:
+        if "\0" not in text:
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+        line = text[: text.index("\0")].count("\n") + 1
+    msg = f"{file} is not UTF-8, in line {line}; save it as UTF-8"
+    raise ConfigError(msg)
 
 
 def _escape_hint(text: str, error: str) -> str:

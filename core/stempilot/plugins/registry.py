@@ -19,6 +19,7 @@ from attrs import evolve, field, frozen
 from stempilot.contract import plugin as hookspecs
 from stempilot.contract.plugin import API, PROJECT, Plugin
 from stempilot.errors import PluginError
+from stempilot.plugins.installed import readable_only
 from stempilot.plugins.suggest import meant
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def discover(points: Iterable[EntryPoint] | None = None, only: str | None = None
     Raises:
         PluginError: a name to load is no entry point's.
     """
-    walked = list(entry_points(group=PROJECT) if points is None else points)
+    with readable_only() as damaged:
+        walked = list(entry_points(group=PROJECT) if points is None else points)
     only = os.environ.get(ONLY_VARIABLE) if only is None else only
     if only is not None:
         wanted = {name.strip() for name in only.split(",")} - {""}
@@ -185,6 +187,17 @@ def discover(points: Iterable[EntryPoint] | None = None, only: str | None = None
     entries: list[Entry] = []
     for point in sorted(walked, key=lambda p: (not _is_built_in(p), p.name)):
         entries.extend(_load(point))
+    entries.extend(
+        Entry(
+            kind=None,
+            name=each.path.name.partition("-")[0],
+            distribution=each.path.name,
+            version="",
+            problem=f"its metadata cannot be read: {each.reason}; install it again",
+        )
+        for each in damaged
+        if each.offers
+    )
     return Registry(tuple(_refuse_duplicates(entries)))
 
 

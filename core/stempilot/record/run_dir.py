@@ -25,13 +25,13 @@ from stempilot.files import (
     file_hash,
     read_json,
     recording,
-    synchronise_names,
     synchronise_tree,
     write_json,
 )
 from stempilot.plugins import options as config
 from stempilot.record.figures import Evaluation
 from stempilot.record.log import LOG
+from stempilot.record.owner import OF_OWNER, make_folder
 from stempilot.record.record import RECORD, Record
 
 C = TypeVar("C", bound=attrs.AttrsInstance)
@@ -105,13 +105,10 @@ class RunDir:
             RecordError: it cannot be made.
         """
         require_free(path)
-        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        make_folder(path)
         with recording():
-            path.mkdir(parents=True, exist_ok=True)
-            for file in path.iterdir():
+            for file in _content(path):
                 file.unlink()
-            for folder in made:
-                synchronise_names(folder.parent)
         return cls(path)
 
     @classmethod
@@ -206,10 +203,18 @@ def require_free(path: Path) -> None:
     Raises:
         RunDirError: the path exists and is neither an empty folder nor a run that failed before it
             began.
+        RecordError: it cannot be looked at, for example because its name is too long.
     """
-    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or _never_began(path))):
+    with recording():
+        free = not path.exists() or (path.is_dir() and (not _content(path) or _never_began(path)))
+    if not free:
         msg = f"{path} exists already; choose another --out"
         raise RunDirError(msg)
+
+
+def _content(path: Path) -> list[Path]:
+    """Return what a folder holds beside the files of its owner."""
+    return [file for file in path.iterdir() if file.name not in OF_OWNER]
 
 
 def _never_began(path: Path) -> bool:
@@ -217,7 +222,7 @@ def _never_began(path: Path) -> bool:
 
     A folder that holds anything else beside its record and its log is in use.
     """
-    if any(file.name not in {RECORD, LOG} for file in path.iterdir()):
+    if any(file.name not in {RECORD, LOG} for file in _content(path)):
         return False
     try:
         return RunDir(path).record().status in {"failed", "interrupted"}

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stempilot.errors import StempilotError
 from stempilot.files import recording, write_file
 from stempilot.record.run_dir import REPORT
+from stempilot.report import plain  # first: it imports matplotlib
 from stempilot.report.accuracy import accuracy_picture
 from stempilot.report.actions import actions_picture
 from stempilot.report.animation import animation_picture
@@ -46,7 +48,8 @@ def write_report(run: str | Path) -> Path:
     """Write ``report.html`` and the figures in ``plots/`` of a run directory.
 
     The page is one file that opens offline. What a task or a backend does not tell is left out
-    and named as such; so is what an interrupted or failed run did not get to.
+    and named as such; so is what an interrupted or failed run did not get to, and a picture that
+    could not be drawn. What the user has set for matplotlib changes nothing.
 
     Args:
         run: the run directory.
@@ -63,7 +66,8 @@ def write_report(run: str | Path) -> Path:
     draws = [*_DRAWN[evidence.kind], animation_picture]
     if evidence.series.shown.rises:
         draws = [rise_picture if draw is accuracy_picture else draw for draw in draws]
-    drawn = [draw(evidence) for draw in draws]
+    with plain.defaults():
+        drawn = [_drawn(draw, evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
     with recording():
         (run / PLOTS).mkdir(exist_ok=True)
@@ -72,3 +76,14 @@ def write_report(run: str | Path) -> Path:
     reasons = [reason for reason in drawn if isinstance(reason, str)]
     write_file(run / REPORT, whole_page(evidence, pictures, reasons).encode(errors="replace"))
     return run / REPORT
+
+
+def _drawn(draw: _Draw, evidence: Evidence) -> Picture | str:
+    """Return a picture, or why there is none: fonts and libraries of a machine may fail one."""
+    try:
+        return draw(evidence)
+    except StempilotError:
+        raise
+    except Exception as error:  # noqa: BLE001 - all else of the report is worth having
+        name = draw.__name__.removesuffix("_picture")
+        return f"{name.capitalize()}: could not be drawn: {type(error).__name__}: {error}"

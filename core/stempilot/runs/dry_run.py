@@ -4,6 +4,7 @@ from typing import Any
 
 from stempilot.contract.agent import Agent, Learner
 from stempilot.instrument.opening import open_instrument
+from stempilot.record.owner import require_unowned
 from stempilot.record.run_dir import require_free
 from stempilot.runs.adapting import steps_to_relearn
 from stempilot.runs.execute import prepare, untrained
@@ -22,8 +23,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         StempilotError: whatever carrying it out would run into before its first write.
     """
     task, agent, _ = prepare(plan, dry_run=True)
-    if not plan.resumes:
-        require_free(plan.out)
+    (require_unowned if plan.resumes else require_free)(plan.out)
     backend = plan.parts.make_backend(plan.opening)
     name, needs = plan.parts.backend.name, task.needs
     asked = [(plan.parts.task.name, needs)]

@@ -2,31 +2,35 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+from attrs import evolve
 
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
-from stempilot.errors import IncompatibleError, RestoreError
+from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDirError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.operation.session import open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
+from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance
 from stempilot.record.quantities import goal_kind
 from stempilot.record.record import Record
-from stempilot.record.run_dir import BASELINE, RESULT, RunDir
+from stempilot.record.run_dir import BASELINE, RESULT, RunDir, require_free
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
 from stempilot.runs.ending import ending
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
-from stempilot.runs.plans import Plan
+from stempilot.runs.plans import Plan, default_out
 from stempilot.runs.progress import OnProgress, Progress
 
 LEARNING = ("train", "relearn")
@@ -54,6 +58,37 @@ def execute(
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
             unless it is a `RestoreError`, which also meets who resumes a run that did not.
     """
+    with _owned(plan) as own:
+        return _execute(own, on_progress, say)
+
+
+@contextmanager
+def _owned(plan: Plan) -> Iterator[Plan]:
+    """Keep others out of the run directory of a plan; give it another where none was asked for.
+
+    Raises:
+        RunDirError: the directory that was asked for is taken or in use.
+    """
+    with ExitStack() as held:
+        while True:
+            try:
+                if not plan.resumes:
+                    # Before the lock too, which must not lie in a folder that is something else.
+                    require_free(plan.out)
+                held.enter_context(owned(plan.out))
+                if not plan.resumes:
+                    require_free(plan.out)
+            except RunDirError:
+                if plan.out_chosen:
+                    raise
+                held.close()
+                plan = evolve(plan, out=default_out(plan.command, plan.parts))
+            else:
+                break
+        yield plan
+
+
+def _execute(plan: Plan, on_progress: OnProgress, say: Callable[[str], None]) -> dict[str, Any]:
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, task, kept)
@@ -125,7 +160,9 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
             must.
         RunDirError: what the agent goes on from is damaged.
+        ConfigError: the working folder is gone.
     """
+    _require_working_folder()
     task = plan.parts.make_task()
     agent = plan.parts.make_agent(task, plan.seed)
     if plan.command in LEARNING and not isinstance(agent, Learner):
@@ -134,6 +171,15 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
     kept = _load_agent(plan, task, agent, dry_run=dry_run)
     require_adaptable(plan, agent)
     return task, agent, kept
+
+
+def _require_working_folder() -> None:
+    """Check that there is a working folder: without, torch ends the whole program when it loads."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        msg = "the working folder is gone; change into one that exists. Nothing was sent"
+        raise ConfigError(msg) from error
 
 
 def untrained(plan: Plan, agent: Agent) -> bool:

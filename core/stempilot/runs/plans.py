@@ -33,6 +33,7 @@ class Plan:
         log: run directory whose recorded transitions relearning begins with.
         resumes: go on in the parent's directory instead of beginning a new one.
         out: the run directory.
+        out_chosen: whether it was asked for; else another is taken where this one is by then.
         frames: which frames are kept.
         envelope: what the site allows.
         keep: leave the knobs where the run brought them; ``None`` for what the command does.
@@ -49,6 +50,7 @@ class Plan:
     log: RunDir | None = None
     resumes: bool = False
     out: Path = field(factory=Path)
+    out_chosen: bool = True
     frames: FramePolicy = field(factory=FramePolicy)
     envelope: Envelope | None = None
     keep: bool | None = None
@@ -256,6 +258,7 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         seed=extras.seed,
         opening=opening,
         out=extras.out or default_out(command, parts),
+        out_chosen=extras.out is not None,
         frames=extras.frames or FramePolicy(ends=once),
         envelope=extras.envelope,
         keep=extras.keep,

@@ -12,6 +12,7 @@ from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
 from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
+from stempilot.record.owner import owned
 from stempilot.record.run_dir import BASELINE, RunDir
 
 
@@ -28,7 +29,8 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         ``baseline`` that it belongs to.
 
     Raises:
-        RunDirError: the run never got as far as a baseline, or the directory is damaged.
+        RunDirError: the run never got as far as a baseline, or the directory is damaged, or a run
+            writes into it.
         EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
         InstrumentBusyError: a run drives the instrument, perhaps this very one.
         BackendError: the instrument cannot be reached.
@@ -57,7 +59,8 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         guard = instrument.guard
         before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
-            put_back(guard, baseline, may_park=envelope.may_park)
+            with owned(run, must=False):
+                put_back(guard, baseline, may_park=envelope.may_park)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
         directory.update_record(status="restored", displaced=False)

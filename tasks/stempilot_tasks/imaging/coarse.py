@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-from numba import njit
+
+from stempilot import compiled
 
 FloatImage = npt.NDArray[np.float64]
 
@@ -47,7 +48,7 @@ class Blob:
     touches: bool
 
 
-@njit(cache=True)
+@compiled
 def _blocks(
     pixels: npt.NDArray[Any], block: int, stride: int, sums: npt.NDArray[Any], trim: int
 ) -> FloatImage:
@@ -85,7 +86,7 @@ def _blocks(
     return means
 
 
-@njit(cache=True)
+@compiled
 def _medians(pixels: npt.NDArray[Any], block: int) -> FloatImage:
     """Return the mean of each block of the 3 x 3 median of the pixels."""
     height, width = pixels.shape
@@ -109,7 +110,7 @@ def _medians(pixels: npt.NDArray[Any], block: int) -> FloatImage:
     return means / (block * block)
 
 
-@njit(cache=True)
+@compiled
 def smooth(image: FloatImage) -> FloatImage:
     """Return the 3 x 3 mean, with the border repeated."""
     rows, cols = image.shape
@@ -126,7 +127,7 @@ def smooth(image: FloatImage) -> FloatImage:
     return out
 
 
-@njit(cache=True)
+@compiled
 def _fill(
     image: FloatImage, taken: npt.NDArray[np.bool_], y: int, x: int, level: float, base: float
 ) -> npt.NDArray[np.float64]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-from numba import njit
 
+from stempilot import compiled
 from stempilot_tasks.imaging.coarse import median_and_spread
 
 REGION = 1.25
@@ -42,7 +42,7 @@ class Centre:
     noise: float
 
 
-@njit(cache=True)
+@compiled
 def without_hot_pixels(image: npt.NDArray[Any], threshold: float) -> npt.NDArray[np.float64]:
     """Return the image with pixels that stick out of all but one neighbour set to the third one.
 
@@ -76,7 +76,7 @@ def without_hot_pixels(image: npt.NDArray[Any], threshold: float) -> npt.NDArray
     return out
 
 
-@njit(cache=True)
+@compiled
 def _ring(
     image: npt.NDArray[np.float64], x: float, y: float, inner: float, outer: float
 ) -> npt.NDArray[np.float64]:
@@ -94,7 +94,7 @@ def _ring(
     return found[:count]
 
 
-@njit(cache=True)
+@compiled
 def _moments(
     image: npt.NDArray[np.float64], x: float, y: float, radius: float, background: float
 ) -> tuple[float, float, float]:
@@ -148,7 +148,7 @@ def refine(image: npt.NDArray[np.float64], x: float, y: float, radius: float) ->
     return Centre(x=x, y=y, signal=total, background=background, noise=noise)
 
 
-@njit(cache=True)
+@compiled
 def radial_means(
     image: npt.NDArray[np.float64], x: float, y: float, radii: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:

@@ -10,7 +10,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-from numba import njit
+
+from stempilot import compiled
+
+Floats = npt.NDArray[np.float64]
 
 _ROUNDS: Final = 4
 _SPREADS: Final = 6
@@ -18,6 +21,8 @@ _SPREADS: Final = 6
 
 _FEWEST: Final = 12
 """Rays that a circle needs."""
+
+_SMALLEST_RADIUS: Final = 2.0
 
 _LEAST_FALL: Final = 0.35
 """Least height of a fall over the middle one's."""
@@ -27,7 +32,7 @@ _CLEAR: Final = 2.0
 they rise as they fall."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Rim:
     """A disk's edge, in pixels of the frame.
 
@@ -55,7 +60,69 @@ class Rim:
     rays: int
 
 
-@njit(cache=True)
+@compiled
+def _along(
+    frame: npt.NDArray[Any],
+    bad: npt.NDArray[np.bool_],
+    start: tuple[float, float],
+    ray: tuple[float, float, float],
+    steps: tuple[float, float],
+    sums: Floats,
+    known: Floats,
+) -> None:
+    """Sum up the light along a ray, three pixels wide, and how many of its steps show.
+
+    Args:
+        frame: (rows, cols).
+        bad: pixels that say nothing, likewise.
+        start: column and row that the ray comes from.
+        ray: its direction, and how far its outer pixels lie beside it.
+        steps: distance of the first step from the start, and that between two.
+        sums: (n + 1,) sums up to each step.
+        known: likewise.
+    """
+    rows, cols = frame.shape
+    along, across, aside = ray
+    for i in range(sums.size - 1):
+        out, total, seen = steps[0] + i * steps[1], 0.0, 0
+        for side in range(-1, 2):
+            col = round(start[0] + out * along - side * aside * across)
+            row = round(start[1] + out * across + side * aside * along)
+            if 0 <= col < cols and 0 <= row < rows and not bad[row, col]:
+                total += frame[row, col]
+                seen += 1
+        sums[i + 1] = sums[i] + (total / seen if seen else 0.0)
+        known[i + 1] = known[i] + (1.0 if seen else 0.0)
+
+
+@compiled
+def _steepest(sums: Floats, known: Floats, wide: int) -> tuple[float, float, float]:
+    """Return at which step a ray falls most, by how much, and how much it rises at most.
+
+    Compared are the means of ``wide`` steps before and after. The step is NaN where it never falls.
+    """
+    count = sums.size - 1 - 2 * wide
+    falls, best, rise = np.full(count, np.nan), -1, 0.0
+    for i in range(count):
+        inner, outer = known[i + wide] - known[i], known[i + 2 * wide] - known[i + wide]
+        if 2 * inner < wide or 2 * outer < wide:
+            continue
+        after = (sums[i + 2 * wide] - sums[i + wide]) / outer
+        falls[i] = (sums[i + wide] - sums[i]) / inner - after
+        rise = max(rise, -falls[i])
+        if falls[i] > 0 and (best < 0 or falls[i] > falls[best]):
+            best = i
+    if best < 0:
+        return np.nan, 0.0, rise
+    offset = 0.0
+    if 0 < best < count - 1:
+        bend = falls[best - 1] - 2 * falls[best] + falls[best + 1]
+        if bend < 0:
+            offset = 0.5 * (falls[best - 1] - falls[best + 1]) / bend
+    return best - 0.5 + offset, falls[best], rise
+
+
+@compiled
 def _falls(
     frame: npt.NDArray[Any],
     bad: npt.NDArray[np.bool_],
@@ -63,62 +130,29 @@ def _falls(
     reach: float,
     rays: int,
     width: float,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[Floats, Floats, Floats]:
     """Return where each ray falls most, from the circle, by how much, and how much one rises.
 
     Where a ray does not fall, or leaves the frame, the place is NaN.
     """
     x, y, radius = circle
-    rows, cols = frame.shape
     step = 0.5 if radius < 30.0 else 1.0  # noqa: PLR2004  a large disk's points are many
     wide = max(1, round(width / step))
     low = max(0.35 * radius, radius - reach)
-    count = int((radius + reach - low) / step) + 1
-    aside = radius * math.pi / rays / 3
+    count = int((radius + reach - low) / step) + 1 + 2 * wide
     where, height, rise = np.full(rays, np.nan), np.zeros(rays), np.zeros(rays)
-    sums, known = np.zeros(count + 2 * wide + 1), np.zeros(count + 2 * wide + 1)
-    falls = np.empty(count)
+    sums, known = np.zeros(count + 1), np.zeros(count + 1)
     for ray in range(rays):
         angle = 2 * math.pi * ray / rays
-        along, across = math.cos(angle), math.sin(angle)
-        for i in range(count + 2 * wide):
-            out, total, seen = low + (i - wide) * step, 0.0, 0
-            for side in range(-1, 2):
-                col = round(x + out * along - side * aside * across)
-                row = round(y + out * across + side * aside * along)
-                if 0 <= col < cols and 0 <= row < rows and not bad[row, col]:
-                    total += frame[row, col]
-                    seen += 1
-            sums[i + 1] = sums[i] + (total / seen if seen else 0.0)
-            known[i + 1] = known[i] + (1.0 if seen else 0.0)
-        best = -1
-        for i in range(count):
-            inner, outer = known[i + wide] - known[i], known[i + 2 * wide] - known[i + wide]
-            if 2 * inner < wide or 2 * outer < wide:
-                falls[i] = np.nan
-                continue
-            falls[i] = (sums[i + wide] - sums[i]) / inner - (
-                sums[i + 2 * wide] - sums[i + wide]
-            ) / outer
-            rise[ray] = max(rise[ray], -falls[i])
-            if falls[i] > 0 and (best < 0 or falls[i] > falls[best]):
-                best = i
-        if best < 0:
-            continue
-        offset = 0.0
-        if 0 < best < count - 1:
-            bend = falls[best - 1] - 2 * falls[best] + falls[best + 1]
-            if bend < 0:
-                offset = 0.5 * (falls[best - 1] - falls[best + 1]) / bend
-        where[ray] = low + (best - 0.5 + offset) * step - radius
-        height[ray] = falls[best]
+        direction = math.cos(angle), math.sin(angle), radius * math.pi / rays / 3
+        _along(frame, bad, (x, y), direction, (low - wide * step, step), sums, known)
+        at, height[ray], rise[ray] = _steepest(sums, known, wide)
+        where[ray] = low + at * step - radius
     return where, height, rise
 
 
-@njit(cache=True)
-def _nudge(
-    where: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
-) -> tuple[float, float, float, bool]:
+@compiled
+def _nudge(where: Floats, weights: Floats) -> tuple[float, float, float, bool]:
     """Return the weighted least squares of a shift in x and y and a change of the radius."""
     rays = where.size
     m = np.zeros((3, 4))
@@ -146,71 +180,66 @@ def _nudge(
     return right, down, wider, True
 
 
-@njit(cache=True)
-def _clear(
-    seen: npt.NDArray[np.bool_], height: npt.NDArray[np.float64], rise: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
+@compiled
+def _ranked(values: Floats, used: npt.NDArray[np.bool_], share: float) -> float:
+    """Return the value below which that share of the used ones lies; 0 where none is used."""
+    # By insertion: there are few, and numba takes seconds to compile a sort.
+    ordered, count = np.zeros(values.size), 0
+    for i in range(values.size):
+        if not used[i]:
+            continue
+        at = count
+        while at > 0 and ordered[at - 1] > values[i]:
+            ordered[at] = ordered[at - 1]
+            at -= 1
+        ordered[at] = values[i]
+        count += 1
+    return ordered[int(share * count)] if count else 0.0
+
+
+@compiled
+def _clear(seen: npt.NDArray[np.bool_], height: Floats, rise: Floats) -> npt.NDArray[np.bool_]:
     """Return which of the falls seen are no noise, and not much less than the others."""
-    if seen.sum() < _FEWEST:
-        return np.zeros(seen.size, np.bool_)
-    noise = np.sort(rise[seen])[seen.sum() // 4]
-    least = max(_LEAST_FALL * np.median(height[seen]), _CLEAR * noise)
+    least = max(_LEAST_FALL * _ranked(height, seen, 0.5), _CLEAR * _ranked(rise, seen, 0.25))
     clear: npt.NDArray[np.bool_] = seen & (height > least)
     return clear
 
 
-@njit(cache=True)
-def _circle(
-    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], x: float, y: float, radius: float
-) -> npt.NDArray[np.float64]:
-    """Return the numbers of a `Rim`; NaN where no circle settles."""
-    nothing = np.full(9, np.nan)
-    rays = min(max(int(4.4 * radius), 64), 120)
-    reach = 0.3 * radius + 2.0
-    start_x, start_y = x, y
-    left, good = np.zeros(rays), np.zeros(rays, np.bool_)
-    seen = np.zeros(rays, np.bool_)
-    where = np.zeros(rays)
-    height = np.zeros(rays)
-    for _ in range(_ROUNDS):
-        width = min(max(0.25 * radius, 2.0), 8.0)
-        where, height, rise = _falls(frame, bad, (x, y, radius), reach, rays, width)
-        seen = ~np.isnan(where)
-        good = _clear(seen, height, rise)
-        if good.sum() < _FEWEST:
-            return nothing
-        # The radius may be far off at first; the middle ray says by how much.
-        right, down, wider = 0.0, 0.0, float(np.median(where[good]))
-        scale = max(0.5 * reach, 1.2)
-        for _ in range(_SPREADS):
-            weights = np.zeros(rays)
-            for ray in range(rays):
-                if good[ray]:
-                    angle = 2 * math.pi * ray / rays
-                    left[ray] = where[ray] - (
-                        right * math.cos(angle) + down * math.sin(angle) + wider
-                    )
-                    weights[ray] = max(1.0 - (left[ray] / scale) ** 2, 0.0) ** 2
-            used = weights > 0
-            if used.sum() < _FEWEST:
-                return nothing
-            right, down, wider, sound = _nudge(where, weights)
-            if not sound:
-                return nothing
-            scale = max(min(scale, 4.5 * np.median(np.abs(left[used]))), 1.0)
-        x, y, radius = x + right, y + down, radius + wider
-        if radius < 2.0 or math.hypot(x - start_x, y - start_y) > radius:  # noqa: PLR2004
-            return nothing
-        reach = max(0.6 * reach, 0.1 * radius + 1.5)
-    on = good & (np.abs(left) < max(0.05 * radius, 0.8))
-    if on.sum() < _FEWEST:
-        return nothing
-    error = math.sqrt(np.mean(left[on] ** 2))
-    shown, contrast = seen.sum(), np.median(height[on])
-    near = _falls(frame, bad, (x, y, radius), 2.0, rays, 0.5 * width)[1]
-    sharpness = np.median(near[on]) / contrast
-    covered = on.sum() / shown
-    return np.array([x, y, radius, error, covered, shown / rays, contrast, sharpness, on.sum()])
+@compiled
+def _settled(where: Floats, good: npt.NDArray[np.bool_], scale: float) -> tuple[Floats, bool]:
+    """Return the shift in x and y and the change of the radius that most falls agree on.
+
+    Each round gives less weight to the falls that the one before missed (Tukey's biweight).
+    """
+    rays = where.size
+    # The radius may be far off at first; the middle ray says by how much.
+    change = np.array([0.0, 0.0, _ranked(where, good, 0.5)])
+    for _ in range(_SPREADS):
+        left = _left(where, change)
+        weights = np.zeros(rays)
+        for ray in range(rays):
+            if good[ray]:
+                weights[ray] = max(1.0 - (left[ray] / scale) ** 2, 0.0) ** 2
+        used = weights > 0
+        if used.sum() < _FEWEST:
+            return change, False
+        change[0], change[1], change[2], sound = _nudge(where, weights)
+        if not sound:
+            return change, False
+        scale = max(min(scale, 4.5 * _ranked(np.abs(left), used, 0.5)), 1.0)
+    return change, True
+
+
+@compiled
+def _left(where: Floats, change: Floats) -> Floats:
+    """Return how far falls lie from the circle that was changed."""
+    left = np.empty(where.size)
+    for ray in range(where.size):
+        angle = 2 * math.pi * ray / where.size
+        left[ray] = where[ray] - (
+            change[0] * math.cos(angle) + change[1] * math.sin(angle) + change[2]
+        )
+    return left
 
 
 def fit_rim(
@@ -228,6 +257,35 @@ def fit_rim(
     Returns:
         ``None`` where no circle settles.
     """
-    numbers = _circle(frame, bad, float(x), float(y), float(radius))
-    *most, rays = numbers.tolist()
-    return None if np.isnan(numbers[0]) else Rim(*most, int(rays))
+    rays = min(max(int(4.4 * radius), 64), 120)
+    reach, start = 0.3 * radius + 2.0, (x, y)
+    for _ in range(_ROUNDS):
+        width = min(max(0.25 * radius, 2.0), 8.0)
+        where, height, rise = _falls(frame, bad, (x, y, radius), reach, rays, width)
+        seen = np.isfinite(where)
+        good = _clear(seen, height, rise)
+        if np.count_nonzero(good) < _FEWEST:
+            return None
+        change, sound = _settled(where, good, max(0.5 * reach, 1.2))
+        left = _left(where, change)
+        x, y, radius = (np.array((x, y, radius)) + change).tolist()
+        gone = math.hypot(x - start[0], y - start[1]) > radius
+        if not sound or gone or radius < _SMALLEST_RADIUS:
+            return None
+        reach = max(0.6 * reach, 0.1 * radius + 1.5)
+    on = good & (np.abs(left) < max(0.05 * radius, 0.8))
+    if np.count_nonzero(on) < _FEWEST:
+        return None
+    contrast = float(np.median(height[on]))
+    near = _falls(frame, bad, (x, y, radius), 2.0, rays, 0.5 * width)[1]
+    return Rim(
+        x=x,
+        y=y,
+        radius=radius,
+        error=float(np.sqrt(np.mean(left[on] ** 2))),
+        coverage=float(np.count_nonzero(on) / np.count_nonzero(seen)),
+        shown=float(np.mean(seen)),
+        contrast=contrast,
+        sharpness=float(np.median(near[on])) / contrast,
+        rays=int(np.count_nonzero(on)),
+    )

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-from numba import njit
+
+from stempilot import compiled
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -48,7 +49,7 @@ class Place:
     radius: float
 
 
-@njit(cache=True)
+@compiled
 def _roots(
     frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], block: int, floor: float, noise: float
 ) -> FloatImage:
@@ -73,7 +74,7 @@ def _roots(
     return out
 
 
-@njit(cache=True)
+@compiled
 def _bridge(image: FloatImage) -> None:
     """Fill what is negative from the nearest numbers on both sides of its row."""
     rows, cols = image.shape
@@ -100,7 +101,7 @@ def _bridge(image: FloatImage) -> None:
             x = end
 
 
-@njit(cache=True)
+@compiled
 def _slopes(image: FloatImage) -> tuple[FloatImage, FloatImage, FloatImage]:
     """Return the slope (Sobel): along the columns, along the rows, and its size."""
     rows, cols = image.shape
@@ -116,7 +117,33 @@ def _slopes(image: FloatImage) -> tuple[FloatImage, FloatImage, FloatImage]:
     return dx, dy, size
 
 
-@njit(cache=True)
+@compiled
+def _cast(
+    counted: FloatImage,
+    edges: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    slopes: tuple[FloatImage, FloatImage, FloatImage],
+    most: float,
+    radius: float,
+    cell: int,
+) -> None:
+    """Add the votes for disks of one radius to cells."""
+    ys, xs = edges
+    dy, dx, size = slopes
+    rows, cols = counted.shape
+    for at in range(ys.size):
+        y, x = ys[at], xs[at]
+        weight, reach = min(size[y, x], most), radius / size[y, x]
+        to_x, to_y = (x + reach * dx[y, x]) / cell, (y + reach * dy[y, x]) / cell
+        col, row = int(np.floor(to_x)), int(np.floor(to_y))
+        if 0 <= col < cols - 1 and 0 <= row < rows - 1:
+            east, south = to_x - col, to_y - row
+            counted[row, col] += weight * (1 - east) * (1 - south)
+            counted[row, col + 1] += weight * east * (1 - south)
+            counted[row + 1, col] += weight * (1 - east) * south
+            counted[row + 1, col + 1] += weight * east * south
+
+
+@compiled
 def _votes(
     dx: FloatImage,
     dy: FloatImage,
@@ -135,18 +162,7 @@ def _votes(
     ys, xs = np.nonzero(size >= least)
     for k in range(radii.size):
         counted[:] = 0.0
-        for at in range(ys.size):
-            down, right = dy[ys[at], xs[at]], dx[ys[at], xs[at]]
-            slope = size[ys[at], xs[at]]
-            weight, reach = min(slope, most), radii[k] / slope
-            to_x, to_y = (xs[at] + reach * right) / cell, (ys[at] + reach * down) / cell
-            col, row = int(np.floor(to_x)), int(np.floor(to_y))
-            if 0 <= col < cols - 1 and 0 <= row < rows - 1:
-                east, south = to_x - col, to_y - row
-                counted[row, col] += weight * (1 - east) * (1 - south)
-                counted[row, col + 1] += weight * east * (1 - south)
-                counted[row + 1, col] += weight * (1 - east) * south
-                counted[row + 1, col + 1] += weight * east * south
+        _cast(counted, (ys, xs), (dy, dx, size), most, radii[k], cell)
         scale = 1.0 / radii[k] ** share
         for y in range(1, rows - 1):
             over, here, under = counted[y - 1], counted[y], counted[y + 1]

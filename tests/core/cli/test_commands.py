@@ -2,6 +2,7 @@
 
 import io
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,7 @@ COMMANDS = [
     "check",
     "report",
     "restore",
+    "doctor",
     "envelope",
     "envelope init",
 ]
@@ -403,6 +405,25 @@ def test_restore_puts_back_what_a_run_left(stempilot: Stempilot, desk: Desk) -> 
     ended = stempilot("restore", "a")
     assert ended.code == 0
     assert BEAM_SHIFT in ended.out.replace("beam shift", BEAM_SHIFT)
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is in use stays there")
+def test_without_a_working_folder_nothing_starts_and_restore_works(
+    stempilot: Stempilot, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stempilot(*RUN, "--yes", "--out", "a")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    log = list(desk.log)
+    for more in ([], ["--dry-run"]):
+        ended = stempilot(*typed("run centring --agent exact --out"), tmp_path / "b", *more)
+        said = "error: the working folder is gone; change into one that exists. Nothing was sent\n"
+        assert (ended.code, ended.err) == (2, said)
+    assert desk.log == log
+    assert not (tmp_path / "b").exists()
+    assert stempilot("restore", tmp_path / "a").code == 0
     assert standing(desk) == pytest.approx(HOME, abs=1e-12)
 
 

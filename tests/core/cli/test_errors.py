@@ -50,6 +50,16 @@ def schema_2(name: str) -> str:
     return name
 
 
+TOO_LONG = "a" * 300
+
+
+def written(name: str, encoding: str) -> str:
+    """Write a configuration file with a letter that encodings write differently, and its name."""
+    text = "[task]\ntolerance = 0.1\n# gr\u00f6\u00dfer\n"
+    Path(name).write_bytes(text.encode(encoding))
+    return name
+
+
 TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "unknown task": (
         lambda: typed("run centering --agent walker"),
@@ -105,6 +115,46 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
         lambda: typed("run centring --agent walker --set task.tolerance"),
         2,
         "--set 'task.tolerance' is not section.key=value, for example --set task.tolerance_px=2",
+    ),
+    "configuration file of PowerShell": (
+        lambda: typed(f"run centring --agent walker --config {written('a.toml', 'utf-16')}"),
+        2,
+        "a.toml is not UTF-8, in line 1; save it as UTF-8",
+    ),
+    "configuration file in UTF-16 without a mark": (
+        lambda: typed(f"run centring --agent walker --config {written('a.toml', 'utf-16-be')}"),
+        2,
+        "a.toml is not UTF-8, in line 3; save it as UTF-8",
+    ),
+    "configuration file of an old editor": (
+        lambda: typed(f"run centring --agent walker --config {written('a.toml', 'cp1252')}"),
+        2,
+        "a.toml is not UTF-8, in line 3; save it as UTF-8",
+    ),
+    "envelope file of an old editor": (
+        lambda: typed(f"run centring --agent walker --envelope {written('a.toml', 'cp1252')}"),
+        4,
+        "a.toml is not UTF-8, in line 3; save it as UTF-8",
+    ),
+    "name of a folder that is too long": (
+        lambda: [*typed("run centring --agent walker --out"), TOO_LONG],
+        1,
+        f"cannot write {TOO_LONG}",
+    ),
+    "name of a configuration file that is too long": (
+        lambda: [*typed("run centring --agent walker --config"), TOO_LONG],
+        2,
+        f"cannot read {TOO_LONG}",
+    ),
+    "name of a run that is too long": (
+        lambda: ["restore", TOO_LONG],
+        2,
+        f"cannot read {TOO_LONG}",
+    ),
+    "name of an envelope that is too long": (
+        lambda: [*typed("envelope init --backend desk --out"), TOO_LONG],
+        1,
+        f"cannot write {TOO_LONG}",
     ),
     "missing configuration file": (
         lambda: typed("run centring --agent walker --config none.toml"),

@@ -231,3 +231,17 @@ def test_the_package_itself_is_the_command_line() -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.strip()
     assert not done.stderr
+
+
+# --- any machine ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such shell")
+def test_a_file_never_takes_the_place_of_a_stream_that_is_closed(tmp_path: Path) -> None:
+    code = (
+        "from stempilot.cli.render import ready_streams; ready_streams()\n"
+        "with open('file', 'w') as file: file.write(str(file.fileno()))"
+    )
+    words = ["sh", "-c", f'"{sys.executable}" -c "$0" <&- >&- 2>&-', code]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert int((tmp_path / "file").read_text()) > 2

@@ -120,6 +120,18 @@ def test_a_folder_that_cannot_be_used_is_an_error_that_says_what_to_do(
             pytest.fail("the block must not begin")
 
 
+def test_without_a_home_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        msg = "Could not determine home directory."
+        raise RuntimeError(msg)
+
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(BackendError, match=f"no home directory .* set {FOLDER_VARIABLE}"):
+        with instrument_lock(Desk(), "desk"):
+            pytest.fail("the block must not begin")
+
+
 def test_the_users_own_folder_is_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,7 +300,8 @@ def test_settings_override_the_file_and_later_ones_earlier_ones(tmp_path: Path) 
         (b"[tasks]\n", "unknown section: tasks; did you mean task?"),
         (b"task = 3\n", "task must be a table, [task], not 3"),
         (b"task = \n", "is not valid TOML"),
-        (b"\xff\xfe", "is not valid TOML"),
+        (b"\xff\xfe", "is not UTF-8, in line 1; save it as UTF-8"),
+        (b"a = 1\n\0b\0", "is not UTF-8, in line 2; save it as UTF-8"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, said: str) -> None:

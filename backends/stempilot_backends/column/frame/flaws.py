@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 from attrs import frozen
-from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from stempilot import compiled
 from stempilot_backends.column.frame.kernels import SATURATION_DN
 from stempilot_backends.column.parameters import ColumnParameters
 from stempilot_backends.column.specimen import stream
@@ -100,7 +100,7 @@ def _gains(side: int, rng: Generator) -> NDArray[np.float64]:
     return np.repeat(gains, np.diff([0, *cuts, side]))
 
 
-@njit(cache=True)
+@compiled
 def _amplify(frame: NDArray[np.uint16], gains: NDArray[np.float64], offset_dn: float) -> None:
     """Multiply what each column reads above the offset."""
     for row in range(frame.shape[0]):

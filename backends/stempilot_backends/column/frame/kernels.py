@@ -1,16 +1,14 @@
-"""Everything that is compiled to draw a frame: the disk, its noise, and both together.
-
-All of it is in this file because numba keeps compiled code on disk for as long as the file of the
-called function is unchanged; it does not look at other files whose functions were compiled in.
-"""
+"""What is compiled to draw a frame: one file, for numba keeps compiled code until it changes."""
 
 import math
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stempilot import compiled
 from stempilot_backends.column.frame.scene import Electronics, LevelTable, Pattern, Scene
 
 SATURATION_DN = 65535
@@ -36,7 +34,7 @@ _QUICK_NOISE_E = 5.0
 """Read noise from which three moments are the distribution: the excess kurtosis is below 0.01."""
 
 
-@njit(cache=True)
+@compiled
 def draw_scene(
     frame: NDArray[np.uint16],
     scene: Scene,
@@ -66,7 +64,7 @@ def draw_scene(
                 frame[row, column] = draw(mean_e, disk.electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def _reach(centre: float, radius: float, side: int) -> tuple[int, int]:
     """Return the first row or column that the disk may touch, and the one after the last."""
     first, last = centre - radius - 0.5, centre + radius + 0.5
@@ -76,7 +74,7 @@ def _reach(centre: float, radius: float, side: int) -> tuple[int, int]:
     return math.ceil(max(first, 0.0)), math.floor(min(last, side - 1.0)) + 1
 
 
-@njit(cache=True)
+@compiled
 def draw_pattern(
     frame: NDArray[np.uint16],
     scene: Scene,
@@ -107,7 +105,7 @@ def draw_pattern(
             frame[row, column] = draw(background_e + signal[column], table.electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> bool:
     """Work out the mean electrons of a row beside the background; return whether there are any."""
     lit = pattern.halo.size > 0
@@ -129,7 +127,7 @@ def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern
     return lit
 
 
-@njit(cache=True)
+@compiled
 def _span(centre: float, distance: float, reach: float, side: int) -> tuple[int, int]:
     """Return the pixels of a line, at a distance from a centre, that lie within reach of it."""
     if not abs(distance) < reach:
@@ -140,7 +138,7 @@ def _span(centre: float, distance: float, reach: float, side: int) -> tuple[int,
     return math.ceil(max(centre - half, 0.0)), math.floor(min(centre + half, side - 1.0)) + 1
 
 
-@njit(cache=True)
+@compiled
 def _add_ring(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
     """Add the ring about the direct beam to a row."""
     y, ring, start = row - scene.y, pattern.ring, pattern.ring_start
@@ -154,7 +152,7 @@ def _add_ring(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Patt
             signal[column] += low + (place - below) * (high - low)
 
 
-@njit(cache=True)
+@compiled
 def _add_disk(
     signal: NDArray[np.float64], y: float, centre: float, radius: float, electrons: float
 ) -> None:
@@ -171,7 +169,7 @@ def _add_disk(
             signal[column] += electrons * min(max(covered, 0.0), 1.0)
 
 
-@njit(cache=True)
+@compiled
 def _add_direct(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> None:
     """Add the direct disk with its structure to a row."""
     y = row - scene.y
@@ -187,7 +185,7 @@ def _add_direct(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pa
         signal[column] += scene.disk_e * bright * coverage(x, y, scene.radius)
 
 
-@njit(cache=True)
+@compiled
 def _shade(signal: NDArray[np.float64], row: int, stop: NDArray[np.float64]) -> None:
     """Take from a row what falls on the beam stop."""
     tip_x, tip_y, ux, uy, half = stop
@@ -199,7 +197,7 @@ def _shade(signal: NDArray[np.float64], row: int, stop: NDArray[np.float64]) -> 
         signal[column] *= 1.0 - along * across
 
 
-@njit(cache=True)
+@compiled
 def _dim(signal: NDArray[np.float64], row: int, background_e: float, loss: float) -> None:
     """Make of a row's signal its means, with the light that is lost towards the corners."""
     middle = (signal.size - 1) / 2
@@ -209,7 +207,7 @@ def _dim(signal: NDArray[np.float64], row: int, background_e: float, loss: float
         signal[column] = max(light * (background_e + signal[column]), 1e-9)
 
 
-@njit(cache=True, error_model="numpy")
+@partial(compiled, error_model="numpy")
 def _draw_quickly(
     pixels: NDArray[np.uint16],
     signal: NDArray[np.float64],
@@ -238,7 +236,7 @@ def _draw_quickly(
             shown[i] = np.uint16(np.int32(min(max(raw, np.float32(0.0)), most)))
 
 
-@njit(cache=True)
+@compiled
 def _fill_normals(normals: NDArray[np.float32], pairs: int, counter: NDArray[np.uint64]) -> None:
     """Draw so many pairs of normal numbers."""
     mask, state = np.uint64(4095), counter[0]
@@ -250,7 +248,7 @@ def _fill_normals(normals: NDArray[np.float32], pairs: int, counter: NDArray[np.
     counter[0] = state + np.uint64(pairs) * _STEP
 
 
-@njit(cache=True)
+@compiled
 def draw_at(
     pixels: NDArray[np.uint16],
     places: NDArray[np.int64],
@@ -263,7 +261,7 @@ def draw_at(
         pixels[places[i]] = draw(means_e[i], electronics, rng)
 
 
-@njit(cache=True)
+@compiled
 def coverage(x: float, y: float, radius: float) -> float:
     """Return the covered fraction of a pixel, exactly.
 
@@ -287,7 +285,7 @@ def coverage(x: float, y: float, radius: float) -> float:
     return min(max(area, 0.0), 1.0)
 
 
-@njit(cache=True)
+@compiled
 def _quadrant(a: float, b: float, radius: float) -> float:
     """Area of the disk between its axes and the lines x = a and y = b, odd in a and in b."""
     sign = math.copysign(1.0, a) * math.copysign(1.0, b)
@@ -298,14 +296,14 @@ def _quadrant(a: float, b: float, radius: float) -> float:
     return sign * (b * corner + _under_arc(a, radius) - _under_arc(corner, radius))
 
 
-@njit(cache=True)
+@compiled
 def _under_arc(x: float, radius: float) -> float:
     """Area under the arc from 0 to x."""
     height = math.sqrt(max(radius * radius - x * x, 0.0))
     return 0.5 * (x * height + radius * radius * math.asin(min(x / radius, 1.0)))
 
 
-@njit(cache=True)
+@compiled
 def fill(
     pixels: NDArray[np.uint16],
     table: LevelTable,
@@ -331,7 +329,7 @@ def fill(
         _scatter_rest(pixels, hits, table, counter)
 
 
-@njit(cache=True)
+@compiled
 def _fill_from_cells(
     pixels: NDArray[np.uint16], cells: NDArray[np.uint16], counter: NDArray[np.uint64]
 ) -> None:
@@ -358,7 +356,7 @@ def _fill_from_cells(
     counter[0] = state
 
 
-@njit(cache=True)
+@compiled
 def _scatter_rest(
     pixels: NDArray[np.uint16], hits: int, table: LevelTable, counter: NDArray[np.uint64]
 ) -> None:
@@ -375,12 +373,12 @@ def _scatter_rest(
     counter[0] = state
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _unit(word: np.uint64) -> float:
     return np.float64(word >> np.uint64(11)) * _TO_UNIT
 
 
-@njit(cache=True)
+@compiled
 def draw(mean_e: float, electronics: Electronics, rng: np.random.Generator) -> np.uint16:
     """Return one pixel of any mean: Poisson electrons, normal read noise, digitised."""
     if mean_e > NORMAL_ABOVE_E:
@@ -393,7 +391,7 @@ def draw(mean_e: float, electronics: Electronics, rng: np.random.Generator) -> n
     return np.uint16(math.floor(min(max(raw, 0.0), float(SATURATION_DN)) + 0.5))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _mix(counter: np.uint64) -> np.uint64:
     word = (counter ^ (counter >> np.uint64(30))) * _MIX_A
     word = (word ^ (word >> np.uint64(27))) * _MIX_B

@@ -8,9 +8,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from stempilot import compiled
 from stempilot_backends.column.frame.kernels import NORMAL_ABOVE_E, SATURATION_DN
 from stempilot_backends.column.frame.scene import Electronics, LevelTable
 
@@ -81,7 +81,7 @@ def _electrons(mean_e: float, read_noise_e: float) -> tuple[float, NDArray[np.fl
     return float(first), weights, read_noise_e
 
 
-@njit(cache=True)
+@compiled
 def _poisson(mean_e: float, first: int, last: int) -> NDArray[np.float64]:
     """Poisson probabilities of first..last, by recurrence away from the mode."""
     weights = np.zeros(last - first + 1)
@@ -95,7 +95,7 @@ def _poisson(mean_e: float, first: int, last: int) -> NDArray[np.float64]:
     return weights / total
 
 
-@njit(cache=True)
+@compiled
 def _cdf(
     limits_e: NDArray[np.float64], weights: NDArray[np.float64], sigma_e: float
 ) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def _cdf(
     return result
 
 
-@njit(cache=True)
+@compiled
 def _normal_below(limit: float, sigma: float) -> float:
     """Probability that Normal(0, sigma) is below limit."""
     if sigma > 0.0:
