@@ -145,6 +145,14 @@ class Task(ABC, Generic[M, S]):
         del state, standing
         return None
 
+    def refused(self, state: S) -> S | None:
+        """Return the state after the envelope refused a move of the task's own.
+
+        By default ``None``: the episode ends as blocked.
+        """
+        del state
+        return None
+
     def advance(self, state: S, action: Any, measured: M) -> S:
         """Return the state after an action (``None``: the task's own move) was measured.
 
@@ -178,7 +186,7 @@ class Task(ABC, Generic[M, S]):
         not paid, or an agent would learn to stop at once.
         """
         del action
-        if outcome in {Outcome.FAILURE, Outcome.BLOCKED}:
+        if outcome in {Outcome.FAILURE, Outcome.BLOCKED, Outcome.AMBIGUOUS}:
             return -REWARD_END
         if outcome is Outcome.SUCCESS and not isinstance(self.goal, Raise):
             return REWARD_END

@@ -225,6 +225,8 @@ class Snapshot:
     knobs: Mapping[str, KnobValue] = field(converter=read_only)
     states: Mapping[str, str] = field(converter=read_only)
     numbers: Mapping[str, float] = field(converter=read_only, factory=dict)
+    simulated: bool = True
+    """Whether no real instrument is behind it, as `Offers.simulated` has it."""
 
 
 class Outcome(Enum):
@@ -235,6 +237,8 @@ class Outcome(Enum):
     FAILURE = "failure"
     BLOCKED = "blocked"
     """The envelope refused the plan and nothing was sent."""
+    AMBIGUOUS = "ambiguous"
+    """What the task works on cannot be told from something else; a failure."""
 
 
 @frozen(kw_only=True, eq=False)

@@ -218,7 +218,13 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         knobs = {knob: guard.read(knob) for knob in self._recorded_knobs}
         states = {name: guard.backend.state(name) for name in needs.states}
         check_states(needs, states)
-        snapshot = Snapshot(frames=frames, knobs=knobs, states=states, numbers=numbers)
+        snapshot = Snapshot(
+            frames=frames,
+            knobs=knobs,
+            states=states,
+            numbers=numbers,
+            simulated=not self.waits,
+        )
         measured = self.task.measure(snapshot)
         for source in needs.sources:
             if self.task.sees(measured, source):
@@ -307,6 +313,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             self._guard.send(points, "task" if by == "task" else "agent")
         except EnvelopeError as refusal:
             after, outcome, self._reason = before, Outcome.BLOCKED, str(refusal)
+            refused = self.task.refused(before) if by == "task" else None
+            if refused is not None:
+                after, outcome = refused, self.task.outcome(refused)
         except BudgetSpentError as spent:
             after, outcome, self._reason = before, Outcome.RUNNING, str(spent)
             self.budget_spent = True

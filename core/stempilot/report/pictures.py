@@ -165,6 +165,7 @@ def verdict(outcome: str) -> str:
         Outcome.SUCCESS.value: "success",
         Outcome.FAILURE.value: "failure",
         Outcome.BLOCKED.value: "blocked",
+        Outcome.AMBIGUOUS.value: "ambiguous",
         Outcome.RUNNING.value: "out of steps",
     }
     return words.get(outcome, "other outcome")

@@ -104,6 +104,14 @@ class BfDiskCenteringConfig:
             on instruments that do not misalign themselves.
         reward: ``informative``: Eq. 1. ``non-informative``: Eq. 1 without its distance term.
             ``sparse``: nothing but the terminal rewards.
+        disk_px: where the direct beam is at the start of an episode; the disk that lies there is
+            taken for it.
+        reference: folder of a run on vacuum at the same camera length, whose disk tells radius,
+            contrast and place of the direct beam.
+        radius_px: radius of the disks, where it is known.
+        mask: file of a NumPy array (rows, cols) in which the camera's defective pixels are true.
+        confirm: whether success that rests on one frame is confirmed by a small move and back:
+            ``real``: on real instruments, ``always``, or ``never``.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -144,6 +152,17 @@ class BfDiskCenteringConfig:
     scramble_steps: float = field(default=6.0, validator=_within(0, open_low=True))
     reward: RewardKind = field(
         default="informative", validator=_one_of("informative", "non-informative", "sparse")
+    )
+    disk_px: tuple[float, float] | None = field(
+        default=None, validator=validators.optional(_finite_pair)
+    )
+    reference: str | None = None
+    radius_px: float | None = field(
+        default=None, validator=validators.optional(_within(0, open_low=True))
+    )
+    mask: str | None = None
+    confirm: Literal["real", "always", "never"] = field(
+        default="real", validator=_one_of("real", "always", "never")
     )
 
     def __attrs_post_init__(self) -> None:

@@ -6,14 +6,22 @@ import numpy as np
 import numpy.typing as npt
 
 from stempilot import Frame, FrameError, KnobValue
-from stempilot_tasks.bf_disk_centering.state import Measured
-from stempilot_tasks.imaging import locate_disk
+from stempilot_tasks.bf_disk_centering.state import Disk, Measured
+from stempilot_tasks.imaging import DiskLocation, find_disks
 
 _ALL_CLIPPED: Final = 0.99
 """Share of clipped pixels from which a frame shows nothing; dead pixels are not the rest."""
 
 
-def measure_disk(frame: Frame, shift_rad: KnobValue, shape: tuple[int, int]) -> Measured:
+def measure_disk(
+    frame: Frame,
+    shift_rad: KnobValue,
+    shape: tuple[int, int],
+    *,
+    radius_px: float | None = None,
+    mask: npt.NDArray[np.bool_] | None = None,
+    simulated: bool = True,
+) -> Measured:
     """Return what a frame of the FluCam shows.
 
     A snapshot does not tell from which value on pixels are clipped, so the largest value of their
@@ -26,6 +34,9 @@ def measure_disk(frame: Frame, shift_rad: KnobValue, shape: tuple[int, int]) -> 
         frame: one exposure.
         shift_rad: read-back of the diffraction shift.
         shape: (rows, cols) that the frame must have.
+        radius_px: the disks' radius where it is known.
+        mask: (rows, cols) pixels that are known to be bad.
+        simulated: the frame is not of a real instrument.
 
     Raises:
         FrameError: wrong shape, pixels that are not numbers, a calibration that is not a positive
@@ -44,29 +55,57 @@ def measure_disk(frame: Frame, shift_rad: KnobValue, shape: tuple[int, int]) -> 
     if frame.pixel_rad is not None and not 0 < frame.pixel_rad < np.inf:
         msg = f"the frame's pixel is calibrated as {frame.pixel_rad:g} rad; it must be above 0"
         raise FrameError(msg)
-    found = locate_disk(pixels)
-    located = bool(found.visible and np.isfinite(found.x_px) and np.isfinite(found.y_px))
-    if found.saturated and not located:
-        _check_clipping(pixels)
-    rows, cols = shape
+    found = find_disks(pixels, radius_px=radius_px, mask=mask)
+    disks = tuple(_disk(one, shape) for one in found if np.isfinite(one.x_px))
+    clipped = found[0].saturated if found else _is_clipped(pixels)
     return Measured(
-        position_px=(
-            (float(found.x_px) - (cols - 1) / 2, float(found.y_px) - (rows - 1) / 2)
-            if located
-            else None
-        ),
-        radius_px=float(found.radius_px) if located and np.isfinite(found.radius_px) else None,
-        visible=bool(found.visible),
-        cut=bool(found.cut),
-        saturated=bool(found.saturated),
+        position_px=disks[0].position_px if disks else None,
+        radius_px=disks[0].radius_px if disks and np.isfinite(disks[0].radius_px) else None,
+        visible=bool(found),
+        cut=bool(found) and found[0].cut,
+        saturated=clipped,
         pixel_rad=frame.pixel_rad,
         shift_rad=shift_rad,
+        disks=disks,
+        simulated=simulated,
     )
 
 
-def _check_clipping(pixels: npt.NDArray[Any]) -> None:
+def read_mask(path: str, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return the mask of defective pixels that a file holds.
+
+    Raises:
+        ValueError: the file cannot be read, or holds something else.
+    """
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        msg = f"mask = {path!r} cannot be read: {error}; give a file that numpy.save wrote"
+        raise ValueError(msg) from error
+    if not isinstance(mask, np.ndarray) or mask.shape != shape or mask.dtype != np.bool_:
+        what = f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        msg = f"mask = {path!r} holds {what}; expected {shape} booleans, true where a pixel is bad"
+        raise ValueError(msg)
+    return mask
+
+
+def _disk(found: DiskLocation, shape: tuple[int, int]) -> Disk:
+    rows, cols = shape
+    return Disk(
+        position_px=(found.x_px - (cols - 1) / 2, found.y_px - (rows - 1) / 2),
+        radius_px=found.radius_px,
+        contrast=found.contrast,
+    )
+
+
+def _is_clipped(pixels: npt.NDArray[Any]) -> bool:
+    """Return whether most of a frame is clipped.
+
+    Raises:
+        FrameError: all of it is.
+    """
     if pixels.dtype.kind == "f":
-        return
+        return False
     limit = np.iinfo(pixels.dtype).max
     share = np.count_nonzero(pixels == limit) / pixels.size
     if share >= _ALL_CLIPPED:
@@ -75,3 +114,4 @@ def _check_clipping(pixels: npt.NDArray[Any]) -> None:
             "lower the current"
         )
         raise FrameError(msg)
+    return bool(share > 0.5)  # noqa: PLR2004 - half

@@ -1,6 +1,8 @@
 """What is kept of a frame and of an episode: plain numbers, no pixels."""
 
-from attrs import frozen
+import math
+
+from attrs import field, frozen
 
 from stempilot import KnobValue
 
@@ -9,18 +11,37 @@ Point = tuple[float, float]
 
 
 @frozen(kw_only=True)
+class Disk:
+    """One disk in a frame.
+
+    Attributes:
+        position_px: its centre.
+        radius_px: its radius.
+        contrast: how much it adds to a pixel.
+    """
+
+    position_px: Point
+    radius_px: float
+    contrast: float
+
+
+@frozen(kw_only=True)
 class Measured:
     """What one frame shows.
 
     Attributes:
-        position_px: the disk's centre; ``None`` where there is none to be trusted: no disk, or
-            one so badly cut by the frame's edge or hidden by clipping that it does not show.
-        radius_px: the disk's radius; ``None`` where it was not found.
+        position_px: centre of the disk with the most contrast; ``None`` where there is none to be
+            trusted: no disk, or one so badly cut by the frame's edge or hidden by clipping that it
+            does not show.
+        radius_px: its radius; ``None`` where it was not found.
         visible: a disk, or a part of one, shows.
         cut: the frame's edge cuts the disk.
         saturated: pixels are clipped.
         pixel_rad: angle of one pixel where the frame is calibrated.
         shift_rad: read-back of the diffraction shift.
+        disks: all disks with a centre, the one with the most contrast first; by default the one at
+            ``position_px``.
+        simulated: the frame is not of a real instrument.
     """
 
     position_px: Point | None
@@ -30,6 +51,38 @@ class Measured:
     saturated: bool
     pixel_rad: float | None
     shift_rad: KnobValue
+    disks: tuple[Disk, ...] = field()
+    simulated: bool = True
+
+    @disks.default
+    def _alone(self) -> tuple[Disk, ...]:
+        if self.position_px is None:
+            return ()
+        radius_px = math.nan if self.radius_px is None else self.radius_px
+        return (Disk(position_px=self.position_px, radius_px=radius_px, contrast=1.0),)
+
+
+@frozen(kw_only=True)
+class Knowledge:
+    """What an episode has found out of the direct beam.
+
+    Attributes:
+        disk: which of the disks it is; ``None`` where it is not seen.
+        disks: the disks of the frame in which it was last seen.
+        ambiguous: more than one disk fits.
+        moves: the latest moves of the diffraction shift and of the disk: x, y in rad, x, y in px.
+        follows: the disk was seen to follow the diffraction shift.
+        excursion_rad: diffraction shift of the task's own small move, until it has been undone.
+        unconfirmed: that move was refused, so that nothing shows whether the disk follows.
+    """
+
+    disk: Disk | None = None
+    disks: tuple[Disk, ...] = ()
+    ambiguous: bool = False
+    moves: tuple[tuple[float, float, float, float], ...] = ()
+    follows: bool = False
+    excursion_rad: Point | None = None
+    unconfirmed: bool = False
 
 
 @frozen(kw_only=True)
@@ -48,6 +101,7 @@ class CenteringState:
         target_rad: diffraction shift that was last asked for. At the start it is the read-back;
             later read-backs do not enter, so that their rounding does not add up.
         measured: what the last frame showed.
+        known: what the episode has found out of the direct beam.
     """
 
     position_px: Point
@@ -58,3 +112,4 @@ class CenteringState:
     steps: int
     target_rad: Point
     measured: Measured
+    known: Knowledge = Knowledge()

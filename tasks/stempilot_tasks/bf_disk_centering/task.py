@@ -1,10 +1,10 @@
 """Centring the bright-field disk, as a task."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 from gymnasium.spaces import Box, Space
 
 from stempilot import (
@@ -29,7 +29,8 @@ from stempilot_tasks.bf_disk_centering.actions import action_space, moves
 from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_SIZE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry, distance
-from stempilot_tasks.bf_disk_centering.measure import measure_disk
+from stempilot_tasks.bf_disk_centering.knowledge import begin, follow
+from stempilot_tasks.bf_disk_centering.measure import measure_disk, read_mask
 from stempilot_tasks.bf_disk_centering.observation import (
     Observation,
     observation_space,
@@ -37,9 +38,19 @@ from stempilot_tasks.bf_disk_centering.observation import (
     residual_entries,
 )
 from stempilot_tasks.bf_disk_centering.oracle import best_actions
+from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.reward import reward, verdict
-from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured, Point
+from stempilot_tasks.bf_disk_centering.state import (
+    CenteringState,
+    Knowledge,
+    Measured,
+    Point,
+)
 from stempilot_tasks.bf_disk_centering.symmetry import moved_elsewhere
+from stempilot_tasks.bf_disk_centering.telling import explanation, marks, numbers
+
+_EXCURSION = 0.3
+"""The task's own small move, in full actions."""
 
 
 class BfDiskCentering(Task[Measured, CenteringState]):
@@ -55,6 +66,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         self._step_rad = config.step_rad
         self._size = PUBLISHED_SIZE_PX / self.geometry.unit_px
         self._observer = observer(config)
+        self._reference = Reference.of(config.reference) if config.reference else None
+        self._mask = read_mask(config.mask, config.camera_shape) if config.mask else None
 
     @property
     def needs(self) -> Needs:
@@ -103,7 +116,17 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             FrameError: wrong shape, not numbers, badly calibrated, or clipped all over.
         """
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
-        return measure_disk(snapshot.frames[FLUCAM], shift_rad, self.config.camera_shape)
+        radius_px = self.config.radius_px
+        if radius_px is None and self._reference is not None:
+            radius_px = self._reference.radius_px
+        return measure_disk(
+            snapshot.frames[FLUCAM],
+            shift_rad,
+            self.config.camera_shape,
+            radius_px=radius_px,
+            mask=self._mask,
+            simulated=snapshot.simulated,
+        )
 
     def sees(self, measured: Measured, source: str) -> bool:
         """Return whether a disk, or a part of one, shows."""
@@ -128,7 +151,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """Return the state at the start, with the read-back as the shift last asked for."""
         x_rad, y_rad = measured.shift_rad
         corner = (float(self.geometry.half_px[0]), float(self.geometry.half_px[1]))
-        return self._state(measured, seen_px=corner, steps=0, target_rad=(x_rad, y_rad))
+        known = begin(measured, self.config.disk_px, self._reference)
+        return self._state(measured, known, seen_px=corner, steps=0, target_rad=(x_rad, y_rad))
 
     def targets(
         self, state: CenteringState, action: Any, standing: Mapping[str, KnobValue]
@@ -144,26 +168,79 @@ class BfDiskCentering(Task[Measured, CenteringState]):
 
     def advance(self, state: CenteringState, action: Any, measured: Measured) -> CenteringState:
         """Return the state after the action was carried out and measured."""
+        target_rad, out = self._next(state, action)
+        before_rad = self._stands_at(state)
+        moved_rad = target_rad[0] - before_rad[0], target_rad[1] - before_rad[1]
+        known = follow(state.known, measured, moved_rad, self.config.half_px)
         return self._state(
             measured,
+            evolve(known, excursion_rad=target_rad if out else None),
             seen_px=state.position_px,
             steps=state.steps + 1,
-            target_rad=self._target(state, action),
+            target_rad=state.target_rad if out else target_rad,
+        )
+
+    def _next(self, state: CenteringState, action: Any) -> tuple[Point, bool]:
+        """Return the shift that comes next, and whether it is the task's own small move."""
+        if action is not None:
+            return self._target(state, action), False
+        if state.known.excursion_rad is not None:
+            return state.target_rad, False
+        x_rad, y_rad = state.target_rad
+        # Away from the nearest edge of the field is not known; a small move stays inside.
+        return (x_rad + _EXCURSION * self._step_rad, y_rad), True
+
+    @staticmethod
+    def _stands_at(state: CenteringState) -> Point:
+        return state.known.excursion_rad or state.target_rad
+
+    def own_moves(
+        self, state: CenteringState, standing: Mapping[str, KnobValue]
+    ) -> tuple[SetPoint, ...] | None:
+        """Return the small move that confirms a success, and then the move back."""
+        del standing
+        if state.known.excursion_rad is None and not self._is_to_confirm(state):
+            return None
+        return (SetPoint(DIFFRACTION_SHIFT, self._next(state, None)[0]),)
+
+    def refused(self, state: CenteringState) -> CenteringState | None:
+        """Return the state without a confirmation; a refused way back ends the episode."""
+        if state.known.excursion_rad is not None:
+            return None
+        return evolve(state, known=evolve(state.known, unconfirmed=True))
+
+    def _wants_confirmation(self, state: CenteringState) -> bool:
+        confirm = self.config.confirm
+        return confirm == "always" or (confirm == "real" and not state.measured.simulated)
+
+    def _is_to_confirm(self, state: CenteringState) -> bool:
+        known = state.known
+        return (
+            self._wants_confirmation(state)
+            and not (known.follows or known.unconfirmed or known.moves or state.lost)
+            and state.distance <= state.tolerance
         )
 
     def _state(
-        self, measured: Measured, *, seen_px: Point, steps: int, target_rad: Point
+        self,
+        measured: Measured,
+        known: Knowledge,
+        *,
+        seen_px: Point,
+        steps: int,
+        target_rad: Point,
     ) -> CenteringState:
         """Return the state that a measurement leads to.
 
         Args:
             measured: what the frame shows.
+            known: what is known of the direct beam.
             seen_px: where the disk was seen before, to fall back to.
             steps: timesteps into the episode.
             target_rad: the shift that was asked for.
         """
         geometry = self.geometry
-        found = np.array(seen_px if measured.position_px is None else measured.position_px)
+        found = np.array(known.disk.position_px if known.disk else seen_px)
         position = geometry.clipped(found)
         residual = geometry.residual(position)
         x_px, y_px = position.tolist()
@@ -173,10 +250,11 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             residual=(residual_x, residual_y),
             distance=float(distance(residual)),
             tolerance=geometry.tolerance(measured.pixel_rad),
-            lost=measured.position_px is None or bool(geometry.is_beyond_edge(found)),
+            lost=known.disk is None or bool(geometry.is_beyond_edge(found)),
             steps=steps,
             target_rad=target_rad,
             measured=measured,
+            known=known,
         )
 
     def observe(self, state: CenteringState) -> Observation:
@@ -184,7 +262,16 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         return self._observer(np.array(state.residual))
 
     def outcome(self, state: CenteringState) -> Outcome:
-        """Return SUCCESS within the tolerance, FAILURE when lost or out of steps."""
+        """Return SUCCESS within the tolerance, FAILURE when lost or out of steps.
+
+        AMBIGUOUS where more than one disk may be the direct beam. What was to be confirmed and
+        does not follow the diffraction shift is no success.
+        """
+        known = state.known
+        if known.ambiguous:
+            return Outcome.AMBIGUOUS
+        if known.excursion_rad is not None or self._is_to_confirm(state):
+            return Outcome.RUNNING
         success, failure = verdict(
             state.distance,
             state.tolerance,
@@ -192,6 +279,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             steps=state.steps,
             step_limit=self.config.step_limit,
         )
+        if success and self._wants_confirmation(state) and known.moves and not known.follows:
+            return Outcome.FAILURE
         if success:
             return Outcome.SUCCESS
         return Outcome.FAILURE if failure else Outcome.RUNNING
@@ -206,7 +295,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             before.distance,
             after.distance,
             success=outcome is Outcome.SUCCESS,
-            failure=outcome in {Outcome.FAILURE, Outcome.BLOCKED},
+            failure=outcome in {Outcome.FAILURE, Outcome.BLOCKED, Outcome.AMBIGUOUS},
             size=self._size,
         )
         return float(value)
@@ -227,51 +316,17 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         )
 
     def explain(self, state: CenteringState) -> str:
-        """Return what the last frame shows instead of a centred disk."""
-        measured = state.measured
-        clipped = ", pixels are clipped: lower the exposure" if measured.saturated else ""
-        if not measured.visible:
-            return f"disk not visible{clipped}"
-        if measured.position_px is None:
-            return f"disk cut by the frame's edge{clipped}"
-        if state.lost:
-            return f"disk nearer than {self.config.edge_threshold_px:.3g} px to the frame's edge"
-        away_px = state.distance * self.geometry.unit_px
-        return f"disk {away_px:.3g} px from the goal at timestep {state.steps}"
+        """Return what the last frame shows instead of a centred disk (see `telling`)."""
+        succeeded = self.outcome(state) is Outcome.SUCCESS
+        return explanation(state, self.config, self.geometry, succeeded=succeeded)
 
     def summary(self, state: CenteringState) -> dict[str, float]:
-        """Return what is worth recording of a state.
-
-        Positions and ``distance_px`` are unrounded, whatever the observation; where the disk is
-        not found they are those of the state (see `CenteringState`), and ``radius_px`` is absent.
-        """
-        x_px, y_px = state.position_px
-        dx_px, dy_px = x_px - self.config.goal_px[0], y_px - self.config.goal_px[1]
-        measured = state.measured
-        numbers = {
-            "x_px": x_px,
-            "y_px": y_px,
-            "dx_px": dx_px,
-            "dy_px": dy_px,
-            "distance_px": math.hypot(dx_px, dy_px),
-            "visible": float(measured.visible),
-            "cut": float(measured.cut),
-            "saturated": float(measured.saturated),
-            "steps": float(state.steps),
-        }
-        if measured.radius_px is not None:
-            numbers["radius_px"] = measured.radius_px
-        return numbers
+        """Return what is worth recording of a state (see `telling`)."""
+        return numbers(state, self.config.goal_px)
 
     def marks(self, state: CenteringState) -> dict[str, Point]:
-        """Return ``goal`` and ``found``, (x, y) in pixels of the frame, origin top left."""
-        rows, cols = self.config.camera_shape
-        centre_x, centre_y = (cols - 1) / 2, (rows - 1) / 2
-        goal, found = self.config.goal_px, state.position_px
-        return {
-            "goal": (centre_x + goal[0], centre_y + goal[1]),
-            "found": (centre_x + found[0], centre_y + found[1]),
-        }
+        """Return what to draw on a frame, (x, y) in pixels, origin top left (see `telling`)."""
+        return marks(state, self.config)
 
     def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
         """Return the transitions with their displacements at new starts (see `symmetry`)."""

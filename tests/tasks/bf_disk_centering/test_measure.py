@@ -34,9 +34,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
         "x_px": np.nan,
         "y_px": np.nan,
         "radius_px": np.nan,
+        "contrast": 1.0,
     }
     answer = SimpleNamespace(**(nothing | found))
-    monkeypatch.setattr(measure, "locate_disk", lambda pixels, saturation=None: answer)
+    monkeypatch.setattr(measure, "find_disks", lambda pixels, **_: (answer,))
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
@@ -107,11 +108,6 @@ def test_a_centre_that_cannot_be_trusted_is_none(monkeypatch: pytest.MonkeyPatch
     found = look(np.zeros(SHAPE, dtype=np.uint16))
     assert (found.visible, found.cut) == (True, True)
     assert (found.position_px, found.radius_px) == (None, None)
-
-
-def test_a_centre_without_a_disk_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, visible=False, x_px=500.0, y_px=500.0)
-    assert look(np.zeros(SHAPE, dtype=np.uint16)).position_px is None
 
 
 def test_a_radius_that_was_not_found_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from stempilot.contract.values import KnobValue, Outcome
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
-from stempilot_tasks.bf_disk_centering.state import CenteringState, Measured
+from stempilot_tasks.bf_disk_centering.state import CenteringState, Disk, Measured
 from stempilot_tasks.bf_disk_centering.task import BfDiskCentering
 
 MakeTask = Callable[..., BfDiskCentering]
@@ -55,6 +55,15 @@ def _prices(task: BfDiskCentering, see: See) -> list[float]:
     return [priced(task, far, near), priced(task, near, far)]
 
 
+def _chosen(task: BfDiskCentering, see: See) -> Any:
+    two = tuple(Disk(position_px=(x, 0.0), radius_px=30.0, contrast=9.0) for x in (90.0, -90.0))
+    return task.outcome(task.initial(see(90.0, disks=two)))
+
+
+def _own_moves(task: BfDiskCentering, see: See) -> Any:
+    return task.own_moves(task.initial(see(1.0)), {})
+
+
 CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "preset": ("paper", lambda task, see: task.config, {}),
     "camera_shape": ((900, 900), _positions, {}),
@@ -71,11 +80,16 @@ CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "start_range": (0.5, _starts, {}),
     "scramble_steps": (3.0, _scrambled, {}),
     "reward": ("sparse", _prices, {}),
+    "disk_px": ((90.0, 0.0), _chosen, {}),
+    "confirm": ("always", _own_moves, {}),
 }
+IN_FILES = {"reference", "mask"}
+"""Options that name a file, and `radius_px`, which acts on pixels, have tests of their own."""
 
 
 def test_all_options_are_probed() -> None:
-    assert set(CHANGES) == {a.name for a in attrs.fields(BfDiskCenteringConfig)}
+    options = {a.name for a in attrs.fields(BfDiskCenteringConfig)}
+    assert set(CHANGES) == options - IN_FILES - {"radius_px"}
 
 
 @pytest.mark.parametrize("option", CHANGES)

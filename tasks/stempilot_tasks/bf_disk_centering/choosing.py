@@ -1,0 +1,157 @@
+"""Which of the disks in a frame is the direct beam, and which one it has become in the next frame.
+
+Pure functions. One frame alone cannot tell a direct from a diffracted disk of the same radius where
+their intensities are alike. Then nothing is chosen: a wrong disk must never look centred.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from attrs import frozen
+
+from stempilot_tasks.bf_disk_centering.reference import Reference
+from stempilot_tasks.bf_disk_centering.state import Disk, Point
+
+_RIVAL: Final = 0.2
+"""A disk of less than this share of the most marked one's contrast is a diffracted one."""
+
+_ALIKE: Final = math.log(1.35)
+"""Largest logarithm of the ratio of two contrasts of one disk: crystals flicker."""
+
+_NEAR_RADII, _NEAR_PX = 0.4, 4.0
+"""Where a disk was expected: within so many radii, and pixels."""
+
+_FLICKER: Final = 0.25
+"""Standard deviation of the logarithm of a disk's contrast from frame to frame."""
+
+_MATCH, _DECIDED = 3.0, 3.0
+"""What a disk that is found again counts for, or one that is not against; and by how much the best
+match must lead."""
+
+
+@frozen(kw_only=True)
+class Choice:
+    """The disk that was chosen; ``None`` where none fits, or, `ambiguous`, more than one."""
+
+    disk: Disk | None
+    ambiguous: bool = False
+
+
+NONE: Final = Choice(disk=None)
+AMBIGUOUS: Final = Choice(disk=None, ambiguous=True)
+
+
+def first(
+    disks: Sequence[Disk],
+    shift_rad: Point,
+    *,
+    picked_px: Point | None,
+    reference: Reference | None,
+) -> Choice:
+    """Return the direct beam in the first frame of an episode.
+
+    Args:
+        disks: in the frame, of one radius, the one of the most contrast first.
+        shift_rad: read-back of the diffraction shift.
+        picked_px: where a person says that it is.
+        reference: what it was without a specimen.
+    """
+    if not disks:
+        return NONE
+    if picked_px is not None:
+        return _only([disk for disk in disks if _far(disk, picked_px) <= disk.radius_px])
+    if reference is not None:
+        return _by_reference(disks, shift_rad, reference)
+    strong = [disk for disk in disks if disk.contrast >= _RIVAL * disks[0].contrast]
+    return _only(strong or disks)
+
+
+def _only(disks: Sequence[Disk]) -> Choice:
+    return Choice(disk=disks[0]) if len(disks) == 1 else AMBIGUOUS
+
+
+def _far(disk: Disk, place_px: Point) -> float:
+    return math.dist(disk.position_px, place_px)
+
+
+def _by_reference(disks: Sequence[Disk], shift_rad: Point, reference: Reference) -> Choice:
+    """Return the disk of the reference's contrast at its place; one of the two may be missing."""
+    alike = [d for d in disks if abs(math.log(d.contrast / reference.contrast)) <= _ALIKE]
+    place_px = reference.place_px(shift_rad)
+    near = sorted(disks, key=lambda disk: _far(disk, place_px))
+    close = _NEAR_RADII * reference.radius_px + _NEAR_PX
+    if _far(near[0], place_px) > close:
+        return _only(alike)
+    clear = len(near) == 1 or _far(near[1], place_px) > 2 * _far(near[0], place_px) + _NEAR_PX
+    # What is near its place but of another contrast is the direct beam if no other disk has that.
+    return Choice(disk=near[0]) if clear and (near[0] in alike or not alike) else AMBIGUOUS
+
+
+def again(
+    chosen: Disk,
+    before: Sequence[Disk],
+    after: Sequence[Disk],
+    *,
+    half_px: Point,
+    expected_px: Point | None,
+) -> Choice:
+    """Return what has become of the chosen disk after a move of unknown length.
+
+    All disks move alike, so that the move is the one by which most disks are found again, as bright
+    as they were. Where several moves do, it is told by how earlier moves went.
+
+    Args:
+        chosen: the disk, one of those before.
+        before: disks in the frame before.
+        after: disks in the frame after the move.
+        half_px: half the field.
+        expected_px: how far the disk should have moved, where earlier moves tell.
+    """
+    if not after:
+        return NONE
+    if len(before) == len(after) == 1:
+        return Choice(disk=after[0])
+    was, now = _arrays(before), _arrays(after)
+    scores = np.array(
+        [_score(was, now, _moved(chosen, disk), half_px, chosen.radius_px) for disk in after]
+    )
+    if expected_px is not None:
+        spread = 0.3 * math.hypot(*expected_px) + 0.3 * chosen.radius_px + _NEAR_PX
+        off = np.array([math.dist(_moved(chosen, disk), expected_px) for disk in after])
+        scores -= 0.5 * np.minimum(off / spread, 4.0) ** 2
+    order = np.argsort(-scores, kind="stable")
+    if len(order) > 1 and scores[order[0]] - scores[order[1]] < _DECIDED:
+        return AMBIGUOUS
+    return Choice(disk=after[order[0]]) if scores[order[0]] > 0 else NONE
+
+
+def _moved(one: Disk, other: Disk) -> Point:
+    (x, y), (to_x, to_y) = one.position_px, other.position_px
+    return to_x - x, to_y - y
+
+
+def _arrays(disks: Sequence[Disk]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.array([(*disk.position_px, math.log(disk.contrast)) for disk in disks])
+
+
+def _score(
+    was: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    now: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    moved_px: Point,
+    half_px: Point,
+    radius_px: float,
+) -> float:
+    """Return how well a move explains where the disks are now, x, y and logarithm of contrast."""
+    expected = was[:, :2] + moved_px
+    inside = (np.abs(expected) < np.array(half_px) - radius_px).all(axis=1)
+    close = 0.15 * radius_px + 2.0
+    apart = np.linalg.norm(now[None, :, :2] - expected[:, None], axis=-1)
+    nearest = apart.argmin(axis=1)
+    found = apart[np.arange(len(was)), nearest] <= close
+    other = np.minimum(np.abs(now[nearest, 2] - was[:, 2]) / _FLICKER, 4.0)
+    told = _MATCH - 0.5 * other**2
+    # A faint disk may have gone below what is seen.
+    weight = np.exp(0.5 * (was[:, 2] - was[:, 2].max()))
+    return float(np.sum(weight * np.where(found, told, np.where(inside, -_MATCH, 0.0))))

@@ -1,0 +1,72 @@
+"""What an episode finds out of the direct beam: which disk it is, whether it follows the knob."""
+
+import math
+from typing import Final
+
+import numpy as np
+from attrs import evolve
+
+from stempilot_tasks.bf_disk_centering.choosing import Choice, again, first
+from stempilot_tasks.bf_disk_centering.reference import Reference
+from stempilot_tasks.bf_disk_centering.state import Knowledge, Measured, Point
+
+_MOVES_KEPT: Final = 6
+_STILL_PX: Final = 1.0
+"""What moves by less under a move of the diffraction shift does not follow it: a flaw of the camera
+stays where it is to a hundredth of a pixel."""
+
+
+def begin(measured: Measured, picked_px: Point | None, reference: Reference | None) -> Knowledge:
+    """Return what the first frame of an episode tells.
+
+    Args:
+        measured: what it shows.
+        picked_px: where a person says that the direct beam is.
+        reference: what the direct beam was without a specimen.
+    """
+    x_rad, y_rad = measured.shift_rad
+    choice = first(measured.disks, (x_rad, y_rad), picked_px=picked_px, reference=reference)
+    return _with(Knowledge(), choice, measured)
+
+
+def follow(known: Knowledge, measured: Measured, moved_rad: Point, half_px: Point) -> Knowledge:
+    """Return what a further frame tells.
+
+    Args:
+        known: what was known before the move.
+        measured: what the frame shows after it.
+        moved_rad: how far the diffraction shift was asked to move.
+        half_px: half the field.
+    """
+    if known.disk is None:
+        # Nothing is known of where it is; the episode has ended, or this is a recorded one.
+        return evolve(begin(measured, None, None), moves=known.moves, follows=known.follows)
+    choice = again(
+        known.disk,
+        known.disks,
+        measured.disks,
+        half_px=half_px,
+        expected_px=_expected_px(known, moved_rad),
+    )
+    found = _with(known, choice, measured)
+    if choice.disk is None or moved_rad == (0.0, 0.0):
+        return found
+    (x, y), (was_x, was_y) = choice.disk.position_px, known.disk.position_px
+    moves = (*known.moves, (*moved_rad, x - was_x, y - was_y))[-_MOVES_KEPT:]
+    follows = known.follows or math.hypot(x - was_x, y - was_y) > _STILL_PX
+    return evolve(found, moves=moves, follows=follows)
+
+
+def _with(known: Knowledge, choice: Choice, measured: Measured) -> Knowledge:
+    disks = measured.disks if choice.disk else known.disks
+    return evolve(known, disk=choice.disk, disks=disks, ambiguous=choice.ambiguous)
+
+
+def _expected_px(known: Knowledge, moved_rad: Point) -> Point | None:
+    """Return how far the disk should move; ``None`` before two moves in different directions."""
+    moves = np.array(known.moves).reshape(-1, 4)
+    if len(moves) < 2 or np.linalg.matrix_rank(moves[:, :2], tol=1e-6) < 2:  # noqa: PLR2004
+        return None
+    response = np.linalg.lstsq(moves[:, :2], moves[:, 2:], rcond=None)[0]
+    x, y = (np.array(moved_rad) @ response).tolist()
+    return x, y

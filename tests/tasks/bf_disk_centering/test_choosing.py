@@ -1,0 +1,228 @@
+"""Which disk is the direct beam, and following it from frame to frame."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stempilot.contract.values import Outcome
+from stempilot.errors import StempilotError
+from stempilot_tasks.bf_disk_centering.choosing import again, first
+from stempilot_tasks.bf_disk_centering.reference import Reference
+from stempilot_tasks.bf_disk_centering.state import Disk, Measured
+
+HALF = (520.0, 520.0)
+RADIUS = 25.0
+
+
+def disk(x, y, contrast=1000.0):
+    return Disk(position_px=(float(x), float(y)), radius_px=RADIUS, contrast=contrast)
+
+
+def chosen(disks, picked=None, reference=None):
+    return first(tuple(disks), (0.0, 0.0), picked_px=picked, reference=reference)
+
+
+def test_a_disk_alone_is_the_direct_beam():
+    assert chosen([disk(9, 9)]).disk == disk(9, 9)
+    assert chosen([]) == chosen([])
+    assert not chosen([]).ambiguous
+
+
+def test_much_weaker_disks_are_diffracted():
+    faint = [disk(100, 0, 90.0), disk(-100, 0, 60.0)]
+    assert chosen([disk(9, 9), *faint]).disk == disk(9, 9)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_disks_that_are_alike_are_ambiguous(share):
+    choice = chosen([disk(0, 0), disk(100, 0, 1000 * share)])
+    assert choice.disk is None
+    assert choice.ambiguous
+
+
+def test_a_person_picks_one_and_only_one():
+    two = [disk(0, 0), disk(100, 0), disk(130, 0)]
+    assert chosen(two, picked=(10.0, 5.0)).disk == disk(0, 0)
+    assert chosen(two, picked=(115.0, 0.0)).ambiguous
+    assert chosen(two, picked=(0.0, 300.0)).ambiguous
+
+
+def reference(place=(0.0, 0.0), contrast=1000.0):
+    return Reference(
+        radius_px=RADIUS,
+        contrast=contrast,
+        shifts_rad=np.zeros((1, 2)),
+        places_px=np.array([place]),
+        response=np.zeros((2, 2)),
+    )
+
+
+def test_a_reference_tells_the_beam_by_place_and_contrast():
+    disks = [disk(100, 0, 2500.0), disk(3, -2, 950.0), disk(-100, 0, 1050.0)]
+    assert chosen(disks, reference=reference()).disk == disks[1]
+
+
+def test_contrast_alone_tells_where_the_place_does_not():
+    disks = [disk(100, 200, 2500.0), disk(3, 298, 950.0)]
+    assert chosen(disks, reference=reference(place=(-300.0, -300.0))).disk == disks[1]
+
+
+def test_place_and_contrast_that_contradict_each_other_are_ambiguous():
+    disks = [disk(0, 0, 2500.0), disk(300, 0, 1000.0)]
+    assert chosen(disks, reference=reference()).ambiguous
+
+
+def test_a_beam_that_a_crystal_weakened_is_told_by_its_place():
+    disks = [disk(100, 0, 700.0), disk(2, 1, 300.0)]
+    assert chosen(disks, reference=reference()).disk == disks[1]
+
+
+LATTICE = [(i * 60 + j * 20, j * 55) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+
+def crystal(dx, dy, rng=None):
+    contrasts = np.linspace(300, 2400, len(LATTICE))
+    flicker = 1.0 if rng is None else rng.uniform(0.85, 1.15, len(LATTICE))
+    return tuple(
+        disk(x + dx, y + dy, contrast)
+        for (x, y), contrast in zip(LATTICE, contrasts * flicker, strict=True)
+    )
+
+
+@pytest.mark.parametrize("moved", [(4, 3), (60, 0), (-75, 80), (200, -150)])
+def test_the_disk_is_followed_over_any_move_of_the_pattern(moved):
+    before = crystal(0, 0)
+    after = tuple(sorted(crystal(*moved, np.random.default_rng(3)), key=lambda d: -d.contrast))
+    found = again(before[4], before, after, half_px=HALF, expected_px=None).disk
+    assert found is not None
+    assert found.position_px == tuple(np.add(before[4].position_px, moved))
+
+
+def test_a_pattern_without_marks_is_followed_where_earlier_moves_tell():
+    row = [disk(x, 0) for x in range(-500, 501, 100)]
+    after = [disk(x + 30, 0) for x in range(-500, 401, 100)]
+    assert again(row[5], row, after, half_px=HALF, expected_px=None).ambiguous
+    told = again(row[5], row, after, half_px=HALF, expected_px=(28.0, 0.0))
+    assert told.disk == after[5]
+
+
+def test_a_disk_that_is_gone_is_not_replaced_by_another():
+    before = (disk(470, 0, 1000.0), disk(370, 0, 3000.0))
+    after = (disk(470, 0, 3000.0),)
+    assert again(before[0], before, after, half_px=HALF, expected_px=None).disk is None
+
+
+def see(*disks, **rest):
+    values = {
+        "position_px": disks[0].position_px,
+        "radius_px": RADIUS,
+        "visible": True,
+        "cut": False,
+        "saturated": False,
+        "pixel_rad": None,
+        "shift_rad": (0.0, 0.0),
+        "disks": disks,
+    }
+    return Measured(**(values | rest))
+
+
+def test_an_ambiguous_start_ends_the_episode_and_says_what_to_do(make_task):
+    task = make_task()
+    state = task.initial(see(disk(0, 0), disk(100, 0)))
+    assert task.outcome(state) is Outcome.AMBIGUOUS
+    assert not task.is_start(state)
+    assert "[0,0], [100,0]" in task.explain(state)
+    assert "--set task.disk_px=[x,y]" in task.explain(state)
+    assert {"candidate 1", "candidate 2"} <= set(task.marks(state))
+    picked = make_task(disk_px=(100.0, 0.0))
+    assert picked.initial(see(disk(0, 0), disk(100, 0))).position_px == (100.0, 0.0)
+
+
+STEP = np.array([0.5, 0.0], dtype=np.float32)
+
+
+def test_success_on_one_frame_is_confirmed_by_a_move_and_back(make_task):
+    task = make_task()
+    state = task.initial(see(disk(1, 1), simulated=False))
+    assert task.outcome(state) is Outcome.RUNNING
+    (out,) = task.own_moves(state, {})
+    state = task.advance(state, None, see(disk(12, 1), simulated=False, shift_rad=out.value))
+    assert task.outcome(state) is Outcome.RUNNING
+    (back,) = task.own_moves(state, {})
+    assert back.value == (0.0, 0.0)
+    state = task.advance(state, None, see(disk(1, 1), simulated=False))
+    assert task.own_moves(state, {}) is None
+    assert task.outcome(state) is Outcome.SUCCESS
+    assert task.explain(state) == ""
+
+
+def test_a_flaw_of_the_camera_that_follows_nothing_is_no_success(make_task):
+    task = make_task()
+    state = task.initial(see(disk(1, 1), simulated=False))
+    for _ in range(2):
+        assert task.own_moves(state, {}) is not None
+        state = task.advance(state, None, see(disk(1, 1), simulated=False))
+    assert task.outcome(state) is Outcome.FAILURE
+    assert "does not follow" in task.explain(state)
+
+
+def test_a_confirmation_that_the_envelope_refuses_is_said(make_task):
+    task = make_task()
+    state = task.refused(task.initial(see(disk(1, 1), simulated=False)))
+    assert task.own_moves(state, {}) is None
+    assert task.outcome(state) is Outcome.SUCCESS
+    assert task.explain(state).startswith("not confirmed")
+
+
+def test_a_disk_that_was_seen_to_follow_needs_no_confirmation(make_task):
+    task = make_task()
+    state = task.initial(see(disk(100, 1), simulated=False))
+    state = task.advance(state, STEP, see(disk(1, 1), simulated=False))
+    assert task.own_moves(state, {}) is None
+    assert task.outcome(state) is Outcome.SUCCESS
+
+
+def run_of(folder: Path, count: int) -> Path:
+    lines = []
+    for number in range(count):
+        shift = 0.001 * number, 0.002 * (number % 2)
+        told = {
+            "x_px": 1000 * shift[0],
+            "y_px": -2000 * shift[1],
+            "radius_px": 20.0,
+            "contrast": 500.0,
+            "shift_x_rad": shift[0],
+            "shift_y_rad": shift[1],
+        }
+        lines.append({"e": 0, "k": number, "t": number, "outcome": "running", "summary": told})
+    text = "".join(json.dumps({"reward": 0.0, "truncated": False, **one}) + "\n" for one in lines)
+    (folder / "events.jsonl").write_text(text)
+    return folder
+
+
+def test_a_run_tells_radius_contrast_place_and_response(tmp_path):
+    found = Reference.of(str(run_of(tmp_path, 4)))
+    assert (found.radius_px, found.contrast) == (20.0, 500.0)
+    assert found.place_px((0.0025, 0.001)) == pytest.approx((2.5, -2.0))
+    assert Reference.of(str(run_of(tmp_path, 1))).place_px((0.5, 0.5)) == (0.0, 0.0)
+
+
+def test_a_folder_that_is_no_run_is_refused_as_a_reference(tmp_path, make_task):
+    with pytest.raises(StempilotError, match="events"):
+        make_task(reference=str(tmp_path))
+    (tmp_path / "events.jsonl").write_text("")
+    with pytest.raises(ValueError, match="the disk was seen"):
+        make_task(reference=str(tmp_path))
+
+
+def test_a_mask_must_be_of_the_cameras_shape(tmp_path, make_task):
+    path = tmp_path / "mask.npy"
+    np.save(path, np.zeros((1040, 1040), bool))
+    make_task(mask=str(path))
+    np.save(path, np.zeros((64, 64), bool))
+    with pytest.raises(ValueError, match=r"\(64, 64\) bool; expected \(1040, 1040\)"):
+        make_task(mask=str(path))
+    with pytest.raises(ValueError, match="cannot be read"):
+        make_task(mask=str(tmp_path / "none.npy"))
