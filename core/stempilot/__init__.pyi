@@ -95,6 +95,10 @@ from .errors import (
     StartError as StartError,
     StempilotError as StempilotError,
 )
+from .files import (
+    read_array as read_array,
+    read_file as read_file,
+)
 from .instrument.checks import (
     differs as differs,
 )

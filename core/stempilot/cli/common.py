@@ -112,10 +112,10 @@ def _back(plan: Any) -> str:
     from stempilot.record.run_dir import RunDir
 
     run = RunDir(plan.out)
-    baseline = run.baseline() or {"knobs": {}}
+    baseline = run.baseline()
     offered = recorded_offers(run).knobs
     places = [
         f"{knob} to ({', '.join(f'{part:.4g}' for part in value)}) {offered[knob].unit}"
-        for knob, value in baseline["knobs"].items()
+        for knob, value in (baseline.knobs if baseline else {}).items()
     ]
     return f"put back: {', '.join(places)}"

@@ -1,5 +1,6 @@
 """`Record`, which is ``record.json``: what was asked for, where it comes from, how it ended."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -71,7 +72,7 @@ class Record:
         episodes: episodes to evaluate; ``None`` for a run from where the instrument stands.
         adapt: whether it may relearn when the response changed.
         frames: which frames are kept.
-        envelope: the content of the envelope file; see `allowed`.
+        envelope: the content of the envelope file; see `Record.allowed`.
         goal: kind of the task's goal.
         quantities: what the task shows people.
         parent: run directory that the agent comes from.
@@ -135,15 +136,20 @@ class Record:
         return self.displaced
 
     def allowed(self) -> Envelope | None:
-        """Return the envelope of the run, ``None`` where it went without.
+        """Return the envelope of the run, ``None`` where it went without; raises as `allowed`."""
+        return allowed(self.envelope, RECORD)
 
-        Raises:
-            RunDirError: the record is damaged.
-        """
-        if self.envelope is None:
-            return None
-        try:
-            return parse_envelope(self.envelope, RECORD)
-        except (ConfigError, EnvelopeError) as error:
-            msg = f"{RECORD} is damaged: {error}"
-            raise RunDirError(msg) from error
+
+def allowed(envelope: Mapping[str, Any] | None, file: str) -> Envelope | None:
+    """Return the envelope that a file of a run holds, ``None`` where it went without.
+
+    Raises:
+        RunDirError: it is damaged.
+    """
+    if envelope is None:
+        return None
+    try:
+        return parse_envelope(envelope, file)
+    except (ConfigError, EnvelopeError) as error:
+        msg = f"{file} is damaged: {error}"
+        raise RunDirError(msg) from error

@@ -4,7 +4,7 @@ Every file is written beside and renamed, so that a reader never meets a half-wr
 on the disk, name and all, before anything counts on it. Layout:
 
 - ``record.json``: status, command, configuration, seeds, plug-ins, versions, identity, parent
-- ``baseline.json``: where each knob stood before the first write
+- ``baseline.json``: where each knob stood before the first write, and how to put it back
 - ``events.jsonl``: one line per reset and timestep
 - ``progress.json``: the last checkpoint, and the folder that holds its agent
 - ``agent-N/``: the agent as saved after N timesteps
@@ -13,6 +13,7 @@ on the disk, name and all, before anything counts on it. Layout:
 
 import shutil
 from collections.abc import Callable, Mapping
+from os.path import lexists
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
@@ -23,16 +24,18 @@ from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import (
     Json,
     file_hash,
+    own_files,
     read_json,
     recording,
     synchronise_names,
     synchronise_tree,
     write_json,
 )
+from stempilot.instrument.envelope import Envelope
 from stempilot.plugins import options as config
 from stempilot.record.figures import Evaluation
 from stempilot.record.log import LOG
-from stempilot.record.record import RECORD, Record
+from stempilot.record.record import RECORD, Record, allowed
 
 C = TypeVar("C", bound=attrs.AttrsInstance)
 
@@ -48,10 +51,28 @@ _Counted = field(default=0, validator=validators.and_(validators.ge(0), validato
 
 
 @frozen(kw_only=True)
-class _Baseline:
-    """``baseline.json``."""
+class Baseline:
+    """``baseline.json``: all that putting back needs, whatever becomes of the other files.
+
+    Attributes:
+        knobs: where each knob stood before the first write.
+        backend: name of the backend; ``None`` in runs of earlier versions.
+        settings: the backend's options, as the user set them.
+        seed: seed of the run.
+        envelope: the content of the envelope file; see `allowed`.
+        identity: what the instrument says that it is.
+    """
 
     knobs: dict[str, tuple[float, ...]]
+    backend: str | None = None
+    settings: dict[str, Any] = field(factory=dict)
+    seed: int = _Counted
+    envelope: dict[str, Any] | None = None
+    identity: dict[str, str] = field(factory=dict)
+
+    def allowed(self) -> Envelope | None:
+        """Return the envelope of the run, ``None`` where it went without; raises as `allowed`."""
+        return allowed(self.envelope, BASELINE)
 
 
 @frozen(kw_only=True)
@@ -145,12 +166,49 @@ class RunDir:
     def progress(self) -> Json | None:
         """Return the last checkpoint, ``None`` when there is none yet; raises as `record`."""
         path = self.path / PROGRESS
-        return config.plain(_read_checked(path, _Progress)) if path.exists() else None
+        return config.plain(_read_checked(path, _Progress)) if lexists(path) else None
 
-    def baseline(self) -> Json | None:
+    def baseline(self) -> Baseline | None:
         """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
         path = self.path / BASELINE
-        return config.plain(_read_checked(path, _Baseline)) if path.exists() else None
+        return _read_checked(path, Baseline) if lexists(path) else None
+
+    def write_baseline(self, baseline: Baseline) -> None:
+        """Write ``baseline.json``."""
+        write_json(self.path / BASELINE, config.plain(baseline))
+
+    def way_back(self) -> Baseline:
+        """Return all that putting back needs, from the baseline alone where it says all.
+
+        Raises:
+            RunDirError: nothing was moved; or the baseline is damaged, or of an earlier version and
+                the record is damaged.
+        """
+        saved = self.baseline()
+        if saved is None:
+            self.record()
+            msg = (
+                f"{self.path} has no baseline: it never moved anything, so there is nothing to put "
+                "back"
+            )
+            raise RunDirError(msg)
+        if saved.backend is not None:
+            return saved
+        try:
+            record = self.record()
+        except RunDirError as error:
+            msg = (
+                f"{error}; before the run the knobs stood at {saved.knobs}: put them there by hand"
+            )
+            raise RunDirError(msg) from error
+        return attrs.evolve(
+            saved,
+            backend=record.backend,
+            settings=record.settings.get("backend", {}),
+            seed=record.seed,
+            envelope=record.envelope,
+            identity=record.identity,
+        )
 
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.
@@ -172,8 +230,9 @@ class RunDir:
             folder.mkdir()
             save_agent(folder)
             synchronise_tree(folder)
-        files = sorted(file for file in folder.rglob("*") if file.is_file())
-        hashes = {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
+        hashes = {
+            file.relative_to(folder).as_posix(): file_hash(file) for file in own_files(folder)
+        }
         write_json(self.path / PROGRESS, {**progress, "agent": name, "hashes": hashes})
         for other in self.path.glob("agent-*"):
             if other.name != name:
@@ -183,7 +242,7 @@ class RunDir:
         """Return the folder of the last saved agent, with its files checked.
 
         Raises:
-            RunDirError: nothing was saved, or a file is missing or was changed.
+            RunDirError: nothing was saved, or a file is missing, was changed or is a link.
         """
         progress = self.progress()
         if progress is None or progress["agent"] is None:
@@ -193,8 +252,9 @@ class RunDir:
         if not folder.is_dir():
             msg = f"{self.path / PROGRESS} names the folder {folder.name!r}, which is not there"
             raise RunDirError(msg)
+        own_files(folder)
         for file, expected in progress["hashes"].items():
-            if file_hash(folder / file) != expected:
+            if file_hash(folder / file, inside=folder) != expected:
                 msg = f"{folder / file} is not the file that was saved"
                 raise RunDirError(msg)
         return folder

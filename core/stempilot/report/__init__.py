@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stempilot.files import recording, write_file
+from stempilot.files import own_folder, write_file
 from stempilot.record.run_dir import REPORT
 from stempilot.report.accuracy import accuracy_picture
 from stempilot.report.actions import actions_picture
@@ -65,10 +65,9 @@ def write_report(run: str | Path) -> Path:
         draws = [rise_picture if draw is accuracy_picture else draw for draw in draws]
     drawn = [draw(evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
-    with recording():
-        (run / PLOTS).mkdir(exist_ok=True)
+    plots = own_folder(run / PLOTS)
     for picture in pictures:
-        write_file(run / PLOTS / picture.name, picture.content)
+        write_file(plots / picture.name, picture.content)
     reasons = [reason for reason in drawn if isinstance(reason, str)]
     write_file(run / REPORT, whole_page(evidence, pictures, reasons).encode(errors="replace"))
     return run / REPORT

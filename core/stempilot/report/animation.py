@@ -16,7 +16,7 @@ from stempilot.errors import RunDirError
 from stempilot.record.run_dir import FRAMES
 from stempilot.report.evidence import Evidence, Marks
 from stempilot.report.headline import plain
-from stempilot.report.loading import load_array
+from stempilot.report.loading import load_array, require_drawable
 from stempilot.report.pictures import (
     FOUND_RGB,
     GOAL_RGB,
@@ -31,6 +31,8 @@ from stempilot.report.series import FloatArray
 from stempilot.report.style import Picture
 
 MOST_FRAMES = 150
+_MOST_BYTES = 2**30
+"""Of frames that are read; fewer frames of a larger camera are shown."""
 _FEWEST = 3
 _SIDE = 170
 _SHOWN_SIDE = 360
@@ -48,7 +50,7 @@ class _Moment:
 
     episode: int
     step: int
-    pixels: FloatArray
+    pixels: npt.NDArray[np.float32]
     block: int
     marks: Marks
     value: str
@@ -70,8 +72,9 @@ def animation_picture(evidence: Evidence) -> Picture | str:
     )
     if len(kept) < _FEWEST:
         return f"Animation: fewer than {_FEWEST} frames were kept."
-    half = MOST_FRAMES // 2
-    picked = kept if len(kept) <= MOST_FRAMES else [*kept[:half], *kept[-half:]]
+    largest = max(path.lstat().st_size for _, _, path in kept)
+    half = max(2, min(MOST_FRAMES, _MOST_BYTES // max(1, largest)) // 2)
+    picked = kept if len(kept) <= 2 * half else [*kept[:half], *kept[-half:]]
     moments = _moments(evidence, picked)
     caption = "The kept frames in order"
     if evidence.series.as_in_paper:
@@ -101,7 +104,8 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
     moments = []
     shape: tuple[int, ...] | None = None
     for episode, step, path in picked:
-        frame = load_array(path, dimensions=2)
+        frame = load_array(path, dimensions=2, run=evidence.folder)
+        require_drawable(path, frame.shape)
         shape = frame.shape if shape is None else shape
         if frame.shape != shape:
             msg = f"{path} has shape {frame.shape}, the frames before it have {shape}"
@@ -119,7 +123,7 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
                 for name, xy in places
                 if series.shown.on_camera and np.isfinite(xy).all()
             }
-        block = max(1, min(shape) // _SIDE)
+        block = max(1, min(shape) // _SIDE, max(shape) // (4 * _SIDE))
         moments.append(
             _Moment(
                 episode=episode,
@@ -133,12 +137,11 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
     return moments
 
 
-def block_means(pixels: npt.NDArray[Any], block: int) -> FloatArray:
+def block_means(pixels: npt.NDArray[Any], block: int) -> npt.NDArray[np.float32]:
     """Return the means of whole blocks; rows and columns that fill none are left out."""
     rows, cols = (length - length % block for length in pixels.shape)
     blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
-    means: FloatArray = blocks.astype(np.float64).mean(axis=(1, 3))
-    return means
+    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
 
 
 def _gif(moments: Sequence[_Moment]) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
+from stempilot.contract.values import KnobValue
 from stempilot.errors import IncompatibleError, RestoreError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
@@ -19,7 +20,7 @@ from stempilot.record.offers import plain_offers
 from stempilot.record.provenance import provenance
 from stempilot.record.quantities import goal_kind
 from stempilot.record.record import Record
-from stempilot.record.run_dir import BASELINE, RESULT, RunDir
+from stempilot.record.run_dir import RESULT, Baseline, RunDir
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
@@ -93,14 +94,24 @@ def execute(
     return result
 
 
-def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -> None:
+def _keep_baseline(run: RunDir, backend: Backend, knobs: Mapping[str, KnobValue]) -> None:
     # On resume too: the operator may have left the instrument elsewhere since.
-    write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+    identity, record = dict(backend.identity()), run.record()
+    run.write_baseline(
+        Baseline(
+            knobs=dict(knobs),
+            backend=record.backend,
+            settings=record.settings.get("backend", {}),
+            seed=record.seed,
+            envelope=record.envelope,
+            identity=identity,
+        )
+    )
     run.update_record(
         status="running",
         reason=None,
         displaced=True,
-        identity=dict(backend.identity()),
+        identity=identity,
         simulated=backend.offers().simulated,
         capabilities=plain_offers(backend.offers()),
     )
