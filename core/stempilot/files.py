@@ -297,7 +297,9 @@ def parse_json(text: str | bytes) -> Any:
         content = None
         deep = True
     else:
-        deep = _is_deeper(content, _DEEPEST)
+        # A line of events has few brackets, and looking into each takes longer than parsing it.
+        raw = text.encode(errors="replace") if isinstance(text, str) else text
+        deep = raw.count(b"[") + raw.count(b"{") > _DEEPEST and _is_deeper(content, _DEEPEST)
     if deep:
         msg = f"nested more than {_DEEPEST} deep"
         raise ValueError(msg)

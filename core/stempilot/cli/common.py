@@ -27,6 +27,9 @@ def extras_of(
     envelope: Path | None = None,
     keep: bool | None = None,
     adapt: bool = False,
+    best: bool = False,
+    until: object = None,
+    minutes: float | None = None,
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
@@ -40,6 +43,9 @@ def extras_of(
         envelope=None if envelope is None else read_envelope(envelope),
         keep=keep,
         adapt=adapt,
+        best=best,
+        until_converged=until is not None,
+        minutes=minutes,
     )
 
 

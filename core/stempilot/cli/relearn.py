@@ -21,6 +21,9 @@ def relearn(
         ),
     ] = None,
     steps: o.Steps = 2_000,
+    best: o.Best = False,
+    until: o.UntilConverged = None,
+    minutes: o.Minutes = None,
     seed: o.Seed = 0,
     out: o.Out = None,
     config: o.ConfigFile = None,
@@ -53,7 +56,15 @@ def relearn(
         steps=steps,
         backend=backend,
         settings=settings_of(config, settings),
-        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+        extras=extras_of(
+            seed=seed,
+            out=out,
+            frames=frames,
+            envelope=envelope,
+            best=best,
+            until=until,
+            minutes=minutes,
+        ),
         from_log=from_log,
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -75,6 +75,8 @@ class Record:
         envelope: the content of the envelope file; see `Record.allowed`.
         goal: kind of the task's goal.
         quantities: what the task shows people.
+        until_converged: whether training ends as soon as it has converged.
+        best: whether the agent is the parent's best one and not its last.
         parent: run directory that the agent comes from.
         trained_here: whether the agent was trained on this backend.
         from_log: run directory whose transitions relearning began with.
@@ -109,6 +111,8 @@ class Record:
     envelope: dict[str, Any] | None = None
     goal: str | None = None
     quantities: tuple[Quantity, ...] = UNDECLARED
+    until_converged: bool = False
+    best: bool = False
     parent: str | None
     trained_here: bool = False
     from_log: str | None = None

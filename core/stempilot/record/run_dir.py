@@ -8,6 +8,7 @@ on the disk, name and all, before anything counts on it. Layout:
 - ``events.jsonl``: one line per reset and timestep
 - ``progress.json``: the last checkpoint, and the folder that holds its agent
 - ``agent-N/``: the agent as saved after N timesteps
+- ``best.json``, ``best-N/``: the same of the one that did best in an evaluation
 - ``evaluation.json``, ``result.json``, ``frames/``, ``report.html`` and its PNG files
 """
 
@@ -42,6 +43,7 @@ C = TypeVar("C", bound=attrs.AttrsInstance)
 BASELINE = "baseline.json"
 EVENTS = "events.jsonl"
 PROGRESS = "progress.json"
+BEST = "best.json"
 RESULT = "result.json"
 FRAMES = "frames"
 REPORT = "report.html"
@@ -88,15 +90,38 @@ class _Progress:
 
     def __attrs_post_init__(self) -> None:
         """Check that no folder but the checkpoint's own is named."""
-        if self.agent not in {None, f"agent-{self.timesteps}"}:
-            msg = f"agent {self.agent!r} is not that of timestep {self.timesteps}"
+        _require_own_names(self.agent, f"agent-{self.timesteps}", self.hashes)
+
+
+@frozen(kw_only=True)
+class Best:
+    """``best.json``: the agent that did best in an evaluation during training.
+
+    Attributes:
+        evaluation: how it did, and when.
+        agent: its folder.
+        hashes: of its files.
+    """
+
+    evaluation: Evaluation
+    agent: str
+    hashes: dict[str, str]
+
+    def __attrs_post_init__(self) -> None:
+        """Check that no folder but its own is named."""
+        _require_own_names(self.agent, f"best-{self.evaluation.timestep}", self.hashes)
+
+
+def _require_own_names(agent: str | None, own: str, hashes: Mapping[str, str]) -> None:
+    if agent not in {None, own}:
+        msg = f"agent {agent!r} is not {own}, that of its timestep"
+        raise ValueError(msg)
+    for name in hashes:
+        # Windows' rules know both kinds of slashes, and drives.
+        path = PureWindowsPath(name)
+        if path.anchor or ".." in path.parts:
+            msg = f"{name!r} lies outside the run directory"
             raise ValueError(msg)
-        for name in self.hashes:
-            # Windows' rules know both kinds of slashes, and drives.
-            path = PureWindowsPath(name)
-            if path.anchor or ".." in path.parts:
-                msg = f"{name!r} lies outside the run directory"
-                raise ValueError(msg)
 
 
 def _read_checked(path: Path, kind: type[C]) -> C:
@@ -165,8 +190,12 @@ class RunDir:
 
     def progress(self) -> Json | None:
         """Return the last checkpoint, ``None`` when there is none yet; raises as `record`."""
+        found = self._progress()
+        return None if found is None else config.plain(found)
+
+    def _progress(self) -> "_Progress | None":
         path = self.path / PROGRESS
-        return config.plain(_read_checked(path, _Progress)) if lexists(path) else None
+        return _read_checked(path, _Progress) if lexists(path) else None
 
     def baseline(self) -> Baseline | None:
         """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
@@ -222,8 +251,33 @@ class RunDir:
         """
         name = f"agent-{progress['timesteps']}"
         before = self.progress()
-        if before is not None and before["agent"] == name:
+        if before is None or before["agent"] != name:
+            saved = self._save(name, save_agent)
+            write_json(self.path / PROGRESS, {**progress, **saved})
+            self._drop_others(name)
+
+    def keep_best(self, evaluation: Evaluation, save_agent: Callable[[Path], None]) -> None:
+        """Save the agent beside the last one, unless a better one is kept already.
+
+        Args:
+            evaluation: how it did.
+            save_agent: writes the agent into an empty folder.
+        """
+        best = self.best()
+        if best is not None and best.evaluation.rank >= evaluation.rank:
             return
+        name = f"best-{evaluation.timestep}"
+        saved = self._save(name, save_agent)
+        write_json(self.path / BEST, {"evaluation": config.plain(evaluation), **saved})
+        self._drop_others(name)
+
+    def best(self) -> "Best | None":
+        """Return the best agent so far, ``None`` without evaluations; raises as `record`."""
+        path = self.path / BEST
+        return _read_checked(path, Best) if lexists(path) else None
+
+    def _save(self, name: str, save_agent: Callable[[Path], None]) -> Json:
+        """Save an agent in a folder of its own, and return what vouches for it."""
         folder = self.path / name
         with recording():
             shutil.rmtree(folder, ignore_errors=True)
@@ -233,29 +287,36 @@ class RunDir:
         hashes = {
             file.relative_to(folder).as_posix(): file_hash(file) for file in own_files(folder)
         }
-        write_json(self.path / PROGRESS, {**progress, "agent": name, "hashes": hashes})
-        for other in self.path.glob("agent-*"):
+        return {"agent": name, "hashes": hashes}
+
+    def _drop_others(self, name: str) -> None:
+        """Remove the agents that were saved before as the one of this name is."""
+        for other in self.path.glob(f"{name.partition('-')[0]}-*"):
             if other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def agent_folder(self) -> Path:
-        """Return the folder of the last saved agent, with its files checked.
+    def agent_folder(self, *, best: bool = False) -> Path:
+        """Return the folder of the last saved agent, or of the best, with its files checked.
 
         Raises:
             RunDirError: nothing was saved, or a file is missing, was changed or is a link.
         """
-        progress = self.progress()
-        if progress is None or progress["agent"] is None:
-            msg = f"{self.path} holds no trained agent yet"
+        file = self.path / (BEST if best else PROGRESS)
+        saved = self.best() if best else self._progress()
+        if saved is None or saved.agent is None:
+            why = (
+                "best agent: it was not evaluated while it trained" if best else "trained agent yet"
+            )
+            msg = f"{self.path} holds no {why}"
             raise RunDirError(msg)
-        folder: Path = self.path / progress["agent"]
+        folder = self.path / saved.agent
         if not folder.is_dir():
-            msg = f"{self.path / PROGRESS} names the folder {folder.name!r}, which is not there"
+            msg = f"{file} names the folder {folder.name!r}, which is not there"
             raise RunDirError(msg)
         own_files(folder)
-        for file, expected in progress["hashes"].items():
-            if file_hash(folder / file, inside=folder) != expected:
-                msg = f"{folder / file} is not the file that was saved"
+        for name, expected in saved.hashes.items():
+            if file_hash(folder / name, inside=folder) != expected:
+                msg = f"{folder / name} is not the file that was saved"
                 raise RunDirError(msg)
         return folder
 

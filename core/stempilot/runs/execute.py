@@ -177,7 +177,7 @@ def _load_agent(
             return ()
     if plan.parent is None or not isinstance(agent, Learner):
         return ()
-    agent.load(plan.parent.agent_folder())
+    agent.load(plan.parent.agent_folder(best=plan.best))
     if plan.log is not None:
         return _relearn_from_log(plan.log, plan, task, agent, dry_run=dry_run)
     return agent.relearn() if plan.command == "relearn" else ()
@@ -242,6 +242,8 @@ def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> Re
         steps=plan.steps,
         episodes=plan.episodes,
         adapt=plan.adapt,
+        until_converged=plan.until_converged,
+        best=plan.best,
         frames=plan.frames,
         envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
         parent=None if plan.parent is None else str(plan.parent.path.resolve()),

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import asdict
 
 from stempilot.contract.agent import Learner
+from stempilot.contract.backend import Twinnable
 from stempilot.contract.values import Outcome
 from stempilot.errors import (
     BackendError,
@@ -16,23 +17,26 @@ from stempilot.errors import (
     RecordError,
     StartError,
 )
-from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate
 from stempilot.operation.task_env import TaskEnv
 from stempilot.plugins.parts import RunConfig
 from stempilot.record.figures import (
     EPISODES,
     MAX_FAILURES,
+    PAPER_WINDOW,
     Evaluation,
     convergence,
+    has_converged,
     is_due,
 )
-from stempilot.record.quantities import goal_kind
+from stempilot.record.quantities import RAISE, goal_kind
 from stempilot.record.recorder import RunRecorder, read_events
 from stempilot.record.run_dir import RunDir
 from stempilot.runs.ending import leave
 from stempilot.runs.job import Job
 from stempilot.runs.progress import OnProgress, RecentEpisodes
+
+Until = Callable[[Sequence[Evaluation]], bool]
 
 
 class Companion:
@@ -51,6 +55,7 @@ class Companion:
         evaluations: those of the run before it was interrupted.
         should_stop: whether a clean stop was asked for.
         on_progress: told after each timestep.
+        until: told the evaluations so far; returns whether to end.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Companion:
         evaluations: Sequence[Evaluation],
         should_stop: Callable[[], bool],
         on_progress: OnProgress,
+        until: Until = lambda _: False,
     ) -> None:
         self.evaluations = list(evaluations)
         self._env = env
@@ -79,6 +85,7 @@ class Companion:
         self._total = total
         self._should_stop = should_stop
         self._on_progress = on_progress
+        self._until = until
         self._saved_at = env.timestep
         self._reported_at = env.timestep
 
@@ -95,7 +102,8 @@ class Companion:
         if at_boundary and timestep - self._saved_at >= self._config.checkpoint_every:
             self.save()
         self._on_progress(self._recent.progress(timestep, self._total))
-        return not (self._should_stop() or self._env.budget_spent)
+        converged = self._until(self.evaluations)
+        return not (converged or self._should_stop() or self._env.budget_spent)
 
     @property
     def timestep(self) -> int:
@@ -124,9 +132,9 @@ class Companion:
         successes = sum(episode.success for episode in played)
         complete = len(played) == EPISODES or len(played) - successes > MAX_FAILURES
         if complete:
-            self.evaluations.append(
-                Evaluation(timestep=timestep, episodes=len(played), successes=successes)
-            )
+            found = Evaluation(timestep=timestep, episodes=len(played), successes=successes)
+            self.evaluations.append(found)
+            self._run.keep_best(found, self._learner.save)
 
     def save(self) -> None:
         """Save the learner and all that going on from here needs.
@@ -179,7 +187,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
     )
     job.files.callback(env.close)
     started = time.monotonic()
-    with stop_requests() as stop_asked:
+    with job.stop_requests() as stop_asked:
         companion = Companion(
             env,
             learner,
@@ -192,6 +200,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
             evaluations=[Evaluation(**values) for values in before["evaluations"]],
             should_stop=stop_asked,
             on_progress=job.on_progress,
+            until=_until_converged(job, recent) if plan.until_converged else lambda _: False,
         )
         numbers = _learnt(job, learner, env, companion)
         interrupted = stop_asked()
@@ -200,6 +209,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         finally:
             companion.save()
             recorder.close()
+    best = run.best()
     ends, rewards = _rewards(event for event in read_events(run.path) if event["k"])
     return {
         "timesteps": env.timestep,
@@ -210,9 +220,18 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         "updates_meanwhile": env.meanwhile_work.calls,
         "updates_waited_s": round(env.meanwhile_work.waited_s, 3),
         "learner": dict(numbers),
+        "best_at": None if best is None else best.evaluation.timestep,
         **convergence(goal_kind(job.task), companion.evaluations, ends, rewards),
         "episodes": len(ends),
     }
+
+
+def _until_converged(job: Job, recent: RecentEpisodes) -> Until:
+    """Return what tells whether a learner has converged: by evaluations, else by its reward."""
+    evaluates = job.plan.parts.run.evaluate and isinstance(job.session.backend, Twinnable)
+    if evaluates and goal_kind(job.task) != RAISE:
+        return has_converged
+    return lambda _: recent.above_zero >= PAPER_WINDOW
 
 
 def _learnt(job: Job, learner: Learner, env: TaskEnv, companion: Companion) -> Mapping[str, float]:
