@@ -96,6 +96,7 @@ from .errors import (
     StempilotError as StempilotError,
 )
 from .files import (
+    parse_json as parse_json,
     read_array as read_array,
     read_file as read_file,
 )

@@ -7,6 +7,7 @@ folder, behind no link, and no larger than its kind may be; all else is refused 
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,8 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 
-_DEEPEST = 50
-"""How deep the JSON of a run may be nested."""
+_DEEPEST, _MOST_BRACKETS = 50, 100_000
+"""How deep the JSON of a run may be nested, and how many lists and objects it may hold."""
 
 MIB = 2**20
 MOST_JSON, MOST_LINE, MOST_LINES = 8 * MIB, 4 * MIB, 8192 * MIB
@@ -127,7 +128,7 @@ def open_own(
     *,
     inside: Path | None = None,
     most: int = MOST_LINES,
-) -> BinaryIO:
+) -> io.BufferedReader | io.BufferedRandom:
     """Open a regular file of a run for reading, or for adding to it.
 
     Args:
@@ -146,7 +147,8 @@ def open_own(
         # Before it is opened: opening a pipe waits, and opening a device may do anything.
         _require_own(path, folder, path.lstat())
     with contextlib.ExitStack() as failing:
-        file: BinaryIO = failing.enter_context(open(path, mode, opener=_open_carefully))
+        opened = failing.enter_context(open(path, mode, opener=_open_carefully))
+        file = cast("io.BufferedReader | io.BufferedRandom", opened)
         found = os.fstat(file.fileno())
         _require_own(path, folder, found)
         if found.st_size > most:
@@ -227,7 +229,7 @@ def read_array(path: Path, *, inside: Path | None = None) -> npt.NDArray[Any]:
             msg = f"{path} is damaged: {shape} {found[1].decode()} do not take {left} bytes"
             raise RunDirError(msg)
         numbers = np.empty(math.prod(shape), kind)
-        file.readinto(numbers.view(np.uint8))  # type: ignore[attr-defined]
+        file.readinto(numbers.view(np.uint8).data)
     return numbers.reshape(shape, order="F" if found[2] == b"True" else "C")
 
 
@@ -289,17 +291,20 @@ def parse_json(text: str | bytes) -> Any:
     """Return the content of strict JSON.
 
     Raises:
-        ValueError: it is not JSON, holds NaN or infinity, or is nested too deeply.
+        ValueError: it is not JSON, holds NaN or infinity, is nested too deeply, or holds too many
+            lists and objects.
     """
+    raw = text.encode(errors="replace") if isinstance(text, str) else text
+    # Also those in strings: a line of events has few, and looking into each takes its time.
+    brackets = raw.count(b"[") + raw.count(b"{")
+    if brackets > _MOST_BRACKETS:
+        msg = f"holds more than {_MOST_BRACKETS} lists and objects"
+        raise ValueError(msg)
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
+        deep = brackets > _DEEPEST and _is_deeper(content, _DEEPEST)
     except RecursionError:
-        content = None
         deep = True
-    else:
-        # A line of events has few brackets, and looking into each takes longer than parsing it.
-        raw = text.encode(errors="replace") if isinstance(text, str) else text
-        deep = raw.count(b"[") + raw.count(b"{") > _DEEPEST and _is_deeper(content, _DEEPEST)
     if deep:
         msg = f"nested more than {_DEEPEST} deep"
         raise ValueError(msg)
@@ -312,10 +317,15 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_deeper(content: Any, levels: int) -> bool:
-    items = content.values() if isinstance(content, dict) else content
-    if not isinstance(content, dict | list):
-        return False
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
+    inner = [content] if isinstance(content, dict | list) else []
+    for _ in range(levels):
+        inner = [
+            item
+            for one in inner
+            for item in (one.values() if type(one) is dict else one)
+            if type(item) is dict or type(item) is list
+        ]
+    return bool(inner)
 
 
 def read_json(path: Path) -> Json:

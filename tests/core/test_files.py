@@ -19,6 +19,7 @@ from stempilot.files import (
     open_own,
     own_files,
     own_folder,
+    parse_json,
     read_array,
     read_file,
     read_json,
@@ -179,6 +180,13 @@ def test_a_line_that_never_ends_is_refused(run: Path) -> None:
     assert next(lines) == b"fine\n"
     with pytest.raises(RunDirError, match=f"line 2 has more than {MOST_LINE} bytes"):
         next(lines)
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", "[[[]]],"])
+def test_what_takes_many_times_its_size_once_parsed_is_refused(unit: str) -> None:
+    with pytest.raises(ValueError, match="more than 100000 lists and objects"):
+        parse_json(f"[{unit * 100_000}1]")
+    assert len(parse_json(f"[{'[],' * 99_999}1]")) == 100_000
 
 
 ARRAYS: tuple[Any, ...] = (

@@ -289,7 +289,7 @@ def change_array(path: Path, rng: random.Random) -> None:
     kind = rng.choice(["<u1", "<u2", "<f8", ">f4", "|b1"])
     array = np.zeros(shape, kind) if np.prod(shape) * 8 < 2**28 else np.zeros(shape, "u1")
     if array.dtype.kind == "f" and rng.random() < 0.5:
-        array[...] = rng.choice([np.nan, np.inf, 1e308])
+        array[...] = rng.choice([np.nan, np.inf, 1e30])
     with path.open("wb") as file:
         np.save(file, array)
 
@@ -363,14 +363,16 @@ def tamper_once(run: Path, rng: random.Random) -> str:
 
 def make_hashes_right(run: Path) -> None:
     """Let ``progress.json`` vouch for what was tampered with."""
+    path = run / "progress.json"
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > 2**24:
+        return
     try:
         progress = json.loads((run / "progress.json").read_bytes())
         for name in progress["hashes"]:
-            path = run / progress["agent"] / name
-            if path.is_file() and path.stat().st_size < 2**28 and not path.is_symlink():
-                progress["hashes"][name] = file_hash(path)
-        if (run / "progress.json").is_file() and not (run / "progress.json").is_symlink():
-            (run / "progress.json").write_bytes(as_json(progress))
+            file = run / progress["agent"] / name
+            if file.is_file() and file.stat().st_size < 2**28 and not file.is_symlink():
+                progress["hashes"][name] = file_hash(file)
+        (run / "progress.json").write_bytes(as_json(progress))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return
 

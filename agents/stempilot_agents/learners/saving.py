@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from stempilot import ConfigError, RunDirError, build, plain, read_file
+from stempilot import ConfigError, RunDirError, build, parse_json, plain, read_file
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
@@ -35,9 +35,8 @@ def read_document(file: Path, kind: type[T], *, schema: int) -> T:
         RunDirError: the file is missing, not JSON, of another schema, or a field of it is wrong.
     """
     try:
-        values = json.loads(read_file(file))
-    # Beside what is no JSON: numbers of too many digits, and what is nested too deeply.
-    except (ValueError, RecursionError) as error:
+        values = parse_json(read_file(file))
+    except ValueError as error:
         msg = f"{file} is not JSON: {error}"
         raise RunDirError(msg) from error
     if not isinstance(values, dict):

@@ -70,6 +70,14 @@ Best = Annotated[
     bool,
     typer.Option("--best", help="Take the agent that did best in an evaluation, not the last one."),
 ]
+FromLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-log",
+        metavar="RUN",
+        help="Learn from what another run recorded first, before anything moves.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one reproduces the run.")]
 Out = Annotated[
     Path | None,

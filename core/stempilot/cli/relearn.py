@@ -1,6 +1,5 @@
 """``stempilot relearn``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,14 +29,7 @@ def relearn(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
-    from_log: Annotated[
-        Path | None,
-        typer.Option(
-            "--from-log",
-            metavar="RUN",
-            help="Learn from what another run recorded first, before anything moves.",
-        ),
-    ] = None,
+    from_log: o.FromLog = None,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,

@@ -58,12 +58,7 @@ def train(
             steps=20_000 if steps is None else steps,
             settings=settings_of(config, settings),
             extras=extras_of(
-                seed=seed,
-                out=out,
-                frames=frames,
-                envelope=envelope,
-                until=until,
-                minutes=minutes,
+                seed=seed, out=out, frames=frames, envelope=envelope, until=until, minutes=minutes
             ),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

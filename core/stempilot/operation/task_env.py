@@ -343,7 +343,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         )
         return reward
 
-    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> npt.NDArray[np.uint8] | None:
         """Return what was seen last as (rows, cols, 3); ``None`` where a window shows it."""
         if self.draw is None or self._seen is None:
             return None

@@ -147,7 +147,7 @@ def block_means(pixels: npt.NDArray[Any], block: int) -> npt.NDArray[np.float32]
     """Return the means of whole blocks; rows and columns that fill none are left out."""
     rows, cols = (length - length % block for length in pixels.shape)
     blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
-    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64), dtype=np.float32)
 
 
 def _gif(moments: Sequence[Moment]) -> bytes:

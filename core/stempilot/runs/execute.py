@@ -24,6 +24,7 @@ from stempilot.record.run_dir import RESULT, Baseline, RunDir
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
+from stempilot.runs.board import require_tensorboard
 from stempilot.runs.ending import ending
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
@@ -133,10 +134,13 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         dry_run: check recorded transitions without learning from them.
 
     Raises:
+        ConfigError: an extra that was asked for is not installed.
         IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
             must.
         RunDirError: what the agent goes on from is damaged.
     """
+    if plan.parts.run.tensorboard:
+        require_tensorboard()
     task = plan.parts.make_task()
     agent = plan.parts.make_agent(task, plan.seed)
     if plan.command in LEARNING and not isinstance(agent, Learner):
