@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,6 +108,16 @@ def own_folder(path: Path) -> Path:
         path.mkdir(exist_ok=True)
     _require_no_link(path, path.parent)
     return path
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder as far as possible, or what lies in its place; a link leads nowhere."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    # Not with `rmtree`, which opens what it removes, and so waits for a pipe.
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def own_files(folder: Path) -> list[Path]:

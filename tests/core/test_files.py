@@ -24,6 +24,7 @@ from stempilot.files import (
     read_file,
     read_json,
     read_lines,
+    remove_folder,
     write_file,
 )
 
@@ -262,3 +263,14 @@ def test_a_saved_agent_consists_of_its_own_files(run: Path) -> None:
     (run / "agent-10" / "nets" / "b").symlink_to(run / "agent-10" / "nets" / "a")
     with pytest.raises(RunDirError, match=r"nets.b is a link"):
         own_files(run / "agent-10")
+
+
+@posix
+def test_what_lies_in_the_place_of_a_folder_is_removed_without_being_opened(run: Path) -> None:
+    for trap in (link, dangling, zeros, pipe, door):
+        trap(run / "agent-10")
+        remove_folder(run / "agent-10")
+        assert list(run.iterdir()) == []
+    (run / "agent-10").symlink_to(run.parent / "elsewhere")
+    remove_folder(run / "agent-10")
+    assert (run.parent / "elsewhere" / "precious").exists()

@@ -31,7 +31,7 @@ import numpy as np
 from attrs import frozen
 
 from stempilot import cli, report
-from stempilot.files import file_hash
+from stempilot.files import file_hash, remove_folder
 from stempilot.gym import make_env
 from stempilot.plugins.registry import discover
 
@@ -338,7 +338,7 @@ def tamper(run: Path, rng: random.Random) -> list[str]:
 def tamper_once(run: Path, rng: random.Random) -> str:
     if rng.random() < 0.08:
         name = rng.choice(["plots", "frames", "agent-12"])
-        shutil.rmtree(run / name, ignore_errors=True)
+        remove_folder(run / name)
         if not os.path.lexists(run / name):
             replaced = rng.choice([link, pipe, nothing])
             replaced(run / name, rng)

@@ -12,7 +12,6 @@ on the disk, name and all, before anything counts on it. Layout:
 - ``evaluation.json``, ``result.json``, ``frames/``, ``report.html`` and its PNG files
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from os.path import lexists
 from pathlib import Path, PureWindowsPath
@@ -28,6 +27,7 @@ from stempilot.files import (
     own_files,
     read_json,
     recording,
+    remove_folder,
     synchronise_names,
     synchronise_tree,
     write_json,
@@ -225,6 +225,7 @@ class RunDir:
             return saved
         try:
             record = self.record()
+            record.allowed()
         except RunDirError as error:
             msg = (
                 f"{error}; before the run the knobs stood at {saved.knobs}: put them there by hand"
@@ -280,7 +281,7 @@ class RunDir:
         """Save an agent in a folder of its own, and return what vouches for it."""
         folder = self.path / name
         with recording():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             folder.mkdir()
             save_agent(folder)
             synchronise_tree(folder)
@@ -293,7 +294,7 @@ class RunDir:
         """Remove the agents that were saved before as the one of this name is."""
         for other in self.path.glob(f"{name.partition('-')[0]}-*"):
             if other.name != name:
-                shutil.rmtree(other, ignore_errors=True)
+                remove_folder(other)
 
     def agent_folder(self, *, best: bool = False) -> Path:
         """Return the folder of the last saved agent, or of the best, with its files checked.
