@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from tests.soak.long_run import Lines, Sample, growths, problems, soak
 
 
@@ -22,6 +23,11 @@ def samples(**growing: float) -> list[Sample]:
 def test_what_is_flat_has_no_problems() -> None:
     assert problems(samples(run_kib=200.0)) == []
     assert growths(samples(run_kib=200.0))["run_kib"] == pytest.approx(200.0)
+
+
+def test_what_grows_once_is_no_leak() -> None:
+    jumped = [evolve(one, run_kib=one.run_kib + 4_000 * (n > 5)) for n, one in enumerate(samples())]
+    assert problems(jumped) == []
 
 
 @pytest.mark.parametrize("name", ["run_kib", "emulator_kib", "descriptors", "files"])
