@@ -32,7 +32,7 @@ def test_what_grows_once_is_no_leak() -> None:
 
 @pytest.mark.parametrize("name", ["run_kib", "emulator_kib", "descriptors", "files"])
 def test_what_grows_is_named(name: str) -> None:
-    (wrong,) = problems(samples(**{name: 300.0}))
+    (wrong,) = problems(samples(**{name: 1_500.0}))
     assert name in wrong
 
 
