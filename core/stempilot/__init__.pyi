@@ -95,6 +95,11 @@ from .errors import (
     StartError as StartError,
     StempilotError as StempilotError,
 )
+from .files import (
+    parse_json as parse_json,
+    read_array as read_array,
+    read_file as read_file,
+)
 from .instrument.checks import (
     differs as differs,
 )

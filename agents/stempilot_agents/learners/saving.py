@@ -13,10 +13,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from stempilot import ConfigError, RunDirError, build, plain
+from stempilot import ConfigError, RunDirError, build, parse_json, plain, read_file
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
+
+_MOST_HEADER = 2**20
+"""Bytes that a safetensors file may have beside its numbers."""
 
 
 def write_document(file: Path, document: Any) -> None:
@@ -32,9 +35,8 @@ def read_document(file: Path, kind: type[T], *, schema: int) -> T:
         RunDirError: the file is missing, not JSON, of another schema, or a field of it is wrong.
     """
     try:
-        values = json.loads(_read(file))
-    # Beside what is no JSON: numbers of too many digits, and what is nested too deeply.
-    except (ValueError, RecursionError) as error:
+        values = parse_json(read_file(file))
+    except ValueError as error:
         msg = f"{file} is not JSON: {error}"
         raise RunDirError(msg) from error
     if not isinstance(values, dict):
@@ -65,7 +67,12 @@ def read_arrays(file: Path, expected: Arrays) -> dict[str, npt.NDArray[Any]]:
         RunDirError: the file is missing or damaged, a name is missing or too many, or an array
             has another shape or dtype or holds numbers that are not finite.
     """
-    arrays = read_any_arrays(file)
+    most = _MOST_HEADER + sum(array.nbytes for array in expected.values())
+    try:
+        arrays = load(read_file(file, most=most))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        msg = f"{file} is not a valid safetensors file: {error}"
+        raise RunDirError(msg) from error
     problems = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
     problems += [f"{name} does not belong there" for name in arrays.keys() - expected.keys()]
     for name in sorted(expected.keys() & arrays.keys()):
@@ -74,36 +81,6 @@ def read_arrays(file: Path, expected: Arrays) -> dict[str, npt.NDArray[Any]]:
         msg = f"{file} is damaged or belongs to another agent: {'; '.join(sorted(problems))}"
         raise RunDirError(msg)
     return arrays
-
-
-def array_names(file: Path) -> frozenset[str]:
-    """Return the names of the arrays in a safetensors file.
-
-    Raises:
-        RunDirError: the file is missing or damaged.
-    """
-    return frozenset(read_any_arrays(file))
-
-
-def read_any_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a safetensors file, whatever they are.
-
-    Raises:
-        RunDirError: the file is missing or damaged.
-    """
-    try:
-        return load(_read(file))
-    except (SafetensorError, KeyError, ValueError) as error:
-        msg = f"{file} is not a valid safetensors file: {error}"
-        raise RunDirError(msg) from error
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        msg = f"cannot read {file}: {error.strerror}"
-        raise RunDirError(msg) from error
 
 
 def _differences(name: str, found: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> list[str]:

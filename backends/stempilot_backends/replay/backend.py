@@ -4,7 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stempilot import Backend, BackendError, Frame, KnobValue, Offers, SetPoint, differs
+from stempilot import (
+    Backend,
+    BackendError,
+    Frame,
+    KnobValue,
+    Offers,
+    RunDirError,
+    SetPoint,
+    differs,
+    read_array,
+)
 from stempilot_backends.replay.recording import Moment, Recording
 
 
@@ -173,10 +183,9 @@ class Replay(Backend):
         kept = self._recording.moments[self._index].frames[source]
         spec = self._recording.offers.sources[source]
         try:
-            pixels = np.load(kept.file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            msg = f"cannot read {kept.file}: {error}"
-            raise BackendError(msg) from error
+            pixels = read_array(kept.file, inside=self._recording.run)
+        except RunDirError as error:
+            raise BackendError(str(error)) from error
         if (pixels.shape, pixels.dtype.name) != (spec.shape, spec.dtype):
             found = f"{pixels.shape} {pixels.dtype.name}"
             msg = f"{kept.file} holds {found}, not {spec.shape} {spec.dtype}"

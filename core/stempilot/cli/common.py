@@ -27,6 +27,9 @@ def extras_of(
     envelope: Path | None = None,
     keep: bool | None = None,
     adapt: bool = False,
+    best: bool = False,
+    until: object = None,
+    minutes: float | None = None,
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
@@ -40,6 +43,9 @@ def extras_of(
         envelope=None if envelope is None else read_envelope(envelope),
         keep=keep,
         adapt=adapt,
+        best=best,
+        until_converged=until is not None,
+        minutes=minutes,
     )
 
 
@@ -116,12 +122,12 @@ def _back(path: Path) -> str:
 
     run = RunDir(path)
     try:
-        baseline = run.baseline() or {"knobs": {}}
+        baseline = run.baseline()
         offered = recorded_offers(run).knobs
     except StempilotError:
         return "put back"
     places = [
         f"{knob} to ({', '.join(f'{part:.4g}' for part in value)}) {offered[knob].unit}"
-        for knob, value in baseline["knobs"].items()
+        for knob, value in (baseline.knobs if baseline else {}).items()
     ]
     return f"put back: {', '.join(places)}"

@@ -1,5 +1,6 @@
 """Options that several commands share, so that each spells them the same way."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,36 @@ Resume = Annotated[
     typer.Option("--resume", metavar="RUN", help="Go on with a training that was interrupted."),
 ]
 Steps = Annotated[int, typer.Option("--steps", "-n", min=1, help="Timesteps to train.")]
+
+
+class Until(StrEnum):
+    """What ends a training early."""
+
+    CONVERGED = "converged"
+
+
+UntilConverged = Annotated[
+    Until | None,
+    typer.Option("--until", help="End as soon as five evaluations in a row have passed."),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes", metavar="N", help="After so long, end as by Ctrl-C. (default: no limit)"
+    ),
+]
+Best = Annotated[
+    bool,
+    typer.Option("--best", help="Take the agent that did best in an evaluation, not the last one."),
+]
+FromLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-log",
+        metavar="RUN",
+        help="Learn from what another run recorded first, before anything moves.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same one reproduces the run.")]
 Out = Annotated[
     Path | None,

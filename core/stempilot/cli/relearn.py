@@ -1,6 +1,5 @@
 """``stempilot relearn``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,20 +20,16 @@ def relearn(
         ),
     ] = None,
     steps: o.Steps = 2_000,
+    best: o.Best = False,
+    until: o.UntilConverged = None,
+    minutes: o.Minutes = None,
     seed: o.Seed = 0,
     out: o.Out = None,
     config: o.ConfigFile = None,
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
-    from_log: Annotated[
-        Path | None,
-        typer.Option(
-            "--from-log",
-            metavar="RUN",
-            help="Learn from what another run recorded first, before anything moves.",
-        ),
-    ] = None,
+    from_log: o.FromLog = None,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -53,7 +48,15 @@ def relearn(
         steps=steps,
         backend=backend,
         settings=settings_of(config, settings),
-        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+        extras=extras_of(
+            seed=seed,
+            out=out,
+            frames=frames,
+            envelope=envelope,
+            best=best,
+            until=until,
+            minutes=minutes,
+        ),
         from_log=from_log,
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -15,8 +15,10 @@ def run(
         str | None, typer.Option("--agent", "-a", help="An agent that needs no training.")
     ] = None,
     policy: o.Policy = None,
+    best: o.Best = False,
     backend: o.BackendName = None,
     episodes: o.Episodes = None,
+    minutes: o.Minutes = None,
     seed: o.Seed = 0,
     out: o.Out = None,
     keep: o.Keep = None,
@@ -51,7 +53,14 @@ def run(
         episodes=episodes,
         settings=chosen,
         extras=extras_of(
-            seed=seed, out=out, frames=frames, envelope=envelope, keep=keep, adapt=adapt
+            seed=seed,
+            out=out,
+            frames=frames,
+            envelope=envelope,
+            keep=keep,
+            adapt=adapt,
+            best=best,
+            minutes=minutes,
         ),
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

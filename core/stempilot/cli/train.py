@@ -8,7 +8,7 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
-BESIDE_RESUME = {"resume", "steps", "dry_run", "yes", "as_json"}
+BESIDE_RESUME = {"resume", "steps", "minutes", "dry_run", "yes", "as_json"}
 """Parameters that may stand beside --resume; all others were fixed when the run was begun."""
 
 
@@ -23,6 +23,8 @@ def train(
         int | None,
         typer.Option("--steps", "-n", min=1, help="Timesteps to train in all. (default: 20000)"),
     ] = None,
+    until: o.UntilConverged = None,
+    minutes: o.Minutes = None,
     seed: o.Seed = 0,
     out: o.Out = None,
     resume: o.Resume = None,
@@ -43,7 +45,7 @@ def train(
 
     if resume is not None:
         _require_only_resume(ctx)
-        plan = plan_resume(discover(), resume, steps=steps)
+        plan = plan_resume(discover(), resume, steps=steps, minutes=minutes)
     elif task is None:
         msg = "give the name of a task, or --resume RUN; see `stempilot plugins`"
         raise ConfigError(msg)
@@ -55,7 +57,9 @@ def train(
             agent=agent,
             steps=20_000 if steps is None else steps,
             settings=settings_of(config, settings),
-            extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+            extras=extras_of(
+                seed=seed, out=out, frames=frames, envelope=envelope, until=until, minutes=minutes
+            ),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)
 
@@ -74,7 +78,7 @@ def _require_only_resume(ctx: typer.Context) -> None:
     if typed:
         msg = (
             f"{', '.join(typed)}: --resume RUN goes on with what the run was begun with; "
-            "give only --steps beside"
+            "give only --steps and --minutes beside"
         )
         raise ConfigError(msg)
 

@@ -18,12 +18,13 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stempilot.errors import RecordError, RunDirError
-from stempilot.files import parse_json, recording
+from stempilot.files import open_own, parse_json, read_lines, recording
 from stempilot.instrument.guard import Write
 
 AUDIT = "audit.jsonl"
@@ -47,7 +48,7 @@ class AuditFile:
         self._ahead = ahead
         self._count = 0
         with recording():
-            self._file = (folder / AUDIT).open("ab")
+            self._file = open_own(folder / AUDIT, "ab+")
         header = {
             "audit": SCHEMA,
             "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -56,7 +57,7 @@ class AuditFile:
             "ahead": ahead,
         }
         try:
-            self._end_cut_off_line(folder / AUDIT)
+            self._end_cut_off_line()
             self._append(header)
         except RecordError:
             self.close()
@@ -127,12 +128,12 @@ class AuditFile:
             if self._ahead:
                 self._file.flush()
 
-    def _end_cut_off_line(self, path: Path) -> None:
+    def _end_cut_off_line(self) -> None:
         """Let what a killed process left of a line be a line of its own."""
-        with recording(), path.open("rb") as file:
-            if file.seek(0, io.SEEK_END):
-                file.seek(-1, io.SEEK_END)
-                if file.read() != b"\n":
+        with recording():
+            if self._file.seek(0, io.SEEK_END):
+                self._file.seek(-1, io.SEEK_END)
+                if self._file.read() != b"\n":
                     self._file.write(b"\n")
 
 
@@ -147,13 +148,9 @@ def read_audit(folder: Path) -> Iterator[dict[str, Any]]:
             process.
     """
     path = folder / AUDIT
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}; is this a run directory?"
-        raise RunDirError(msg) from error
     session, pending = 0, None
-    for number, (line, following) in enumerate(zip(lines, [*lines[1:], b""], strict=True), start=1):
+    pairs = pairwise(chain(read_lines(path), [b""]))
+    for number, (line, following) in enumerate(pairs, start=1):
         content = _parsed(line, cut_off=not following or b'"audit"' in following)
         if content is None:
             msg = f"{path}, line {number} is damaged"
@@ -175,5 +172,5 @@ def _parsed(line: bytes, *, cut_off: bool) -> dict[str, Any] | None:
     try:
         content = parse_json(line)
     except ValueError:
-        return {} if cut_off or not line else None
+        return {} if cut_off or not line.strip() else None
     return content if isinstance(content, dict) else None

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from stempilot.contract.backend import Backend
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
-from stempilot.errors import EnvelopeError, IncompatibleError, RecordError
+from stempilot.errors import EnvelopeError, IncompatibleError, RecordError, RunDirError
 from stempilot.instrument.audit import AuditFile
 from stempilot.instrument.checks import read_back
 from stempilot.instrument.envelope import (
@@ -162,7 +162,7 @@ def _audit(run_dir: Path | None, *, ahead: bool, must: bool) -> Iterator[AuditFi
         return
     try:
         audit = AuditFile(run_dir, ahead=ahead)
-    except RecordError as error:
+    except (RecordError, RunDirError) as error:
         if must:
             raise
         _log.warning("putting back without an audit: %s", error)

@@ -13,10 +13,11 @@ from stempilot.contract.backend import Reseedable, StartsEpisodes, Truthful
 from stempilot.contract.goals import Raise
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
-from stempilot.errors import BudgetSpentError, EnvelopeError, IncompatibleError, StartError
+from stempilot.errors import BudgetSpentError, EnvelopeError, StartError
 from stempilot.instrument.fit import check_states
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
+from stempilot.operation.actions import as_action
 from stempilot.operation.meanwhile import Meanwhile
 from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
 from stempilot.operation.timestep import Best, By, Recorder, Timestep, better, instrument_id
@@ -25,6 +26,9 @@ from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 
 MAX_STARTS = 100
 """How often a start that the task refuses is drawn again before giving up."""
+
+
+Draw = Callable[["TaskEnv", Snapshot], npt.NDArray[np.uint8] | None]
 
 
 class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
@@ -50,9 +54,14 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         beside: what a learner does while the instrument works.
         closing: what `close` unwinds.
         recorder: told of every timestep and reset.
+        render_mode: how `render` shows what is seen; ``None`` for not at all.
+        draw: what draws it, told the environment and what was seen last.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own attribute
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium's own attribute
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 5,
+    }
 
     def __init__(
         self,
@@ -85,6 +94,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self.meanwhile_work = Meanwhile()
         self.closing = contextlib.ExitStack()
         self.closing.callback(self.meanwhile_work.close)
+        self.draw: Draw | None = None
+        self._seen: Snapshot | None = None
         self._instrument = self._reason = ""
         self._standing: dict[str, KnobValue] = {}
         self._best: Best | None = None
@@ -251,8 +262,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         if self.last.state is None:
             msg = "reset() must be called before the first step()"
             raise RuntimeError(msg)
-        if not self.action_space.contains(action):
-            raise IncompatibleError([f"action {action!r} lies outside {self.action_space}"])
+        action = as_action(action, self.action_space)
         ended = self.last.ended
         targets = self.task.targets(self.last.state, action, self._standing)
         reward = self._move(() if ended else targets, action)
@@ -342,6 +352,12 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         )
         return reward
 
+    def render(self) -> npt.NDArray[np.uint8] | None:
+        """Return what was seen last as (rows, cols, 3); ``None`` where a window shows it."""
+        if self.draw is None or self._seen is None:
+            return None
+        return self.draw(self, self._seen)
+
     def close(self) -> None:
         """Close what was opened for this environment alone; a session's stays open."""
         self.closing.close()
@@ -366,6 +382,10 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             )
         if self.recorder is not None:
             self.recorder.record(self.last, snapshot)
+        if self.draw is not None:
+            self._seen = snapshot or self._seen
+            if self.render_mode == "human":
+                self.render()
 
     def _told(self) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Return observation and info of the last timestep."""

@@ -30,6 +30,9 @@ SECTIONS = ("task", "backend", "agent", "run")
 Values = dict[str, Any]
 C = TypeVar("C")
 
+_MOST_NAMED, _LONGEST = 20, 1_000
+"""So many problems are named at once, each in so many characters: what is read may be hostile."""
+
 _ESCAPED = frozenset("\b\t\n\f\r")
 _BACKSLASHES = (
     "in double quotes a backslash begins an escape such as \\n; write a path in single quotes, "
@@ -191,7 +194,9 @@ def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
     values = {earlier.get(key, key): value for key, value in values.items()}
     known = [attribute.name for attribute in attrs.fields(kind)]  # type: ignore[arg-type]
     what, prefix = f"option in section {section}", f"{section}."
-    problems = [_unknown(key, known, what, prefix) for key in values if key not in known]
+    unknown = [key for key in values if key not in known]
+    problems = [_unknown(key, known, what, prefix) for key in unknown[:_MOST_NAMED]]
+    problems += [f"{len(unknown) - _MOST_NAMED} more"] if len(unknown) > _MOST_NAMED else []
     sound = {key: value for key, value in values.items() if key in known}
     try:
         made = _CONVERTER.structure({**_preset(kind, sound, section), **sound}, kind)
@@ -202,8 +207,12 @@ def build(kind: type[C], values: Mapping[str, Any], *, section: str) -> C:
     except (TypeError, ValueError) as error:
         problems.append(f"{section}: {error}")
     if problems:
-        raise ConfigError("; ".join(problems))
+        raise ConfigError("; ".join(map(_shortened, problems[: _MOST_NAMED + 1])))
     return made
+
+
+def _shortened(problem: str) -> str:
+    return problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}..."
 
 
 def _preset(kind: type[Any], values: Mapping[str, Any], section: str) -> Mapping[str, Any]:

@@ -44,6 +44,8 @@ class RunConfig:
         evaluate: whether training is accompanied by evaluations on a twin (``converged_at``).
         adapt_steps: timesteps that a run with ``--adapt`` relearns for when the response changed;
             ``None`` for as many as the agent takes as a rule.
+        tensorboard: write TensorBoard's event files of a training into the run directory; needs
+            ``pip install "stempilot[tensorboard]"``.
     """
 
     earlier: ClassVar[Mapping[str, str]] = MappingProxyType({"max_steps": "max_timesteps"})
@@ -52,6 +54,7 @@ class RunConfig:
     checkpoint_every: int = field(default=100, validator=validators.ge(1))
     evaluate: bool = True
     adapt_steps: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    tensorboard: bool = False
 
 
 @frozen(kw_only=True)

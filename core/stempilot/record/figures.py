@@ -10,6 +10,7 @@ value converges by this measure.
 """
 
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,11 @@ class Evaluation:
         """Whether at least 96 % succeeded."""
         return self.episodes - self.successes <= MAX_FAILURES
 
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What the best one has most of: success, then timesteps."""
+        return self.successes / max(self.episodes, 1), self.timestep
+
 
 def is_due(timestep: int) -> bool:
     """Return whether an evaluation falls on this timestep."""
@@ -54,16 +60,37 @@ def converged_at(evaluations: Sequence[Evaluation]) -> int | None:
     return found
 
 
+LASTING = 5
+"""So many evaluations in a row that passed are taken for convergence while training goes on."""
+
+
+def has_converged(evaluations: Sequence[Evaluation]) -> bool:
+    """Return whether the last `LASTING` evaluations passed."""
+    last = evaluations[-LASTING:]
+    return len(last) == LASTING and all(evaluation.passed for evaluation in last)
+
+
+class Smoothed:
+    """The exponentially weighted average of what it was given so far.
+
+    Args:
+        window: points that it is over.
+    """
+
+    def __init__(self, window: int = PAPER_WINDOW) -> None:
+        self._share = 2.0 / (window + 1)
+        self._total = self._weight = 0.0
+
+    def __call__(self, value: float) -> float:
+        """Take a value and return the average."""
+        self._total = (1 - self._share) * self._total + self._share * value
+        self._weight = (1 - self._share) * self._weight + self._share
+        return self._total / self._weight
+
+
 def smoothed(values: Iterable[float], window: int = PAPER_WINDOW) -> list[float]:
     """Return the exponentially weighted averages over ``window`` points."""
-    share = 2.0 / (window + 1)
-    total = weight = 0.0
-    averages = []
-    for value in values:
-        total = (1 - share) * total + share * value
-        weight = (1 - share) * weight + share
-        averages.append(total / weight)
-    return averages
+    return list(map(Smoothed(window), values))
 
 
 def reward_converged_at(timesteps: Sequence[int], rewards: Sequence[float]) -> int | None:
@@ -118,7 +145,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: float | None = None
-        self._cycles_s: list[float] = []
+        self._cycles_s = array("d")
 
     def tick(self, step: int) -> None:
         """Take the time at timestep ``step`` of an episode; 0 is the reset."""

@@ -1,19 +1,26 @@
 """``log.txt`` of a run directory: what the parts had to say, such as faults they got over."""
 
 import contextlib
+import io
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from stempilot.errors import RunDirError
+from stempilot.files import open_own
 
 LOG = "log.txt"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Log(logging.FileHandler):
-    """A file whose loss disturbs no run."""
+    """A file whose loss disturbs no run; one that is no file of the run's own gets nothing."""
+
+    def _open(self) -> io.TextIOWrapper:
+        return io.TextIOWrapper(open_own(Path(self.baseFilename), "ab+"), encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RunDirError):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name

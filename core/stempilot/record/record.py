@@ -1,5 +1,6 @@
 """`Record`, which is ``record.json``: what was asked for, where it comes from, how it ended."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -71,9 +72,11 @@ class Record:
         episodes: episodes to evaluate; ``None`` for a run from where the instrument stands.
         adapt: whether it may relearn when the response changed.
         frames: which frames are kept.
-        envelope: the content of the envelope file; see `allowed`.
+        envelope: the content of the envelope file; see `Record.allowed`.
         goal: kind of the task's goal.
         quantities: what the task shows people.
+        until_converged: whether training ends as soon as it has converged.
+        best: whether the agent is the parent's best one and not its last.
         parent: run directory that the agent comes from.
         trained_here: whether the agent was trained on this backend.
         from_log: run directory whose transitions relearning began with.
@@ -108,6 +111,8 @@ class Record:
     envelope: dict[str, Any] | None = None
     goal: str | None = None
     quantities: tuple[Quantity, ...] = UNDECLARED
+    until_converged: bool = False
+    best: bool = False
     parent: str | None
     trained_here: bool = False
     from_log: str | None = None
@@ -135,15 +140,20 @@ class Record:
         return self.displaced
 
     def allowed(self) -> Envelope | None:
-        """Return the envelope of the run, ``None`` where it went without.
+        """Return the envelope of the run, ``None`` where it went without; raises as `allowed`."""
+        return allowed(self.envelope, RECORD)
 
-        Raises:
-            RunDirError: the record is damaged.
-        """
-        if self.envelope is None:
-            return None
-        try:
-            return parse_envelope(self.envelope, RECORD)
-        except (ConfigError, EnvelopeError) as error:
-            msg = f"{RECORD} is damaged: {error}"
-            raise RunDirError(msg) from error
+
+def allowed(envelope: Mapping[str, Any] | None, file: str) -> Envelope | None:
+    """Return the envelope that a file of a run holds, ``None`` where it went without.
+
+    Raises:
+        RunDirError: it is damaged.
+    """
+    if envelope is None:
+        return None
+    try:
+        return parse_envelope(envelope, file)
+    except (ConfigError, EnvelopeError) as error:
+        msg = f"{file} is damaged: {error}"
+        raise RunDirError(msg) from error

@@ -27,7 +27,15 @@ import numpy.typing as npt
 from stempilot.contract.task import Drawable, Task
 from stempilot.contract.values import Snapshot
 from stempilot.errors import RunDirError
-from stempilot.files import parse_json, recording, write_file, write_json
+from stempilot.files import (
+    open_own,
+    own_folder,
+    parse_json,
+    read_lines,
+    recording,
+    write_file,
+    write_json,
+)
 from stempilot.operation.timestep import Timestep
 from stempilot.record.record import FramePolicy
 from stempilot.record.run_dir import EVENTS, FRAMES
@@ -63,7 +71,7 @@ class RunRecorder:
         self._finals: deque[list[dict[str, Any]]] = deque(maxlen=FINALS)
         self._dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
         with recording():
-            self._events = (folder / EVENTS).open("ab")
+            self._events = open_own(folder / EVENTS, "ab+")
             length = self._events.seek(0, io.SEEK_END)
             if offset > length:
                 self._events.close()
@@ -112,9 +120,7 @@ class RunRecorder:
 
     def _write_frames(self, step: Timestep, snapshot: Snapshot) -> dict[str, Any]:
         """Write the frames of all sources, then return what the event says of them."""
-        folder = self._folder / FRAMES
-        with recording():
-            folder.mkdir(exist_ok=True)
+        folder = own_folder(self._folder / FRAMES)
         said = {}
         for number, (source, frame) in enumerate(snapshot.frames.items()):
             name = numbered(f"e{step.episode:05d}_k{step.step:04d}", number)
@@ -208,12 +214,9 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
         RunDirError: there are no events, or a line other than the last is damaged.
     """
     path = folder / EVENTS
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}; is this a run directory?"
-        raise RunDirError(msg) from error
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.endswith(b"\n"):
+            return
         try:
             content = parse_json(line)
         except ValueError as error:

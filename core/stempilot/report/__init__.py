@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stempilot.errors import StempilotError
-from stempilot.files import recording, write_file
+from stempilot.files import own_folder, write_file
 from stempilot.record.run_dir import REPORT
 from stempilot.report import plain  # first: it imports matplotlib
 from stempilot.report.accuracy import accuracy_picture
@@ -69,10 +69,9 @@ def write_report(run: str | Path) -> Path:
     with plain.defaults():
         drawn = [_drawn(draw, evidence) for draw in draws]
     pictures = [picture for picture in drawn if isinstance(picture, Picture)]
-    with recording():
-        (run / PLOTS).mkdir(exist_ok=True)
+    plots = own_folder(run / PLOTS)
     for picture in pictures:
-        write_file(run / PLOTS / picture.name, picture.content)
+        write_file(plots / picture.name, picture.content)
     reasons = [reason for reason in drawn if isinstance(reason, str)]
     write_file(run / REPORT, whole_page(evidence, pictures, reasons).encode(errors="replace"))
     return run / REPORT

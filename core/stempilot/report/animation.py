@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stempilot.errors import RunDirError
 from stempilot.record.run_dir import FRAMES
 from stempilot.report.evidence import Evidence, Marks
 from stempilot.report.headline import plain
-from stempilot.report.loading import load_array
+from stempilot.report.loading import load_array, require_drawable
 from stempilot.report.pictures import (
     FOUND_RGB,
     GOAL_RGB,
@@ -31,6 +32,8 @@ from stempilot.report.series import FloatArray
 from stempilot.report.style import Picture
 
 MOST_FRAMES = 150
+_MOST_BYTES = 2**30
+"""Of frames that are read; fewer frames of a larger camera are shown."""
 _FEWEST = 3
 _SIDE = 170
 _SHOWN_SIDE = 360
@@ -43,12 +46,12 @@ _NAME = re.compile(r"e(\d{1,9})_k(\d{1,9})\.npy")
 
 
 @frozen(kw_only=True, eq=False)
-class _Moment:
+class Moment:
     """A kept frame: shrunk, and what the events say of it."""
 
     episode: int
     step: int
-    pixels: FloatArray
+    pixels: npt.NDArray[np.float32]
     block: int
     marks: Marks
     value: str
@@ -70,8 +73,9 @@ def animation_picture(evidence: Evidence) -> Picture | str:
     )
     if len(kept) < _FEWEST:
         return f"Animation: fewer than {_FEWEST} frames were kept."
-    half = MOST_FRAMES // 2
-    picked = kept if len(kept) <= MOST_FRAMES else [*kept[:half], *kept[-half:]]
+    largest = max(path.lstat().st_size for _, _, path in kept)
+    half = max(2, min(MOST_FRAMES, _MOST_BYTES // max(1, largest)) // 2)
+    picked = kept if len(kept) <= 2 * half else [*kept[:half], *kept[-half:]]
     moments = _moments(evidence, picked)
     caption = "The kept frames in order"
     if evidence.series.as_in_paper:
@@ -90,7 +94,7 @@ def animation_picture(evidence: Evidence) -> Picture | str:
 _TRAIL = "The thin line is the way of the measured centre since the episode began."
 
 
-def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[_Moment]:
+def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[Moment]:
     series = evidence.series
     rows = {
         (episode, step): row
@@ -101,7 +105,8 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
     moments = []
     shape: tuple[int, ...] | None = None
     for episode, step, path in picked:
-        frame = load_array(path, dimensions=2)
+        frame = load_array(path, dimensions=2, run=evidence.folder)
+        require_drawable(path, frame.shape)
         shape = frame.shape if shape is None else shape
         if frame.shape != shape:
             msg = f"{path} has shape {frame.shape}, the frames before it have {shape}"
@@ -119,9 +124,9 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
                 for name, xy in places
                 if series.shown.on_camera and np.isfinite(xy).all()
             }
-        block = max(1, min(shape) // _SIDE)
+        block = shown_block(shape)
         moments.append(
-            _Moment(
+            Moment(
                 episode=episode,
                 step=step,
                 pixels=block_means(frame, block),
@@ -133,22 +138,23 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
     return moments
 
 
-def block_means(pixels: npt.NDArray[Any], block: int) -> FloatArray:
+def shown_block(shape: tuple[int, ...]) -> int:
+    """Return how many pixels a side are averaged into one that is shown."""
+    return max(1, min(shape) // _SIDE, max(shape) // (4 * _SIDE))
+
+
+def block_means(pixels: npt.NDArray[Any], block: int) -> npt.NDArray[np.float32]:
     """Return the means of whole blocks; rows and columns that fill none are left out."""
     rows, cols = (length - length % block for length in pixels.shape)
     blocks = pixels[:rows, :cols].reshape(rows // block, block, cols // block, block)
-    means: FloatArray = blocks.astype(np.float64).mean(axis=(1, 3))
-    return means
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64), dtype=np.float32)
 
 
-def _gif(moments: Sequence[_Moment]) -> bytes:
+def _gif(moments: Sequence[Moment]) -> bytes:
     """Return all moments on one scale of brightness, so that nothing flickers."""
     low = float(np.median([np.median(moment.pixels) for moment in moments]))
     high = max(float(moment.pixels.max()) for moment in moments)
     palette = _palette()
-    font = ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 13
-    )
     images, durations = [], []
     trail: list[tuple[float, float]] = []
     for index, moment in enumerate(moments):
@@ -156,7 +162,7 @@ def _gif(moments: Sequence[_Moment]) -> bytes:
         trail = trail if follows else []
         if "found" in moment.marks:
             trail.append(moment.marks["found"])
-        image = _drawn(moment, tones(moment.pixels, low, high), trail, font)
+        image = drawn(moment, tones(moment.pixels, low, high), trail)
         images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
         ends = index + 1 == len(moments) or moments[index + 1].episode != moment.episode
         durations.append(_PAUSE_MS if ends else _FRAME_MS)
@@ -172,12 +178,16 @@ def _gif(moments: Sequence[_Moment]) -> bytes:
     return buffer.getvalue()
 
 
-def _drawn(
-    moment: _Moment,
-    tone: FloatArray,
-    trail: Sequence[tuple[float, float]],
-    font: ImageFont.FreeTypeFont,
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(fonts / "DejaVuSans.ttf"), 13)
+
+
+def drawn(
+    moment: Moment, tone: FloatArray, trail: Sequence[tuple[float, float]] = ()
 ) -> Image.Image:
+    """Return a moment as an image, with what is known of it in a strip below."""
     field, zoom = enlarge(tone, _SHOWN_SIDE)
     if len(trail) > 1:
         way = [to_image(xy, moment.block, zoom) for xy in trail]
@@ -186,7 +196,7 @@ def _drawn(
     image = Image.new("RGB", (field.width, field.height + _STRIP), OUTLINE_RGB)
     image.paste(field, (0, 0))
     text = f"episode {moment.episode}   step {moment.step}   {moment.value}"
-    ImageDraw.Draw(image).text((8, field.height + 5), text, _TEXT_RGB, font)
+    ImageDraw.Draw(image).text((8, field.height + 5), text, _TEXT_RGB, _font())
     return image
 
 

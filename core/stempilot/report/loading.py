@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy.typing as npt
 
 from stempilot.contract.values import Outcome
 from stempilot.errors import RunDirError
-from stempilot.files import Json, parse_json, read_json
+from stempilot.files import Json, parse_json, read_array, read_file, read_json
 from stempilot.record.figures import Evaluation
-from stempilot.record.recorder import numbered, read_events
+from stempilot.record.recorder import FINALS, numbered, read_events
 from stempilot.record.run_dir import EVENTS, RESULT, RunDir
 from stempilot.report.evidence import Evidence, Final
 from stempilot.report.series import as_number, series
 
 COMPARISON = "comparison.json"
+_MOST_FINALS, _MOST_FINAL_PIXELS, _MOST_ELONGATED = 8 * FINALS, 2**24, 20
+"""How much of final frames is drawn: those of eight cameras."""
 
 
 def gather(run: Path) -> Evidence:
@@ -33,9 +36,9 @@ def gather(run: Path) -> Evidence:
     return Evidence(
         folder=run,
         record=record,
-        result=read_json(run / RESULT) if (run / RESULT).exists() else {},
+        result=read_json(run / RESULT) if lexists(run / RESULT) else {},
         evaluations=tuple(Evaluation(**values) for values in progress["evaluations"]),
-        series=series(_acting(run) if (run / EVENTS).exists() else (), quantities),
+        series=series(_acting(run) if lexists(run / EVENTS) else (), quantities),
         finals=_finals(run),
         comparison=_comparison(run / COMPARISON),
     )
@@ -63,28 +66,34 @@ def _acting(run: Path) -> Iterator[Json]:
         yield held
 
 
-def load_array(path: Path, *, dimensions: int) -> npt.NDArray[Any]:
-    """Return the finite numbers in an NPY file.
+def require_drawable(path: Path, shape: tuple[int, ...]) -> None:
+    """Check that a frame can be drawn at all.
+
+    Raises:
+        RunDirError: it is more than `_MOST_ELONGATED` times as long as wide.
+    """
+    if max(shape) > _MOST_ELONGATED * min(shape):
+        msg = f"{path} holds frames of {shape[0]} x {shape[1]} px, too elongated to be drawn"
+        raise RunDirError(msg)
+
+
+def load_array(path: Path, *, dimensions: int, run: Path) -> npt.NDArray[Any]:
+    """Return the finite numbers in an NPY file of a run.
 
     Raises:
         RunDirError: missing, damaged, or something else than an array of that many dimensions.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        msg = f"cannot read {path}: {error}"
-        raise RunDirError(msg) from error
-    usable = isinstance(array, np.ndarray) and array.ndim == dimensions and array.size > 0
-    if not usable or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+    array = read_array(path, inside=run)
+    finite = array.dtype.kind != "f" or all(np.isfinite(part).all() for part in array)
+    if array.ndim != dimensions or array.size == 0 or not finite:
         msg = f"{path} does not hold {dimensions} dimensions of finite numbers"
         raise RunDirError(msg)
-    loaded: npt.NDArray[Any] = array
-    return loaded
+    return array
 
 
 def _finals(run: Path) -> tuple[Final, ...]:
     path = run / "finals.json"
-    if not path.exists():
+    if not lexists(path):
         return ()
     entries = read_json(path).get("finals")
     by_source: dict[str, list[Any]] = {}
@@ -95,7 +104,11 @@ def _finals(run: Path) -> tuple[Final, ...]:
     found: list[Final] = []
     for number, (source, described) in enumerate((by_source or {"": []}).items()):
         name = numbered("finals", number)
-        frames = load_array(run / name, dimensions=3)
+        frames = load_array(run / name, dimensions=3, run=run)
+        require_drawable(run / name, frames.shape[1:])
+        if frames.size > _MOST_FINAL_PIXELS or len(frames) + len(found) > _MOST_FINALS:
+            msg = f"{run / name} holds more than the final frames of a run: {frames.shape}"
+            raise RunDirError(msg)
         if len(described) != len(frames):
             msg = f"{path} does not describe the {len(frames)} frames of {name}"
             raise RunDirError(msg)
@@ -125,11 +138,11 @@ def _final(path: Path, source: str, entry: Any, pixels: npt.NDArray[Any]) -> Fin
 
 def _comparison(path: Path) -> tuple[Json, ...]:
     """Return the rows of a comparison, which may come from elsewhere and have no schema."""
-    if not path.exists():
+    if not lexists(path):
         return ()
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = parse_json(read_file(path))
+    except ValueError as error:
         msg = f"{path} is damaged: {error}"
         raise RunDirError(msg) from error
     rows = content.get("rows") if isinstance(content, dict) else None

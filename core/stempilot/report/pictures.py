@@ -37,8 +37,11 @@ def coloured(tone: FloatArray) -> npt.NDArray[np.uint8]:
 
 
 def enlarge(tone: FloatArray, side: int) -> tuple[Image.Image, int]:
-    """Return tones as an image with a smaller side of about ``side`` px, and how often enlarged."""
-    zoom = max(1, side // min(tone.shape))
+    """Return tones as an image with a smaller side of about ``side`` px, and how often enlarged.
+
+    The longer side gets at most twice as long.
+    """
+    zoom = max(1, min(side // min(tone.shape), 2 * side // max(tone.shape)))
     image = Image.fromarray(coloured(tone))
     return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST), zoom
 

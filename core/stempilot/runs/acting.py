@@ -6,7 +6,6 @@ from typing import Any
 from stempilot.contract.agent import Agent, Policy
 from stempilot.contract.goals import Product
 from stempilot.files import write_json
-from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate, run_episode
 from stempilot.operation.scores import Episode, score
 from stempilot.operation.task_env import TaskEnv
@@ -29,9 +28,14 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
     env = job.session.env(
         job.task, seed=job.plan.seed, plain=True, max_timesteps=job.max_timesteps, recorder=recent
     )
-    episode = run_episode(env, agent.policy(), on_change=adapting.noting(env))
+    episode = run_episode(
+        env, agent.policy(), should_stop=job.out_of_time, on_change=adapting.noting(env)
+    )
     if adapting.is_due and not episode.success:
         env, episode = _try_again(job, env, adapting, recent)
+    if job.out_of_time() and not env.last.ended:
+        job.say(job.time_is_up)
+        raise KeyboardInterrupt(job.time_is_up)
     spent = job.budget_spent(env)
     leave(job, success=episode.success)
     recorder.close()
@@ -69,12 +73,14 @@ def _try_again(
     job.files.callback(env.close)
     policy = adapting.relearn(
         env,
-        should_stop=lambda: False,
+        should_stop=job.out_of_time,
         on_step=lambda done, of: job.on_progress(recent.progress(done, of, "relearning")),
     )
     adapting.may_relearn = False
-    assert policy is not None  # noqa: S101 - for the type checker: it was not stopped
-    return env, run_episode(env, policy, on_change=adapting.noting(env))
+    if policy is None:
+        raise KeyboardInterrupt(job.time_is_up)
+    noting = adapting.noting(env)
+    return env, run_episode(env, policy, should_stop=job.out_of_time, on_change=noting)
 
 
 def _verdict(last: Timestep) -> str:
@@ -100,7 +106,7 @@ def run_episodes(job: Job, agent: Agent, episodes: int) -> dict[str, Any]:
     def show_relearning(done: int, of: int) -> None:
         show(f"relearning: {done}/{of} timesteps")
 
-    with stop_requests() as stop_asked:
+    with job.stop_requests() as stop_asked:
 
         def count(episode: Episode) -> bool:
             played.append(episode)

@@ -13,6 +13,7 @@ from attrs import evolve
 from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
+from stempilot.contract.values import KnobValue
 from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDirError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
@@ -23,10 +24,11 @@ from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance
 from stempilot.record.quantities import goal_kind
 from stempilot.record.record import Record
-from stempilot.record.run_dir import BASELINE, RESULT, RunDir, require_free
+from stempilot.record.run_dir import RESULT, Baseline, RunDir, require_free
 from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
+from stempilot.runs.board import require_tensorboard
 from stempilot.runs.ending import ending
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
@@ -128,14 +130,24 @@ def _execute(plan: Plan, on_progress: OnProgress, say: Callable[[str], None]) ->
     return result
 
 
-def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -> None:
+def _keep_baseline(run: RunDir, backend: Backend, knobs: Mapping[str, KnobValue]) -> None:
     # On resume too: the operator may have left the instrument elsewhere since.
-    write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+    identity, record = dict(backend.identity()), run.record()
+    run.write_baseline(
+        Baseline(
+            knobs=dict(knobs),
+            backend=record.backend,
+            settings=record.settings.get("backend", {}),
+            seed=record.seed,
+            envelope=record.envelope,
+            identity=identity,
+        )
+    )
     run.update_record(
         status="running",
         reason=None,
         displaced=True,
-        identity=dict(backend.identity()),
+        identity=identity,
         simulated=backend.offers().simulated,
         capabilities=plain_offers(backend.offers()),
     )
@@ -157,12 +169,15 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         dry_run: check recorded transitions without learning from them.
 
     Raises:
+        ConfigError: an extra that was asked for is not installed.
         IncompatibleError: the agent does not fit the task, or does not learn or adapt where it
             must.
         RunDirError: what the agent goes on from is damaged.
         ConfigError: the working folder is gone.
     """
     _require_working_folder()
+    if plan.parts.run.tensorboard:
+        require_tensorboard()
     task = plan.parts.make_task()
     agent = plan.parts.make_agent(task, plan.seed)
     if plan.command in LEARNING and not isinstance(agent, Learner):
@@ -212,7 +227,7 @@ def _load_agent(
             return ()
     if plan.parent is None or not isinstance(agent, Learner):
         return ()
-    agent.load(plan.parent.agent_folder())
+    agent.load(plan.parent.agent_folder(best=plan.best))
     if plan.log is not None:
         return _relearn_from_log(plan.log, plan, task, agent, dry_run=dry_run)
     return agent.relearn() if plan.command == "relearn" else ()
@@ -277,6 +292,8 @@ def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> Re
         steps=plan.steps,
         episodes=plan.episodes,
         adapt=plan.adapt,
+        until_converged=plan.until_converged,
+        best=plan.best,
         frames=plan.frames,
         envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
         parent=None if plan.parent is None else str(plan.parent.path.resolve()),

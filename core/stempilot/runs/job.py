@@ -1,13 +1,15 @@
 """A plan that is being carried out on an opened instrument."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from stempilot.contract.task import Task
 from stempilot.errors import RecordError
+from stempilot.instrument.signals import stop_requests
 from stempilot.operation.session import Session
 from stempilot.operation.task_env import TaskEnv
 from stempilot.record.recorder import RunRecorder
@@ -41,6 +43,36 @@ class Job:
     log: Callable[[str], None]
     files: ExitStack
     afterwards: ExitStack
+    _began_s: float = field(factory=time.monotonic, init=False)
+
+    def out_of_time(self) -> bool:
+        """Return whether the run has lasted for the minutes that the plan allows."""
+        minutes = self.plan.minutes
+        return minutes is not None and time.monotonic() - self._began_s >= 60.0 * minutes
+
+    @contextmanager
+    def stop_requests(self) -> Iterator[Callable[[], bool]]:
+        """Let the first Ctrl-C, and the end of the plan's minutes, ask for a clean stop.
+
+        Yields:
+            A function that tells whether a stop was asked for.
+        """
+        over = False
+
+        def out_of_time() -> bool:
+            nonlocal over
+            over = over or self.out_of_time()
+            return over
+
+        with stop_requests() as asked:
+            yield lambda: asked() or out_of_time()
+        if over:
+            self.say(self.time_is_up)
+
+    @property
+    def time_is_up(self) -> str:
+        """The sentence for it."""
+        return f"the limit of {self.plan.minutes:g} minutes is reached"
 
     def recorder(self, offset: int = 0) -> RunRecorder:
         """Return the recorder of the run; what it holds is written out however the run ends.

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import asdict
 
 from stempilot.contract.agent import Learner
+from stempilot.contract.backend import Twinnable
 from stempilot.contract.values import Outcome
 from stempilot.errors import (
     BackendError,
@@ -16,23 +17,28 @@ from stempilot.errors import (
     RecordError,
     StartError,
 )
-from stempilot.instrument.signals import stop_requests
 from stempilot.operation.episodes import evaluate
 from stempilot.operation.task_env import TaskEnv
 from stempilot.plugins.parts import RunConfig
 from stempilot.record.figures import (
     EPISODES,
     MAX_FAILURES,
+    PAPER_WINDOW,
     Evaluation,
     convergence,
+    has_converged,
     is_due,
 )
-from stempilot.record.quantities import goal_kind
+from stempilot.record.quantities import RAISE, goal_kind
 from stempilot.record.recorder import RunRecorder, read_events
 from stempilot.record.run_dir import RunDir
+from stempilot.runs.board import Board
 from stempilot.runs.ending import leave
 from stempilot.runs.job import Job
 from stempilot.runs.progress import OnProgress, RecentEpisodes
+
+Until = Callable[[Sequence[Evaluation]], bool]
+Show = Callable[[Mapping[str, float | None], int], None]
 
 
 class Companion:
@@ -51,6 +57,8 @@ class Companion:
         evaluations: those of the run before it was interrupted.
         should_stop: whether a clean stop was asked for.
         on_progress: told after each timestep.
+        until: told the evaluations so far; returns whether to end.
+        show: told figures by name, and the timestep.
     """
 
     def __init__(
@@ -67,6 +75,8 @@ class Companion:
         evaluations: Sequence[Evaluation],
         should_stop: Callable[[], bool],
         on_progress: OnProgress,
+        until: Until = lambda _: False,
+        show: Show = lambda *_: None,
     ) -> None:
         self.evaluations = list(evaluations)
         self._env = env
@@ -79,23 +89,30 @@ class Companion:
         self._total = total
         self._should_stop = should_stop
         self._on_progress = on_progress
+        self._until = until
+        self._show = show
         self._saved_at = env.timestep
         self._reported_at = env.timestep
 
     def __call__(self, numbers: Mapping[str, float], /) -> bool:
         """Evaluate, save and show what is due; return whether to go on."""
-        del numbers
         timestep = self._env.timestep
         if timestep == self._reported_at:
             return not self._should_stop()
         self._reported_at = timestep
+        self._show({f"learner/{name}": value for name, value in numbers.items()}, timestep)
         if is_due(timestep) or timestep == self._total:
             self._evaluate(timestep)
         at_boundary = self._env.last.step == 0 or self._env.last.ended
         if at_boundary and timestep - self._saved_at >= self._config.checkpoint_every:
             self.save()
-        self._on_progress(self._recent.progress(timestep, self._total))
-        return not (self._should_stop() or self._env.budget_spent)
+        now = self._recent.progress(timestep, self._total)
+        self._on_progress(now)
+        if self._env.last.ended:
+            means = {"episodes/reward": now.reward, "episodes/success_rate": now.success_rate}
+            self._show(means, timestep)
+        converged = self._until(self.evaluations)
+        return not (converged or self._should_stop() or self._env.budget_spent)
 
     @property
     def timestep(self) -> int:
@@ -124,9 +141,10 @@ class Companion:
         successes = sum(episode.success for episode in played)
         complete = len(played) == EPISODES or len(played) - successes > MAX_FAILURES
         if complete:
-            self.evaluations.append(
-                Evaluation(timestep=timestep, episodes=len(played), successes=successes)
-            )
+            found = Evaluation(timestep=timestep, episodes=len(played), successes=successes)
+            self.evaluations.append(found)
+            self._run.keep_best(found, self._learner.save)
+            self._show({"evaluation/success_rate": found.rank[0]}, timestep)
 
     def save(self) -> None:
         """Save the learner and all that going on from here needs.
@@ -179,7 +197,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
     )
     job.files.callback(env.close)
     started = time.monotonic()
-    with stop_requests() as stop_asked:
+    with job.stop_requests() as stop_asked:
         companion = Companion(
             env,
             learner,
@@ -192,6 +210,8 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
             evaluations=[Evaluation(**values) for values in before["evaluations"]],
             should_stop=stop_asked,
             on_progress=job.on_progress,
+            until=_until(job, recent),
+            show=_show(job),
         )
         numbers = _learnt(job, learner, env, companion)
         interrupted = stop_asked()
@@ -200,7 +220,6 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         finally:
             companion.save()
             recorder.close()
-    ends, rewards = _rewards(event for event in read_events(run.path) if event["k"])
     return {
         "timesteps": env.timestep,
         "interrupted": interrupted,
@@ -210,9 +229,38 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         "updates_meanwhile": env.meanwhile_work.calls,
         "updates_waited_s": round(env.meanwhile_work.waited_s, 3),
         "learner": dict(numbers),
+        **_convergence(job, companion),
+    }
+
+
+def _convergence(job: Job, companion: Companion) -> dict[str, int | None]:
+    """Return the figures that are read off what was recorded."""
+    ends, rewards = _rewards(event for event in read_events(job.run.path) if event["k"])
+    best = job.run.best()
+    return {
+        "best_at": None if best is None else best.evaluation.timestep,
         **convergence(goal_kind(job.task), companion.evaluations, ends, rewards),
         "episodes": len(ends),
     }
+
+
+def _show(job: Job) -> Show:
+    """Return what shows figures in TensorBoard, where the plan asks for it."""
+    if not job.plan.parts.run.tensorboard:
+        return lambda *_: None
+    board = Board(job.run.path)
+    job.files.callback(board.close)
+    return board.show
+
+
+def _until(job: Job, recent: RecentEpisodes) -> Until:
+    """Return what tells whether a learner has converged: by evaluations, else by its reward."""
+    if not job.plan.until_converged:
+        return lambda _: False
+    evaluates = job.plan.parts.run.evaluate and isinstance(job.session.backend, Twinnable)
+    if evaluates and goal_kind(job.task) != RAISE:
+        return has_converged
+    return lambda _: recent.above_zero >= PAPER_WINDOW
 
 
 def _learnt(job: Job, learner: Learner, env: TaskEnv, companion: Companion) -> Mapping[str, float]:

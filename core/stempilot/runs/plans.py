@@ -1,5 +1,6 @@
 """What is to be done: a plan holds all that train, relearn and run need, checked and unloaded."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ class Plan:
         envelope: what the site allows.
         keep: leave the knobs where the run brought them; ``None`` for what the command does.
         adapt: relearn when the policy of a run finds the response changed.
+        best: take the parent's best agent and not its last.
+        until_converged: end training as soon as it has converged.
+        minutes: after how long the run ends as by Ctrl-C; ``None`` for no limit.
     """
 
     command: str
@@ -55,6 +59,9 @@ class Plan:
     envelope: Envelope | None = None
     keep: bool | None = None
     adapt: bool = False
+    best: bool = False
+    until_converged: bool = False
+    minutes: float | None = None
 
     @property
     def keeps(self) -> bool:
@@ -74,6 +81,9 @@ class Extras:
     envelope: Envelope | None = None
     keep: bool | None = None
     adapt: bool = False
+    best: bool = False
+    until_converged: bool = False
+    minutes: float | None = None
 
 
 def plan_train(
@@ -131,7 +141,7 @@ def plan_relearn(
         IncompatibleError: the log is of another task, or of other spaces.
     """
     extras = _checked(extras)
-    run, record = _trained(parent)
+    run, record = _trained(parent, best=extras.best)
     parts = _compose_from(registry, record, settings or {}, backend=backend)
     opening = Opening(
         purpose="train",
@@ -144,17 +154,25 @@ def plan_relearn(
     return _plan("relearn", parts, opening, extras, steps=steps, parent=run, log=log)
 
 
-def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None) -> Plan:
+def plan_resume(
+    registry: Registry,
+    run: str | Path,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> Plan:
     """Return the plan of going on with a training that was interrupted.
 
     Args:
         registry: what is installed.
         run: its run directory.
         steps: timesteps in all; what the run was begun with when ``None``.
+        minutes: after how long the run ends as by Ctrl-C; ``None`` for no limit.
 
     Raises:
         RunDirError: the directory holds no training, or one that has all its timesteps.
     """
+    _require_time(minutes)
     directory = RunDir.open(run)
     record = directory.record()
     if not record.trains:
@@ -163,7 +181,8 @@ def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None
     total = record.steps if steps is None else config.whole("steps", steps, least=1)
     progress = directory.progress()
     done = 0 if progress is None else progress["timesteps"]
-    if record.status == "done" and done >= total:
+    converged = record.until_converged and steps is None
+    if record.status == "done" and (done >= total or converged):
         msg = f"{run} has its {done} timesteps; for more, ask for more than {done} steps"
         raise RunDirError(msg)
     parts = _compose_from(registry, record, {})
@@ -189,6 +208,8 @@ def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None
         out=directory.path,
         frames=record.frames,
         envelope=record.allowed(),
+        until_converged=converged,
+        minutes=minutes,
     )
 
 
@@ -224,6 +245,9 @@ def plan_run(
     if episodes is not None:
         episodes = config.whole("episodes", episodes, least=1)
     purpose: Purpose = "run" if episodes is None else "evaluate"
+    if extras.best and policy is None:
+        msg = "the best agent is that of a trained run directory; give one as policy"
+        raise ConfigError(msg)
     if policy is None:
         name = backend or registry.default("backend")
         parts = compose(
@@ -231,7 +255,7 @@ def plan_run(
         )
         opening = Opening(purpose=purpose, seed=extras.seed, instrument_seed=extras.seed)
         return _plan("run", parts, opening, extras, episodes=episodes)
-    run, record = _trained(policy)
+    run, record = _trained(policy, best=extras.best)
     if record.task != task:
         problem = f"{policy} was trained for {record.task}, not for {task}"
         raise IncompatibleError([problem])
@@ -263,6 +287,9 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         envelope=extras.envelope,
         keep=extras.keep,
         adapt=extras.adapt,
+        best=extras.best,
+        until_converged=extras.until_converged,
+        minutes=extras.minutes,
         **what,
     )
 
@@ -282,12 +309,19 @@ def _checked(extras: Extras | None) -> Extras:
     if not isinstance(envelope, Envelope | None):
         msg = f"envelope {envelope!r} is not one; read it with stempilot.read_envelope"
         raise ConfigError(msg)
+    _require_time(extras.minutes)
     return evolve(extras, seed=config.whole("seed", extras.seed, least=0))
 
 
-def _trained(path: str | Path) -> tuple[RunDir, Record]:
+def _require_time(minutes: float | None) -> None:
+    if minutes is not None and not 0 < minutes < math.inf:
+        msg = f"minutes {minutes} are no time that can pass; give more than 0"
+        raise ConfigError(msg)
+
+
+def _trained(path: str | Path, *, best: bool = False) -> tuple[RunDir, Record]:
     run = RunDir.open(path)
-    run.agent_folder()
+    run.agent_folder(best=best)
     return run, run.record()
 
 

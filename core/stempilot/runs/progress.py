@@ -7,7 +7,7 @@ from attrs import frozen
 
 from stempilot.contract.values import Outcome, Snapshot
 from stempilot.operation.timestep import Timestep
-from stempilot.record.figures import PAPER_WINDOW, Pace
+from stempilot.record.figures import PAPER_WINDOW, Pace, Smoothed
 from stempilot.record.recorder import RunRecorder
 
 
@@ -38,12 +38,16 @@ class RecentEpisodes:
 
     Attributes:
         pace: how fast timesteps follow each other.
+        above_zero: how many episodes in a row ended with a smoothed reward above zero, the paper's
+            own measure of convergence.
     """
 
     def __init__(self, recorder: RunRecorder) -> None:
         self.pace = Pace()
+        self.above_zero = 0
         self._recorder = recorder
         self._reward = 0.0
+        self._smoothed = Smoothed()
         self._ended: deque[tuple[float, bool]] = deque(maxlen=PAPER_WINDOW)
 
     def record(self, step: Timestep, snapshot: Snapshot | None, /) -> None:
@@ -56,6 +60,7 @@ class RecentEpisodes:
         self._reward = step.reward if step.step <= 1 else self._reward + step.reward
         if step.ended and not step.budget_spent:
             self._ended.append((self._reward, step.outcome is Outcome.SUCCESS))
+            self.above_zero = self.above_zero + 1 if self._smoothed(self._reward) > 0 else 0
 
     def progress(self, done: int, total: int, note: str = "") -> Progress:
         """Return where the job stands."""

@@ -1,12 +1,13 @@
 """Puts an instrument back after a run that could not do so itself, for example a power cut."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stempilot.contract.backend import Opening
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers, as_knob_value
-from stempilot.errors import RunDirError
+from stempilot.errors import RecordError, RunDirError
 from stempilot.instrument.envelope import open_envelope
 from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
@@ -14,6 +15,8 @@ from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
 from stempilot.record.run_dir import BASELINE, RunDir
+
+_log = logging.getLogger(__name__)
 
 
 def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
@@ -29,24 +32,21 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         ``baseline`` that it belongs to.
 
     Raises:
-        RunDirError: the run never got as far as a baseline, or the directory is damaged, or a run
-            writes into it.
+        RunDirError: the run never got as far as a baseline, that is damaged, or a run writes into
+            the folder; what else is damaged changes nothing.
         EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
         InstrumentBusyError: a run drives the instrument, perhaps this very one.
         BackendError: the instrument cannot be reached.
         RestoreError: a knob is not back.
     """
-    directory = RunDir.open(run)
+    directory = RunDir(Path(run))
     run = directory.path
-    record, saved = directory.record(), directory.baseline()
-    if saved is None:
-        msg = f"{run} has no baseline: it never moved anything, so there is nothing to put back"
-        raise RunDirError(msg)
-    baseline = {knob: as_knob_value(value) for knob, value in saved["knobs"].items()}
-    made = part(registry, "backend", record.backend, record.settings.get("backend", {}))
-    backend = made.load(Opening(purpose="restore", seed=record.seed))
+    saved = directory.way_back()
+    baseline = {knob: as_knob_value(value) for knob, value in saved.knobs.items()}
+    made = part(registry, "backend", saved.backend or "", saved.settings)
+    backend = made.load(Opening(purpose="restore", seed=saved.seed))
     offers = backend.offers()
-    envelope = record.allowed() or open_envelope(made.name, offers)
+    envelope = saved.allowed() or open_envelope(made.name, offers)
     with open_instrument(
         backend,
         [("the baseline", _needs(run, baseline, offers))],
@@ -63,7 +63,7 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
                 put_back(guard, baseline, may_park=envelope.may_park)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
-        directory.update_record(status="restored", displaced=False)
+        _note_restored(directory)
     return {
         "run_dir": str(run),
         "knobs": {
@@ -71,6 +71,14 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
             for knob, value in baseline.items()
         },
     }
+
+
+def _note_restored(run: RunDir) -> None:
+    """Note that the instrument is back; it is, also where the record is damaged."""
+    try:
+        run.update_record(status="restored", displaced=False)
+    except (RecordError, RunDirError) as error:
+        _log.warning("the instrument is back, which could not be noted in %s: %s", run.path, error)
 
 
 def _needs(run: Path, baseline: Mapping[str, KnobValue], offers: Offers) -> Needs:

@@ -43,6 +43,7 @@ class TrainResult(Result):
         episodes: how many ended.
         converged_at: timesteps at convergence; ``None`` before, or without evaluations.
         reward_converged_at: the same by the paper's own measure.
+        best_at: timesteps of the agent that did best in an evaluation; ``None`` without any.
         interrupted: whether a clean stop was asked for.
         wall_s: how long it took.
     """
@@ -51,6 +52,7 @@ class TrainResult(Result):
     episodes: int
     converged_at: int | None
     reward_converged_at: int | None
+    best_at: int | None
     interrupted: bool
     wall_s: float
 

@@ -21,12 +21,14 @@ class Common(TypedDict, total=False):
     out: str | Path
     frames: FramePolicy
     envelope: Envelope
+    minutes: float
 
 
 class Learning(Common, total=False):
     """Arguments of `train` and `relearn`."""
 
     backend: str
+    until_converged: bool
 
 
 class Running(Common, total=False):
@@ -34,6 +36,7 @@ class Running(Common, total=False):
 
     backend: str
     policy: str | Path
+    best: bool
     keep: bool
     adapt: bool
 

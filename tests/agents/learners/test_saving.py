@@ -120,3 +120,37 @@ def test_wrong_and_unknown_fields_are_named(tmp_path: Any) -> None:
         file.write_text(json.dumps(good | change))
         with pytest.raises(RunDirError, match=said):
             weights.read_document(file, Note, schema=1)
+
+
+def test_files_larger_than_what_they_should_hold_are_refused_unread(tmp_path: Any) -> None:
+    file = tmp_path / "a.safetensors"
+    weights.write_arrays(file, ARRAYS)
+    with file.open("rb+") as opened:
+        opened.truncate(2**40)
+    with pytest.raises(RunDirError, match="a file of its kind has at most"):
+        weights.read_arrays(file, ARRAYS)
+    (tmp_path / "a.json").write_bytes(b" " * 9_000_000)
+    with pytest.raises(RunDirError, match="a file of its kind has at most"):
+        weights.read_document(tmp_path / "a.json", Note, schema=1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": {"dtype": "F32", "shape": [2**62], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**62]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [2, 1]}},
+        {"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}},
+        {"a": 3},
+        [],
+    ],
+)
+def test_hostile_headers_are_refused(tmp_path: Any, header: Any) -> None:
+    text = json.dumps(header).encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + b"\0" * 4)
+    with pytest.raises(RunDirError, match=r"a\.safetensors"):
+        weights.read_arrays(file, ARRAYS)

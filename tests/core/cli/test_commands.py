@@ -286,6 +286,26 @@ def test_ctrl_c_in_a_training_says_how_to_go_on(stempilot: Stempilot, desk: Desk
     assert (ended.code, ended.json["timesteps"]) == (0, 60)
 
 
+def test_the_end_of_the_minutes_says_how_to_go_on(stempilot: Stempilot, desk: Desk) -> None:
+    words = ["train", "centring", "--agent", "learner", "--steps", "60", *ON_DESK]
+    ended = stempilot(*words, "--yes", "--out", "a", "--json", "--minutes", "1e-9")
+    assert (ended.code, ended.json["timesteps"]) == (0, 1)
+    assert "the limit of 1e-09 minutes is reached" in ended.err
+    assert "interrupted; put back: beam_shift to (0, 0) m\n" in ended.err
+    assert "saved; go on with: stempilot train --resume a" in ended.err
+    ended = stempilot("train", "--resume", "a", "--yes", "--json", "--minutes", "60")
+    assert (ended.code, ended.json["timesteps"]) == (0, 60)
+    assert stempilot(*RUN, "--yes", "--out", "b", "--minutes", "1e-9").code == 130
+
+
+def test_a_training_may_end_once_it_has_converged(stempilot: Stempilot) -> None:
+    words = ["train", "centring", "--agent", "exact", "--steps", "300", "--until", "converged"]
+    ended = stempilot(*words, "--out", "a", "--json")
+    assert (ended.code, ended.json["timesteps"], ended.json["best_at"]) == (0, 50, 50)
+    ended = stempilot("run", "centring", "--policy", "a", "--best", "--episodes", "2", "--json")
+    assert (ended.code, ended.json["success_rate"]) == (0, 1.0)
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_ctrl_c_in_an_evaluation_says_what_was_put_back_where(
     stempilot: Stempilot, desk: Desk, keep: bool

@@ -212,6 +212,21 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
         2,
         "--frames: --resume RUN goes on with what the run was begun with; give only --steps",
     ),
+    "resume and until": (
+        lambda: ["train", "--resume", trained("a"), "--until", "converged"],
+        2,
+        "--until: --resume RUN goes on with what the run was begun with; give only --steps and",
+    ),
+    "no minutes": (
+        lambda: typed("run centring --agent walker --minutes 0"),
+        2,
+        "minutes 0.0 are no time that can pass; give more than 0",
+    ),
+    "best of no policy": (
+        lambda: typed("run centring --agent walker --best"),
+        2,
+        "the best agent is that of a trained run directory",
+    ),
     "resume an evaluation": (
         lambda: ["train", "--resume", trained("a", command="run")],
         2,

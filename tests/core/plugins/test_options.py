@@ -352,3 +352,15 @@ def test_defaults_are_plain() -> None:
 def test_an_earlier_name_of_an_option_is_still_taken() -> None:
     built = config.build(RunConfig, {"max_steps": 7}, section="run")
     assert built.max_timesteps == 7
+
+
+def test_of_many_problems_the_first_are_named_in_short() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(**{f"no_{number}": 1 for number in range(50_000)})
+    said = str(caught.value)
+    assert "no_19" in said
+    assert "no_20" not in said
+    assert said.endswith("49980 more")
+    with pytest.raises(ConfigError, match="x{900}.*is not a whole number|x{900}") as caught:
+        build(size="x" * 1_000_000)
+    assert len(str(caught.value)) < 1_100

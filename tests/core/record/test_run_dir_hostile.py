@@ -103,3 +103,29 @@ def test_a_baseline_is_finite(run: RunDir, number: str) -> None:
     path.write_text(json.dumps({"schema": 1, "knobs": {"focus": ["x"]}}).replace('"x"', number))
     with pytest.raises(RunDirError, match="is damaged"):
         run.baseline()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agent": "agent-10"},
+        {"agent": "../best-10"},
+        {"agent": None},
+        {"evaluation": {"timestep": 11, "episodes": 5, "successes": 5}},
+        {"evaluation": 3},
+        {"hashes": {"../record.json": ""}},
+        {"hashes": {"none.json": ""}},
+    ],
+)
+def test_a_hostile_best_agent_is_refused(run: RunDir, change: dict[str, Any]) -> None:
+    (run.path / "best-10").mkdir()
+    sound = {
+        "evaluation": {"timestep": 10, "episodes": 5, "successes": 5},
+        "agent": "best-10",
+        "hashes": {},
+    }
+    write_json(run.path / "best.json", sound)
+    assert run.agent_folder(best=True) == run.path / "best-10"
+    write_json(run.path / "best.json", {**sound, **change})
+    with pytest.raises(RunDirError):
+        run.agent_folder(best=True)
