@@ -1,5 +1,7 @@
 """Shared by the commands that move an instrument: read settings, confirm, carry out, report."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         _confirm(plan)
     unit = "episodes" if plan.episodes else "timesteps"
     try:
-        with render.progress(plan.command, unit) as show:
+        with render.progress(plan.command, unit) as show, no_way_out():
             result = pipelines.execute(plan, on_progress=show, say=render.remark)
     except KeyboardInterrupt:
         # Here, because typer would end without a word, and with another code in older versions.
@@ -67,6 +69,20 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         raise typer.Exit(1)
     if result.get("interrupted"):
         _say_interrupted(plan)
+
+
+@contextlib.contextmanager
+def no_way_out() -> Iterator[None]:
+    """Do not let a part end the program without a word, perhaps with exit code 0.
+
+    Raises:
+        StempilotError: it tried to.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        msg = f"a part ended the program with sys.exit({error.code!r}); what it did is not done"
+        raise StempilotError(msg) from error
 
 
 def _confirm(plan: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stempilot.cli import options as o, render
-from stempilot.cli.common import INTERRUPTED, settings_of
+from stempilot.cli.common import INTERRUPTED, no_way_out, settings_of
 
 envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")
 
@@ -29,7 +29,8 @@ def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False
     from stempilot.runs.restore import restore as put_back
 
     try:
-        done = put_back(discover(), run, dry_run=dry_run)
+        with no_way_out():
+            done = put_back(discover(), run, dry_run=dry_run)
     except KeyboardInterrupt:
         render.remark(f"interrupted; see where the knobs stand: stempilot restore {run} --dry-run")
         raise typer.Exit(INTERRUPTED) from None

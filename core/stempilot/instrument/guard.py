@@ -22,8 +22,10 @@ from stempilot.errors import (
     RecordError,
 )
 from stempilot.instrument.checks import (
+    check_bounds,
     check_set_point,
     differs,
+    nearest_allowed,
     ramp_steps,
     read_back,
 )
@@ -167,14 +169,14 @@ class GuardedBackend:
                 raise BudgetSpentError(msg)
             self._budget -= len(plan)
         for point, stood in zip(plan, before, strict=True):
-            self._wait()
-            self._write(point, point.value, stood, origin)
+            now = self._standing(point.knob) if self._wait() else stood
+            self._write(point, point.value, now, origin)
 
     def ramp(self, plan: Sequence[SetPoint], origin: Origin = "reset") -> None:
         """Move to the set points in steps that the limits allow. Not charged to the run budget.
 
         Raises:
-            EnvelopeError: a target is not allowed; nothing was sent.
+            EnvelopeError: a target is not allowed, or a knob stands outside its bounds.
             HandsOffError: another user moved one of the knobs.
             BackendError: the instrument failed or a knob does not read what was written.
             RecordError: a write could not be noted, and was not sent.
@@ -186,6 +188,9 @@ class GuardedBackend:
 
     def put_back(self, point: SetPoint) -> None:
         """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.
+
+        The one write whose step may be too large is the first of a knob that stands outside its
+        bounds, however it came there: it goes to the nearest allowed value.
 
         Raises:
             HandsOffError: another user moved it: it is theirs, and stays.
@@ -200,11 +205,22 @@ class GuardedBackend:
         self._unsure.discard(knob)
         self._last[knob] = point.value
 
+    def wrote(self, knob: str) -> bool:
+        """Return whether this session sent anything to a knob, or may have to put it back."""
+        return knob not in self._untouched
+
     def _walk(self, point: SetPoint, origin: Origin) -> None:
         """Go to a set point in allowed steps; before each, check that no one else moves it."""
-        knob, moved = point.knob, False
+        knob, spec, moved = point.knob, self.limits[point.knob], False
+        self._wait()
         before = self._standing(knob)
-        for value in ramp_steps(before, point.value, self.limits[knob].max_change):
+        start = nearest_allowed(before, spec)
+        if differs(before, start, spec):
+            if origin != "restore":
+                check_bounds(SetPoint(knob, before), spec.lower, spec.upper, spec.unit, "stands at")
+            self._write(point, start, before, origin)
+            moved = True
+        for value in ramp_steps(start, point.value, spec.max_change):
             if self._wait() or moved:
                 before = self._standing(knob)
             if value != before:

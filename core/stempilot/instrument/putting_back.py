@@ -2,11 +2,12 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from stempilot.contract.backend import Parkable
 from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, HandsOffError, RestoreError
+from stempilot.instrument.checks import differs
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.signals import signals_deferred
 
@@ -38,9 +39,10 @@ def put_back(
 ) -> None:
     """Ramp all knobs to the baseline in reverse order and verify each by read-back.
 
-    Goes on when one knob fails. On a real instrument a knob whose instrument fails is tried again
-    after each of `PAUSES_S`, until `DEADLINE_S` after the beginning: a server that comes back must
-    not find the instrument displaced. Ctrl-C and SIGTERM wait until it is done.
+    Goes on when one knob fails, whatever is raised. On a real instrument it is tried again after
+    each of `PAUSES_S`, until `DEADLINE_S` after the beginning: a server that comes back must not
+    find the instrument displaced. Ctrl-C and SIGTERM wait until it is done. At the end all knobs
+    are read once more, because writing one may move another one.
 
     Args:
         guard: the session's backend.
@@ -55,6 +57,7 @@ def put_back(
     """
     left: list[str] = []
     theirs: list[HandsOffError] = []
+    back: list[str] = []
     with signals_deferred():
         deadline_s = guard.clock() + DEADLINE_S
         for knob in reversed(list(baseline)):
@@ -62,9 +65,13 @@ def put_back(
                 _insist(guard, SetPoint(knob, baseline[knob]), deadline_s)
             except HandsOffError as error:
                 theirs.append(error)
-            # Whatever one knob's failure is, the others must still be put back.
-            except Exception as error:  # noqa: BLE001
+            # Whatever one knob's failure is, the others must still be put back: a backend may
+            # raise KeyboardInterrupt or SystemExit too.
+            except BaseException as error:  # noqa: BLE001
                 left.append(f"{knob} should read {baseline[knob]}: {error!r}")
+            else:
+                back.append(knob)
+        theirs += _moved_since(guard, baseline, back)
         if left:
             left += [*map(str, theirs), _park(guard, may_park=may_park)]
             why = "" if after is None else f" (the run had ended with {after!r})"
@@ -84,13 +91,13 @@ def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
             guard.put_back(point)
         except HandsOffError:
             raise
-        except BackendError as error:
+        except (BackendError, KeyboardInterrupt, SystemExit, MemoryError) as error:
             if guard.clock() + pause_s > deadline_s:
                 raise
             _log.warning(
                 "%s is not back yet (%s); trying again, %d of %d",
                 point.knob,
-                error,
+                str(error) or repr(error),
                 number,
                 len(pauses_s),
             )
@@ -100,6 +107,30 @@ def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
     guard.put_back(point)
 
 
+def _moved_since(
+    guard: GuardedBackend, baseline: Mapping[str, KnobValue], back: Sequence[str]
+) -> list[HandsOffError]:
+    """Return which of the knobs that were put back have moved since; remark on all others."""
+    written = [knob for knob in back if guard.wrote(knob)]
+    moved = []
+    for knob in back if written else ():
+        try:
+            found = guard.backend.read(knob) if knob not in written else guard.read(knob)
+        except HandsOffError as error:
+            moved.append(error)
+        # It was read back when it was put back; that it cannot be read once more displaces nothing.
+        except BaseException as error:  # noqa: BLE001
+            _log.warning("%s could not be read at the end: %r", knob, error)
+        else:
+            if knob not in written and differs(found, baseline[knob], guard.limits[knob]):
+                _log.warning(
+                    "%s reads %s and read %s at the start. This run never wrote it: another user "
+                    "moved it, or writing another knob moves it too. It stays so",
+                    *(knob, found, baseline[knob]),
+                )
+    return moved
+
+
 def _park(guard: GuardedBackend, *, may_park: bool) -> str:
     if not isinstance(guard.backend, Parkable):
         return "this backend has no state to park in"
@@ -107,7 +138,7 @@ def _park(guard: GuardedBackend, *, may_park: bool) -> str:
         return "it was not parked: the envelope does not allow it"
     try:
         guard.backend.park()
-    except Exception as error:  # noqa: BLE001 - reported in the RestoreError that follows
+    except BaseException as error:  # noqa: BLE001 - reported in the RestoreError that follows
         return f"parking failed too: {error!r}"
     return "it was parked in its safest state"
 
@@ -142,7 +173,7 @@ def savepoint(
     # Ctrl-C, SIGTERM and bugs must put the instrument back too; nothing is swallowed.
     except BaseException as error:
         # Ctrl-C may come just before putting back holds it off; doing it twice is harmless.
-        if not ending or isinstance(error, KeyboardInterrupt):
+        if not ending or not isinstance(error, RestoreError | HandsOffError):
             _put_back_after(error, guard, baseline, may_park=may_park)
         raise
 

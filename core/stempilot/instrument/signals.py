@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: stop cleanly, put back, and never in the middle of putting back.
 
-What a terminal sends that closes, SIGHUP and on Windows SIGBREAK, counts as SIGTERM.
+As SIGTERM count: what a terminal sends that closes, SIGHUP and on Windows SIGBREAK; SIGUSR1,
+SIGUSR2 and SIGXCPU, by which batch systems warn before they kill; and SIGQUIT.
 
 Python delivers signals to the main thread only; elsewhere these blocks do nothing.
 """
@@ -14,7 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_NAMES = (
+    *("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"),
+    *("SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGQUIT"),
+)
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
@@ -23,7 +27,7 @@ HOLD_S = 10.0
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived, or the terminal closed; treated like Ctrl-C."""
+    """SIGTERM arrived, or a signal that counts as it; treated like Ctrl-C."""
 
 
 class _Gate:

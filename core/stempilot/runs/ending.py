@@ -41,7 +41,7 @@ def ending(run: RunDir) -> Iterator[dict[str, Any]]:
 def _note_raised(run: RunDir, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         run.update_record(status="interrupted", reason=None, displaced=False)
-    elif isinstance(error, Exception):
+    else:
         run.update_record(
             status="failed",
             reason=f"{type(error).__name__}: {error}",
