@@ -1,6 +1,7 @@
 """Shared by the commands that move an instrument: read settings, confirm, carry out, report."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def extras_of(
     envelope: Path | None = None,
     keep: bool | None = None,
     adapt: bool = False,
+    accept_position: bool = False,
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
@@ -42,6 +44,7 @@ def extras_of(
         envelope=None if envelope is None else read_envelope(envelope),
         keep=keep,
         adapt=adapt,
+        accept_position=accept_position,
     )
 
 
@@ -58,7 +61,9 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     unit = "episodes" if plan.episodes else "timesteps"
     try:
         with render.progress(plan.command, unit) as show, no_way_out():
-            result = pipelines.execute(plan, on_progress=show, say=render.remark)
+            result = pipelines.execute(
+                plan, on_progress=show, say=render.remark, ask=ask_at_terminal
+            )
     except KeyboardInterrupt:
         # Here, because typer would end without a word, and with another code in older versions.
         render.remark("interrupted; the instrument was put back")
@@ -69,6 +74,16 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         raise typer.Exit(1)
     if result.get("interrupted"):
         _say_interrupted(plan)
+
+
+def ask_at_terminal(question: str) -> bool:
+    """Put a question to the person at the terminal; without one the answer is no."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        return False
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 @contextlib.contextmanager

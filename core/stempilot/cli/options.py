@@ -82,6 +82,13 @@ Frames = Annotated[
         help="Which frames to keep. (default: ends for a single run, else none)",
     ),
 ]
+AcceptPosition = Annotated[
+    bool,
+    typer.Option(
+        "--accept-position",
+        help="Begin where the knobs stand now, even if an earlier run left them displaced.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything, show the plan, move nothing.")
 ]

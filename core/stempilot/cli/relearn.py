@@ -35,6 +35,7 @@ def relearn(
             help="Learn from what another run recorded first, before anything moves.",
         ),
     ] = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -53,7 +54,9 @@ def relearn(
         steps=steps,
         backend=backend,
         settings=settings_of(config, settings),
-        extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+        extras=extras_of(
+            seed=seed, out=out, frames=frames, envelope=envelope, accept_position=accept_position
+        ),
         from_log=from_log,
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

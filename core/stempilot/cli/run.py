@@ -25,6 +25,7 @@ def run(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -51,7 +52,13 @@ def run(
         episodes=episodes,
         settings=chosen,
         extras=extras_of(
-            seed=seed, out=out, frames=frames, envelope=envelope, keep=keep, adapt=adapt
+            seed=seed,
+            out=out,
+            frames=frames,
+            envelope=envelope,
+            keep=keep,
+            adapt=adapt,
+            accept_position=accept_position,
         ),
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -8,7 +8,7 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
-BESIDE_RESUME = {"resume", "steps", "dry_run", "yes", "as_json"}
+BESIDE_RESUME = {"resume", "steps", "accept_position", "dry_run", "yes", "as_json"}
 """Parameters that may stand beside --resume; all others were fixed when the run was begun."""
 
 
@@ -30,6 +30,7 @@ def train(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -43,7 +44,7 @@ def train(
 
     if resume is not None:
         _require_only_resume(ctx)
-        plan = plan_resume(discover(), resume, steps=steps)
+        plan = plan_resume(discover(), resume, steps=steps, accept_position=accept_position)
     elif task is None:
         msg = "give the name of a task, or --resume RUN; see `stempilot plugins`"
         raise ConfigError(msg)
@@ -55,7 +56,13 @@ def train(
             agent=agent,
             steps=20_000 if steps is None else steps,
             settings=settings_of(config, settings),
-            extras=extras_of(seed=seed, out=out, frames=frames, envelope=envelope),
+            extras=extras_of(
+                seed=seed,
+                out=out,
+                frames=frames,
+                envelope=envelope,
+                accept_position=accept_position,
+            ),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)
 

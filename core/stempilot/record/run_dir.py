@@ -4,7 +4,7 @@ Every file is written beside and renamed, so that a reader never meets a half-wr
 on the disk, name and all, before anything counts on it. Layout:
 
 - ``record.json``: status, command, configuration, seeds, plug-ins, versions, identity, parent
-- ``baseline.json``: where each knob stood before the first write
+- ``baseline.json``: where each knob stood before the first write, and on which instrument
 - ``events.jsonl``: one line per reset and timestep
 - ``progress.json``: the last checkpoint, and the folder that holds its agent
 - ``agent-N/``: the agent as saved after N timesteps
@@ -52,6 +52,7 @@ class _Baseline:
     """``baseline.json``."""
 
     knobs: dict[str, tuple[float, ...]]
+    identity: dict[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -151,6 +152,11 @@ class RunDir:
         """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
         path = self.path / BASELINE
         return config.plain(_read_checked(path, _Baseline)) if path.exists() else None
+
+    def identity(self) -> dict[str, str]:
+        """Return what the instrument said that it is; raises as `record`."""
+        baseline: Json = self.baseline() or {}
+        return baseline.get("identity") or self.record().identity
 
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.

@@ -13,6 +13,7 @@ from stempilot.contract.task import Task
 from stempilot.errors import IncompatibleError, RestoreError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
+from stempilot.instrument.unfinished import Ask, decline, require_same
 from stempilot.operation.session import open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
@@ -38,7 +39,11 @@ def _ignore(_: Progress) -> None:
 
 
 def execute(
-    plan: Plan, *, on_progress: OnProgress = _ignore, say: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    *,
+    on_progress: OnProgress = _ignore,
+    say: Callable[[str], None] = lambda _: None,
+    ask: Ask = decline,
 ) -> dict[str, Any]:
     """Carry out a plan and return its result as plain JSON values.
 
@@ -49,6 +54,7 @@ def execute(
         plan: what to do.
         on_progress: told of the progress.
         say: told what a person should know before the instrument moves.
+        ask: asked whether the instrument is that of a run before, where that cannot be told.
 
     Raises:
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
@@ -69,9 +75,11 @@ def execute(
             name=plan.parts.backend.name,
             envelope=plan.envelope,
             keep=plan.keeps,
-            on_baseline=partial(_keep_baseline, run, backend),
+            on_baseline=partial(_keep_baseline, run, backend, ask=ask),
             names=[plan.parts.task.name],
             run_dir=run.path,
+            accept_position=plan.accept_position,
+            ask=ask,
         ) as session,
         ExitStack() as files,
     ):
@@ -93,14 +101,17 @@ def execute(
     return result
 
 
-def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any]) -> None:
+def _keep_baseline(run: RunDir, backend: Backend, baseline: Mapping[str, Any], *, ask: Ask) -> None:
+    if run.baseline() is not None:
+        require_same(run.identity(), backend, run.path, ask)
     # On resume too: the operator may have left the instrument elsewhere since.
-    write_json(run.path / BASELINE, {"knobs": {k: list(v) for k, v in baseline.items()}})
+    knobs, identity = {k: list(v) for k, v in baseline.items()}, dict(backend.identity())
+    write_json(run.path / BASELINE, {"knobs": knobs, "identity": identity})
     run.update_record(
         status="running",
         reason=None,
         displaced=True,
-        identity=dict(backend.identity()),
+        identity=identity,
         simulated=backend.offers().simulated,
         capabilities=plain_offers(backend.offers()),
     )
@@ -199,13 +210,15 @@ def _new_run(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> RunDir:
 def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     """Return the run to go on with, unless its baseline is still to be returned to."""
     run = RunDir.open(plan.out)
-    if run.record().must_be_restored and not backend.offers().simulated:
+    left = run.record().must_be_restored and not plan.accept_position
+    if left and not backend.offers().simulated:
         msg = (
             f"{run.path} ended without putting the instrument back, or does not say that it did; "
-            f"do that first, with `stempilot restore {run.path}`, then resume"
+            f"do that first, with `stempilot restore {run.path}`, then resume; or begin where the "
+            "knobs stand now, with --accept-position"
         )
         raise RestoreError(msg)
-    run.update_record(steps=plan.steps)
+    run.update_record(steps=plan.steps, accept_position=plan.accept_position)
     # What a run said before it was resumed no longer holds.
     with recording():
         (run.path / RESULT).unlink(missing_ok=True)
@@ -231,6 +244,7 @@ def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> Re
         steps=plan.steps,
         episodes=plan.episodes,
         adapt=plan.adapt,
+        accept_position=plan.accept_position,
         frames=plan.frames,
         envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
         parent=None if plan.parent is None else str(plan.parent.path.resolve()),

@@ -37,6 +37,7 @@ class Plan:
         envelope: what the site allows.
         keep: leave the knobs where the run brought them; ``None`` for what the command does.
         adapt: relearn when the policy of a run finds the response changed.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
     """
 
     command: str
@@ -53,6 +54,7 @@ class Plan:
     envelope: Envelope | None = None
     keep: bool | None = None
     adapt: bool = False
+    accept_position: bool = False
 
     @property
     def keeps(self) -> bool:
@@ -72,6 +74,7 @@ class Extras:
     envelope: Envelope | None = None
     keep: bool | None = None
     adapt: bool = False
+    accept_position: bool = False
 
 
 def plan_train(
@@ -142,13 +145,16 @@ def plan_relearn(
     return _plan("relearn", parts, opening, extras, steps=steps, parent=run, log=log)
 
 
-def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None) -> Plan:
+def plan_resume(
+    registry: Registry, run: str | Path, *, steps: int | None = None, accept_position: bool = False
+) -> Plan:
     """Return the plan of going on with a training that was interrupted.
 
     Args:
         registry: what is installed.
         run: its run directory.
         steps: timesteps in all; what the run was begun with when ``None``.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
 
     Raises:
         RunDirError: the directory holds no training, or one that has all its timesteps.
@@ -187,6 +193,7 @@ def plan_resume(registry: Registry, run: str | Path, *, steps: int | None = None
         out=directory.path,
         frames=record.frames,
         envelope=record.allowed(),
+        accept_position=accept_position,
     )
 
 
@@ -260,6 +267,7 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         envelope=extras.envelope,
         keep=extras.keep,
         adapt=extras.adapt,
+        accept_position=extras.accept_position,
         **what,
     )
 

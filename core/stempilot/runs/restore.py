@@ -10,18 +10,22 @@ from stempilot.errors import RunDirError
 from stempilot.instrument.envelope import open_envelope
 from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
+from stempilot.instrument.unfinished import Ask, decline, require_same, unmark
 from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
 from stempilot.record.run_dir import BASELINE, RunDir
 
 
-def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
+def restore(
+    registry: Registry, run: str | Path, *, dry_run: bool = False, ask: Ask = decline
+) -> dict[str, Any]:
     """Ramp every knob back to where it stood before the run's first write, and verify it.
 
     Args:
         registry: what is installed.
         run: the run directory.
         dry_run: only read where the knobs stand.
+        ask: asked where this is not known to be the instrument of the run.
 
     Returns:
         The run directory and, per knob, what it read ``before``, what it reads ``now`` and the
@@ -31,7 +35,7 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         RunDirError: the run never got as far as a baseline, or the directory is damaged.
         EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
         InstrumentBusyError: a run drives the instrument, perhaps this very one.
-        BackendError: the instrument cannot be reached.
+        BackendError: the instrument cannot be reached, or is another one.
         RestoreError: a knob is not back.
     """
     directory = RunDir.open(run)
@@ -55,9 +59,12 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         locks=not dry_run,
     ) as instrument:
         guard = instrument.guard
+        if not dry_run:
+            require_same(directory.identity(), backend, run, ask)
         before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
             put_back(guard, baseline, may_park=envelope.may_park)
+            unmark(run)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
         directory.update_record(status="restored", displaced=False)
