@@ -196,14 +196,16 @@ class GuardedBackend:
             HandsOffError: another user moved it: it is theirs, and stays.
             BackendError: the instrument failed or the knob does not read what it should.
         """
-        knob = point.knob
+        knob, spec = point.knob, self.limits[point.knob]
         if knob in self._untouched:
             return
-        self._walk(point, "restore")
+        # A baseline at the edge of the bounds may read as if it lay behind it.
+        home = SetPoint(knob, nearest_allowed(point.value, spec))
+        self._walk(home, "restore")
         self._unsure.add(knob)
-        self._require_at(knob, read_back(self.backend, knob, self.limits[knob]), point.value)
+        self._require_at(knob, read_back(self.backend, knob, spec), home.value)
         self._unsure.discard(knob)
-        self._last[knob] = point.value
+        self._last[knob] = home.value
 
     def wrote(self, knob: str) -> bool:
         """Return whether this session sent anything to a knob, or may have to put it back."""

@@ -2,12 +2,13 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from stempilot.contract.backend import Parkable
 from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, HandsOffError, RestoreError
-from stempilot.instrument.checks import differs
+from stempilot.instrument.checks import differs, read_back
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.signals import signals_deferred
 
@@ -57,38 +58,51 @@ def put_back(
     """
     left: list[str] = []
     theirs: list[HandsOffError] = []
-    back: list[str] = []
+
+    def tried(knob: str, act: Callable[[], object]) -> bool:
+        try:
+            _insist(guard, knob, act, deadline_s)
+        # Whatever one knob's failure is, the others must still be put back: a backend may raise
+        # KeyboardInterrupt or SystemExit too, and what it says of another knob does not count.
+        except BaseException as error:  # noqa: BLE001
+            if isinstance(error, HandsOffError) and error.knob == knob:
+                theirs.append(error)
+            else:
+                left.append(f"{knob} should read {baseline[knob]}: {error!r}")
+            return False
+        return True
+
     with signals_deferred():
         deadline_s = guard.clock() + DEADLINE_S
-        for knob in reversed(list(baseline)):
-            try:
-                _insist(guard, SetPoint(knob, baseline[knob]), deadline_s)
-            except HandsOffError as error:
-                theirs.append(error)
-            # Whatever one knob's failure is, the others must still be put back: a backend may
-            # raise KeyboardInterrupt or SystemExit too.
-            except BaseException as error:  # noqa: BLE001
-                left.append(f"{knob} should read {baseline[knob]}: {error!r}")
-            else:
-                back.append(knob)
-        theirs += _moved_since(guard, baseline, back)
+        back = [
+            knob
+            for knob in reversed(list(baseline))
+            if tried(knob, partial(guard.put_back, SetPoint(knob, baseline[knob])))
+        ]
+        written = {knob for knob in baseline if guard.wrote(knob)}
+        # Writing one knob may have moved another one that was back already.
+        for knob in [knob for knob in back if knob in written and len(written) > 1]:
+            tried(knob, partial(guard.read, knob))
+        if written:
+            _remark_on_others(guard, baseline, baseline.keys() - written)
         if left:
             left += [*map(str, theirs), _park(guard, may_park=may_park)]
             why = "" if after is None else f" (the run had ended with {after!r})"
             msg = f"THE INSTRUMENT WAS NOT PUT BACK, go and look at it{why}:"
             raise RestoreError(msg, left=left)
         if theirs:
+            theirs = [after, *theirs] if isinstance(after, HandsOffError) else theirs
             msg = "; ".join(map(str, theirs)) + ". It was left so; all other knobs were put back"
             raise HandsOffError(msg, knob=theirs[0].knob)
 
 
-def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
-    """Put one knob back, trying again what may pass."""
+def _insist(guard: GuardedBackend, knob: str, act: Callable[[], object], deadline_s: float) -> None:
+    """Do something with a knob, trying again what may pass."""
     # What fails in a simulator fails again.
     pauses_s = () if guard.backend.offers().simulated else PAUSES_S
     for number, pause_s in enumerate(pauses_s, start=1):
         try:
-            guard.put_back(point)
+            act()
         except HandsOffError:
             raise
         except (BackendError, KeyboardInterrupt, SystemExit, MemoryError) as error:
@@ -96,7 +110,7 @@ def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
                 raise
             _log.warning(
                 "%s is not back yet (%s); trying again, %d of %d",
-                point.knob,
+                knob,
                 str(error) or repr(error),
                 number,
                 len(pauses_s),
@@ -104,31 +118,25 @@ def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
             guard.sleep(pause_s)
         else:
             return
-    guard.put_back(point)
+    act()
 
 
-def _moved_since(
-    guard: GuardedBackend, baseline: Mapping[str, KnobValue], back: Sequence[str]
-) -> list[HandsOffError]:
-    """Return which of the knobs that were put back have moved since; remark on all others."""
-    written = [knob for knob in back if guard.wrote(knob)]
-    moved = []
-    for knob in back if written else ():
+def _remark_on_others(
+    guard: GuardedBackend, baseline: Mapping[str, KnobValue], others: Iterable[str]
+) -> None:
+    """Remark on knobs that were never written and read something else than at the start."""
+    for knob in others:
         try:
-            found = guard.backend.read(knob) if knob not in written else guard.read(knob)
-        except HandsOffError as error:
-            moved.append(error)
-        # It was read back when it was put back; that it cannot be read once more displaces nothing.
-        except BaseException as error:  # noqa: BLE001
+            found = read_back(guard.backend, knob, guard.limits[knob])
+        except BaseException as error:  # noqa: BLE001 - it is not this run's to put back
             _log.warning("%s could not be read at the end: %r", knob, error)
-        else:
-            if knob not in written and differs(found, baseline[knob], guard.limits[knob]):
-                _log.warning(
-                    "%s reads %s and read %s at the start. This run never wrote it: another user "
-                    "moved it, or writing another knob moves it too. It stays so",
-                    *(knob, found, baseline[knob]),
-                )
-    return moved
+            continue
+        if differs(found, baseline[knob], guard.limits[knob]):
+            _log.warning(
+                "%s reads %s and read %s at the start. This run never wrote it: another user "
+                "moved it, or writing another knob moves it too. It stays so",
+                *(knob, found, baseline[knob]),
+            )
 
 
 def _park(guard: GuardedBackend, *, may_park: bool) -> str:

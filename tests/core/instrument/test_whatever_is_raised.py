@@ -203,3 +203,10 @@ def test_after_a_pause_for_the_rate_a_knob_is_read_again() -> None:
         guard.send([focus(4.0), SetPoint("tilt", 0.05)])
     assert caught.value.knob == "tilt"
     assert bench.written == [("focus", (4.0,))]
+
+
+def test_a_baseline_that_reads_as_if_behind_the_edge_is_sent_inside() -> None:
+    bench, guard = guarded()
+    guard.ramp([focus(9.0)])
+    put_back(guard, {"focus": (10.004,)}, may_park=False)
+    assert bench.written[-1] == ("focus", (10.0,))
