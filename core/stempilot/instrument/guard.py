@@ -21,6 +21,7 @@ from stempilot.errors import (
     HandsOffError,
     RecordError,
 )
+from stempilot.instrument.asleep import Sleep
 from stempilot.instrument.checks import (
     check_bounds,
     check_set_point,
@@ -106,6 +107,7 @@ class GuardedBackend:
         self.writes: list[Write] = []
         self.clock = clock
         self.sleep = sleep
+        self._sleep = Sleep()
         self._period_s = 0.0 if writes_per_s is None else 1.0 / writes_per_s
         self._budget = max_writes
         self._next_write_s = -math.inf
@@ -238,8 +240,9 @@ class GuardedBackend:
         ours = knob in self._unsure or last is None
         if not ours and differs(found, last or (), self.limits[knob]):
             unit = self.limits[knob].unit
+            why = self._sleep.sentence() or "another user moved it"
             msg = (
-                f"{knob} reads {found} {unit} but {last} was written: another user moved it. "
+                f"{knob} reads {found} {unit} but {last} was written: {why}. "
                 "Stopping; start again when the instrument is free"
             )
             raise HandsOffError(msg, knob=knob)

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from stempilot.contract.backend import Backend
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
 from stempilot.errors import EnvelopeError, IncompatibleError, RecordError
+from stempilot.instrument.asleep import sleep_told
 from stempilot.instrument.audit import AuditFile
 from stempilot.instrument.checks import read_back
 from stempilot.instrument.envelope import (
@@ -138,7 +139,7 @@ def open_instrument(
         # What must not be gone back to is refused before the instrument is touched.
         effective_limits(envelope, offers, together, baseline)
     lock = instrument_lock(backend, name, run_dir=run_dir) if locks else contextlib.nullcontext()
-    with interrupts_once(), lock, contextlib.ExitStack() as recorded, backend:
+    with interrupts_once(), lock, sleep_told(), contextlib.ExitStack() as recorded, backend:
         if baseline is None:
             require_finished(backend, name, accept=accept_position, ask=ask)
         check_states(together, {state: backend.state(state) for state in together.states})
