@@ -49,11 +49,11 @@ PATIENCE_S = 90.0
 MAIN = "from stempilot.cli import main; main()"
 COMMANDS = ("train", "run", "relearn", "resume", "restore")
 BLOWS = ("KILL", "TERM", "INT", "INT twice", "HUP", "USR1", "USR2", "QUIT", "STOP then CONT")
-STEPS = 12
+STEPS = 6
 _NOT_BACK, _INTERRUPTED = 5, 130
-SMALL = ("--set", "agent.learning_starts=4", "--set", "agent.hidden_sizes=[8]")
+SMALL = ("--set", "agent.learning_starts=2", "--set", "agent.hidden_sizes=[8]")
 BRIEF = ("--set", "run.max_timesteps=1", "--frames", "none")
-SHORT = ("--set", "run.max_timesteps=5")
+SHORT = ("--set", "run.max_timesteps=3")
 
 
 class Blow(NamedTuple):
@@ -100,11 +100,11 @@ class Lab:
         """Return a command line that ends at home."""
         on = ["--backend", BACKEND, "--set", f"backend.url={self.url}", "--envelope", "e.toml"]
         new = [*on, "--yes", "--out", str(out), "--json"]
-        learn = [*new, *SHORT, "--steps", str(STEPS), "--set", "run.checkpoint_every=4"]
+        learn = [*new, *SHORT, "--steps", str(STEPS), "--set", "run.checkpoint_every=3"]
         return {
             "train": ["train", TASK, "--agent", "sac", *SMALL, *learn],
             "relearn": ["relearn", "trained", *learn],
-            "resume": ["train", "--resume", str(out), "--steps", "20", "--yes", "--json"],
+            "resume": ["train", "--resume", str(out), "--steps", "12", "--yes", "--json"],
             "run": ["run", TASK, "--agent", "random", *new, "--episodes", "2", *SHORT],
             "restore": ["restore", str(out), "--json"],
             "next": ["run", TASK, "--agent", "adaptive", "--put-back", *new, *BRIEF],
@@ -210,8 +210,12 @@ class Forked:
         """Start the command line; what it prints goes into a file."""
         sys.stdout.flush()
         sys.stderr.flush()
+        code = 1
+        # Nothing must strike the child before it is the command, or it would end as this process.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return cls(pid, file)
         try:
             code = _child(words, file)
@@ -271,6 +275,7 @@ def _child(words: list[str], file: Path) -> int:
     sys.argv = ["stempilot", *words]
     code: Any = 0
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         main()
     except SystemExit as ended:
         code = ended.code or 0
