@@ -205,8 +205,8 @@ class Remarks(logging.Handler):
 
 @contextlib.contextmanager
 def listening() -> Iterator[Remarks]:
-    """Take what putting back says."""
-    remarks, logger = Remarks(), logging.getLogger(putting_back.__name__)
+    """Take what is said beside."""
+    remarks, logger = Remarks(), logging.getLogger("stempilot")
     logger.addHandler(remarks)
     propagates, logger.propagate = logger.propagate, False
     try:
@@ -247,6 +247,11 @@ def guarded(
         limits,
         writes_per_s=rate,
         standing=standing,
+        approaches={
+            knob: tuple(chance.uniform(-1.3, 1.3) * step for step in spec.max_change)
+            for knob, spec in knobs.items()
+            if chance.random() < 0.3
+        },
         clock=liar.clock,
         sleep=liar.sleep,
     )

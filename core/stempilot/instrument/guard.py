@@ -1,5 +1,6 @@
 """The guarded backend: every write passes the envelope, or nothing is sent."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from stempilot.contract.values import (
 from stempilot.errors import (
     BackendError,
     BudgetSpentError,
+    EnvelopeError,
     HandsOffError,
     RecordError,
 )
@@ -31,7 +33,9 @@ from stempilot.instrument.checks import (
     read_back,
 )
 from stempilot.instrument.envelope import PixelAngles
-from stempilot.instrument.signals import raise_held_back
+from stempilot.instrument.signals import in_haste, raise_held_back
+
+_log = logging.getLogger(__name__)
 
 Origin = Literal["agent", "task", "reset", "restore"]
 """Who asked for a write: agent, task, a ramp to the start of an episode, or putting back."""
@@ -85,6 +89,7 @@ class GuardedBackend:
         standing: where the knobs stood at the start; whoever moved one since was another user.
         audit: told of each write.
         pixel_mrad: calibration of frames that have none.
+        approaches: by knob, how far from home its last move home begins.
         clock: seconds since any fixed moment.
         sleep: waits for a number of seconds.
     """
@@ -99,6 +104,7 @@ class GuardedBackend:
         standing: Mapping[str, KnobValue] | None = None,
         audit: Audit | None = None,
         pixel_mrad: PixelAngles | None = None,
+        approaches: Mapping[str, KnobValue] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -113,6 +119,9 @@ class GuardedBackend:
         self._next_write_s = -math.inf
         self._audit = audit
         self._pixel_mrad = pixel_mrad or {}
+        self._approaches = dict(approaches or {})
+        # Where knobs were put back to, as long as nothing else has been written to them.
+        self._home: dict[str, KnobValue] = {}
         self._untouched = set(standing or ())
         self._last: dict[str, KnobValue] = dict(standing or {})
         # Knobs of which a write failed: where they stand is unknown, but it was this run's doing.
@@ -203,17 +212,38 @@ class GuardedBackend:
             return
         # A baseline at the edge of the bounds may read as if it lay behind it.
         home = SetPoint(knob, nearest_allowed(point.value, spec))
+        self._approach(home)
         self._walk(home, "restore")
         self._unsure.add(knob)
         self._require_at(knob, read_back(self.backend, knob, spec), home.value)
         self._unsure.discard(knob)
-        self._last[knob] = home.value
+        self._last[knob] = self._home[knob] = home.value
+
+    def _approach(self, home: SetPoint) -> None:
+        """Go where the envelope wants the last move home to begin, if that is allowed.
+
+        Nothing is lost where it is not: the way home is straight then, and a remark says so.
+        """
+        knob = home.knob
+        if knob not in self._approaches or self._home.get(knob) == home.value or in_haste():
+            return
+        away = self._approaches[knob]
+        place = SetPoint(knob, [a + b for a, b in zip(home.value, away, strict=True)])
+        try:
+            check_set_point(place, self.limits, home.value)
+            self._walk(place, "restore", give_up=in_haste)
+        except HandsOffError:
+            raise
+        except (EnvelopeError, BackendError) as error:
+            _log.warning("%s goes straight home, not by its approach: %s", knob, error)
 
     def wrote(self, knob: str) -> bool:
         """Return whether this session sent anything to a knob, or may have to put it back."""
         return knob not in self._untouched
 
-    def _walk(self, point: SetPoint, origin: Origin) -> None:
+    def _walk(
+        self, point: SetPoint, origin: Origin, give_up: Callable[[], bool] = lambda: False
+    ) -> None:
         """Go to a set point in allowed steps; before each, check that no one else moves it."""
         knob, spec, moved = point.knob, self.limits[point.knob], False
         self._wait()
@@ -225,6 +255,8 @@ class GuardedBackend:
             self._write(point, start, before, origin)
             moved = True
         for value in ramp_steps(start, point.value, spec.max_change):
+            if give_up():
+                return
             if self._wait() or moved:
                 before = self._standing(knob)
             if value != before:
@@ -273,6 +305,8 @@ class GuardedBackend:
         self.writes.append(write)
         self._next_write_s = started_s + self._period_s
         self._untouched.discard(knob)
+        if origin != "restore":
+            self._home.pop(knob, None)
         # Until it is verified: a write that fails half way is still ours to put back.
         known = knob not in self._unsure
         self._unsure.add(knob)

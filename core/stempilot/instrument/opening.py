@@ -155,6 +155,7 @@ def open_instrument(
             standing=standing,
             audit=recorded.enter_context(audit),
             pixel_mrad=envelope.pixel_mrad,
+            approaches={k: row.approach for k, row in envelope.knobs.items() if row.approach},
         )
         yield Instrument(backend=backend, guard=guard, baseline=baseline, envelope=envelope)
 

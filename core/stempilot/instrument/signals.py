@@ -37,10 +37,12 @@ class _Gate:
         self.users = 0
         self.handlers: dict[int, Any] = {}
         self.held_back: list[int] = []
+        self.arrived = 0
         self._raised_at_s = -math.inf
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
+        self.arrived += 1
         now_s = time.monotonic()
         if now_s - self._raised_at_s < HOLD_S:
             self.held_back.append(number)
@@ -50,6 +52,7 @@ class _Gate:
 
     def install(self) -> None:
         self.held_back.clear()
+        self.arrived = 0
         self._raised_at_s = -math.inf
         self.handlers = _handlers()
         _take(self.handlers, self.handle)
@@ -123,6 +126,11 @@ def interrupts_once() -> Iterator[None]:
             _GATE.remove()
 
 
+def in_haste() -> bool:
+    """Return whether more than one Ctrl-C or SIGTERM arrived inside the `interrupts_once` block."""
+    return _GATE.users > 0 and _GATE.arrived > 1
+
+
 def raise_held_back() -> None:
     """Raise a Ctrl-C or SIGTERM that was held back; called by a run that goes on nonetheless."""
     if _GATE.users and _in_main_thread():
@@ -137,12 +145,19 @@ def signals_deferred() -> Iterator[None]:
         return
     arrived: list[int] = []
     before = _handlers()
-    _take(before, lambda number, _: arrived.append(number))
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        del frame
+        _GATE.arrived += 1
+        arrived.append(number)
+
+    _take(before, hold)
     try:
         yield
     finally:
         _give_back(before)
     if arrived:
+        _GATE.arrived -= 1
         signal.raise_signal(signal.Signals(arrived[0]))
 
 
@@ -161,6 +176,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
+        _GATE.arrived += 1
         asked.append(number)
         _give_back(before)
 
