@@ -204,6 +204,19 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._frames.forget()
         return self._look()
 
+    def look(self) -> tuple[Any, bool]:
+        """Measure once where the knobs stand, and tell no one.
+
+        Returns:
+            What the task makes of it as a beginning, and whether it sees what it works on.
+
+        Raises:
+            BackendError: the instrument failed.
+        """
+        _, measured = self._measure()
+        seen = all(self.task.sees(measured, source) for source in self._needs.sources)
+        return self.task.initial(measured), seen
+
     def _look(self) -> tuple[Any, Snapshot]:
         snapshot, measured = self._measure()
         return self.task.initial(measured), snapshot

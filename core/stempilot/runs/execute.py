@@ -25,6 +25,7 @@ from stempilot.record.transitions import read_transitions
 from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
 from stempilot.runs.ending import ending
+from stempilot.runs.homecoming import come_home, place_seen
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
 from stempilot.runs.plans import Plan
@@ -94,7 +95,10 @@ def execute(
             files=files,
             afterwards=afterwards,
         )
+        first = None if plan.keep else place_seen(job)
         result.update(_carry_out(job, agent))
+        if not plan.keeps or not result.get("success", True):
+            result.update(come_home(job, first))
         result.update(command=plan.command, seed=plan.seed, run_dir=str(run.path))
         # Inside the session: what cannot be recorded is put back.
         write_json(run.path / RESULT, result)
