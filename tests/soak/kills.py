@@ -272,6 +272,8 @@ def _child(words: list[str], file: Path) -> int:
     with file.open("ab") as output:
         for number in (1, 2):
             os.dup2(output.fileno(), number)
+    # Not those of whoever forked this, such as pytest's.
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     sys.argv = ["stempilot", *words]
     code: Any = 0
     try:

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals"),
 ]
 
