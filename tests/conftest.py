@@ -21,6 +21,13 @@ for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
     os.environ.pop(name, None)
 
 
+@pytest.fixture(autouse=True)
+def own_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find what a run of another one left unfinished."""
+    folder = os.path.join(os.environ[FOLDER_VARIABLE], str(abs(hash(request.node.nodeid))))  # noqa: PTH118
+    monkeypatch.setenv(FOLDER_VARIABLE, folder)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep away from the locks of the user and of other test processes."""

@@ -110,6 +110,9 @@ from .instrument.envelope import (
 from .instrument.envelope_file import (
     read_envelope as read_envelope,
 )
+from .instrument.lock import (
+    network_address as network_address,
+)
 from .operation.episodes import (
     evaluate as evaluate,
     run_episode as run_episode,

@@ -97,7 +97,10 @@ def test_a_run_killed_while_displaced_is_restored_and_resumed(tmp_path: Path) ->
         settings = {"url": emulator.start("127.0.0.1", 0)}
         record = RunDir.open(run).record()
         backend = record.settings["backend"] | settings
-        RunDir.open(run).update_record(settings=record.settings | {"backend": backend})
+        RunDir.open(run).update_record(
+            settings=record.settings | {"backend": backend},
+            identity=record.identity | {"instrument": settings["url"]},
+        )
         displace(registry, backend, last)
         put_back = stempilot("restore", str(run))["knobs"][SHIFT]
         assert put_back["before"] == pytest.approx(last)

@@ -26,6 +26,7 @@ from stempilot import (
     SourceSpec,
     StateSpec,
     as_knob_value,
+    network_address,
 )
 from stempilot_backends.temscript.config import TemscriptConfig
 from stempilot_backends.temscript.link import Link
@@ -187,8 +188,7 @@ class Temscript(Backend):
 
     def lock_name(self) -> str:
         """Return host and port: one server drives one microscope."""
-        host, port = self._config.address
-        return f"{'127.0.0.1' if host == 'localhost' else host}:{port}"
+        return network_address(*self._config.address)
 
     def identity(self) -> Mapping[str, str]:
         """Return what the server says of the microscope, and where the server is."""

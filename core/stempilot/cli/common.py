@@ -1,5 +1,8 @@
 """Shared by the commands that move an instrument: read settings, confirm, carry out, report."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ def extras_of(
     best: bool = False,
     until: object = None,
     minutes: float | None = None,
+    accept_position: bool = False,
 ) -> Any:
     """Return the options that all plans share."""
     from stempilot.instrument.envelope_file import read_envelope
@@ -46,6 +50,7 @@ def extras_of(
         best=best,
         until_converged=until is not None,
         minutes=minutes,
+        accept_position=accept_position,
     )
 
 
@@ -61,8 +66,10 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         _confirm(plan)
     unit = "episodes" if plan.episodes else "timesteps"
     try:
-        with render.progress(plan.command, unit) as show:
-            result = pipelines.execute(plan, on_progress=show, say=render.remark)
+        with render.progress(plan.command, unit) as show, no_way_out():
+            result = pipelines.execute(
+                plan, on_progress=show, say=render.remark, ask=ask_at_terminal
+            )
     except KeyboardInterrupt:
         # Here, because typer would end without a word, and with another code in older versions.
         render.remark("interrupted; the instrument was put back")
@@ -73,6 +80,30 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         raise typer.Exit(1)
     if result.get("interrupted"):
         _say_interrupted(plan, Path(result["run_dir"]))
+
+
+def ask_at_terminal(question: str) -> bool:
+    """Put a question to the person at the terminal; without one the answer is no."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        return False
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
+@contextlib.contextmanager
+def no_way_out() -> Iterator[None]:
+    """Do not let a part end the program without a word, perhaps with exit code 0.
+
+    Raises:
+        StempilotError: it tried to.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        msg = f"a part ended the program with sys.exit({error.code!r}); what it did is not done"
+        raise StempilotError(msg) from error
 
 
 def _confirm(plan: Any) -> None:

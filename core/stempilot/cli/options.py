@@ -8,6 +8,9 @@ import typer
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+OptionalTask = Annotated[
+    str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
+]
 BackendName = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +114,13 @@ Frames = Annotated[
         "--frames",
         metavar="none|ends|every-N|all",
         help="Which frames to keep. (default: ends for a single run, else none)",
+    ),
+]
+AcceptPosition = Annotated[
+    bool,
+    typer.Option(
+        "--accept-position",
+        help="Begin where the knobs stand now, even if an earlier run left them displaced.",
     ),
 ]
 DryRun = Annotated[

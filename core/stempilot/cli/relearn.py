@@ -30,6 +30,7 @@ def relearn(
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
     from_log: o.FromLog = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -56,6 +57,7 @@ def relearn(
             best=best,
             until=until,
             minutes=minutes,
+            accept_position=accept_position,
         ),
         from_log=from_log,
     )

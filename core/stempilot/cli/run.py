@@ -1,6 +1,6 @@
 """``stempilot run``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ def run(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -44,6 +45,7 @@ def run(
     if (neither and not only_measures(registry, task, chosen)) or None not in {agent, policy}:
         msg = "give either --agent NAME or --policy RUN"
         raise ConfigError(msg)
+    beside: Any = {"minutes": minutes, "accept_position": accept_position, "best": best}
     plan = plan_run(
         registry,
         task=task,
@@ -53,14 +55,7 @@ def run(
         episodes=episodes,
         settings=chosen,
         extras=extras_of(
-            seed=seed,
-            out=out,
-            frames=frames,
-            envelope=envelope,
-            keep=keep,
-            adapt=adapt,
-            best=best,
-            minutes=minutes,
+            seed=seed, out=out, frames=frames, envelope=envelope, keep=keep, adapt=adapt, **beside
         ),
     )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)

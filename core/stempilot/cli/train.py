@@ -1,6 +1,6 @@
 """``stempilot train``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,15 +8,15 @@ from stempilot.cli import options as o
 from stempilot.cli.common import carry_out, extras_of, settings_of
 from stempilot.errors import ConfigError
 
-BESIDE_RESUME = {"resume", "steps", "minutes", "dry_run", "yes", "as_json"}
+BESIDE_RESUME = {
+    "resume", "steps", "minutes", "accept_position", "dry_run", "yes", "as_json"
+}  # fmt: skip
 """Parameters that may stand beside --resume; all others were fixed when the run was begun."""
 
 
 def train(
     ctx: typer.Context,
-    task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
-    ] = None,
+    task: o.OptionalTask = None,
     backend: o.BackendName = None,
     agent: o.AgentName = None,
     steps: Annotated[
@@ -32,6 +32,7 @@ def train(
     settings: o.Settings = None,
     envelope: o.EnvelopeFile = None,
     frames: o.Frames = None,
+    accept_position: o.AcceptPosition = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     as_json: o.AsJson = False,
@@ -43,9 +44,10 @@ def train(
     from stempilot.plugins.registry import discover
     from stempilot.runs.plans import plan_resume, plan_train
 
+    beside: Any = {"minutes": minutes, "accept_position": accept_position}
     if resume is not None:
         _require_only_resume(ctx)
-        plan = plan_resume(discover(), resume, steps=steps, minutes=minutes)
+        plan = plan_resume(discover(), resume, steps=steps, **beside)
     elif task is None:
         msg = "give the name of a task, or --resume RUN; see `stempilot plugins`"
         raise ConfigError(msg)
@@ -58,7 +60,7 @@ def train(
             steps=20_000 if steps is None else steps,
             settings=settings_of(config, settings),
             extras=extras_of(
-                seed=seed, out=out, frames=frames, envelope=envelope, until=until, minutes=minutes
+                seed=seed, out=out, frames=frames, envelope=envelope, until=until, **beside
             ),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -78,7 +80,7 @@ def _require_only_resume(ctx: typer.Context) -> None:
     if typed:
         msg = (
             f"{', '.join(typed)}: --resume RUN goes on with what the run was begun with; "
-            "give only --steps and --minutes beside"
+            "give only --steps, --minutes and --accept-position beside"
         )
         raise ConfigError(msg)
 

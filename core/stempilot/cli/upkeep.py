@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stempilot.cli import options as o, render
-from stempilot.cli.common import INTERRUPTED, settings_of
+from stempilot.cli.common import INTERRUPTED, ask_at_terminal, no_way_out, settings_of
 
 envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")
 
@@ -22,14 +22,15 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
     """Put the instrument back to where it stood before a run, for example after a power cut.
 
-    It begins at once, without a question; --dry-run only reads where the knobs stand, and says
-    where they would go.
+    It begins at once, without a question unless the instrument does not say that it is that of
+    the run; --dry-run only reads where the knobs stand, and says where they would go.
     """
     from stempilot.plugins.registry import discover
     from stempilot.runs.restore import restore as put_back
 
     try:
-        done = put_back(discover(), run, dry_run=dry_run)
+        with no_way_out():
+            done = put_back(discover(), run, dry_run=dry_run, ask=ask_at_terminal)
     except KeyboardInterrupt:
         render.remark(f"interrupted; see where the knobs stand: stempilot restore {run} --dry-run")
         raise typer.Exit(INTERRUPTED) from None

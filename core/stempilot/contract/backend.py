@@ -274,8 +274,9 @@ class Lockable(Protocol):
         """Return what tells the instrument from the others that this backend can reach.
 
         Two runs whose names are equal never drive at the same time (`stempilot.instrument.lock`).
-        Called before `Backend.open`, so it comes from the configuration: usually host and port,
-        written in one way only, so that ``localhost`` and ``127.0.0.1`` are not two instruments.
+        Called before `Backend.open`, so it comes from the configuration: usually host and port, as
+        `stempilot.network_address` writes them, so that ``localhost`` and ``127.1`` are not two
+        instruments.
         """
 
 

@@ -84,6 +84,14 @@ def check_set_point(point: SetPoint, limits: Mapping[str, KnobSpec], standing: K
             raise EnvelopeError(msg, knob=knob)
 
 
+def nearest_allowed(value: KnobValue, spec: KnobSpec) -> KnobValue:
+    """Return the value within the bounds of a knob that is nearest to a finite one."""
+    return tuple(
+        min(max(item, low), high)
+        for item, low, high in zip(value, spec.lower, spec.upper, strict=True)
+    )
+
+
 def differs(one: KnobValue, other: KnobValue, spec: KnobSpec) -> bool:
     """Return whether two readings of a knob differ by more than its resolution; NaN always does."""
     return any(

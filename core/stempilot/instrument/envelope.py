@@ -28,10 +28,13 @@ class KnobLimits:
     Attributes:
         spec: unit, bounds, largest step and resolution.
         reach: largest distance of each component from the baseline; ``None`` for no such limit.
+        approach: how far from home the last move home begins, against hysteresis; ``None`` for
+            straight home.
     """
 
     spec: KnobSpec
     reach: KnobValue | None = None
+    approach: KnobValue | None = None
 
 
 @frozen(kw_only=True)

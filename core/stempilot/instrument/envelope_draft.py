@@ -22,6 +22,8 @@ _WHAT = {
     "resolution": "A read-back that differs by more than this from what was written means that "
     "another user moved the knob; the run then stops.",
     "reach": "Largest distance from where the knob stands when a run starts.",
+    "approach": "Where the knob has hysteresis: how far from home its last move home begins, so "
+    "that home is always reached from the same side.",
     "writes_per_s": "Highest rate of writes; one that comes sooner waits.",
     "max_writes": "Run budget: after so many writes by the agent the run ends cleanly.",
     "may_park": "Whether the instrument may go to its safest state, for example with the beam "
@@ -134,6 +136,8 @@ def _knob_lines(knob: str, spec: KnobSpec, rows: Mapping[str, Suggested]) -> Ite
     else:
         yield from _comment(_WHAT["reach"])
         yield f"# reach = {_toml(spec.upper)}"
+    yield from _comment(_WHAT["approach"])
+    yield f"# approach = {_toml(tuple(0.5 * step for step in spec.max_change))}"
 
 
 def _entry(name: str, given: Any) -> Iterator[str]:

@@ -30,6 +30,7 @@ class KnobRow:
     max_step: tuple[float, ...]
     resolution: tuple[float, ...]
     reach: tuple[float, ...] | None = None
+    approach: tuple[float, ...] | None = None
 
 
 @frozen(kw_only=True)
@@ -108,13 +109,15 @@ def _limits(knob: str, row: KnobRow) -> KnobLimits:
         msg = f"envelope, knob {knob}: {said}; correct the envelope file"
         raise EnvelopeError(msg, knob=knob) from error
     require_fine_resolution(knob, spec)
-    reach = row.reach
+    reach, approach = row.reach, row.approach
     if reach is not None and len(reach) != spec.size:
         problem = f"reach has {len(reach)} components, not {spec.size}"
     elif reach is not None and min(reach) < 0:
         problem = f"reach = {reach} {spec.unit} must not be negative"
+    elif approach is not None and len(approach) != spec.size:
+        problem = f"approach has {len(approach)} components, not {spec.size}"
     else:
-        return KnobLimits(spec=spec, reach=reach)
+        return KnobLimits(spec=spec, reach=reach, approach=approach)
     msg = f"envelope, knob {knob}: {problem}; correct the envelope file"
     raise EnvelopeError(msg, knob=knob)
 
@@ -135,6 +138,7 @@ def plain_envelope(envelope: Envelope) -> dict[str, Any]:
                 "max_step": list(row.spec.max_change),
                 "resolution": list(row.spec.resolution),
                 "reach": None if row.reach is None else list(row.reach),
+                "approach": None if row.approach is None else list(row.approach),
             }
             for knob, row in envelope.knobs.items()
         },

@@ -1,5 +1,6 @@
 """The guarded backend: every write passes the envelope, or nothing is sent."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,17 +19,23 @@ from stempilot.contract.values import (
 from stempilot.errors import (
     BackendError,
     BudgetSpentError,
+    EnvelopeError,
     HandsOffError,
     RecordError,
 )
+from stempilot.instrument.asleep import Sleep
 from stempilot.instrument.checks import (
+    check_bounds,
     check_set_point,
     differs,
+    nearest_allowed,
     ramp_steps,
     read_back,
 )
 from stempilot.instrument.envelope import PixelAngles
-from stempilot.instrument.signals import raise_held_back
+from stempilot.instrument.signals import in_haste, raise_held_back
+
+_log = logging.getLogger(__name__)
 
 Origin = Literal["agent", "task", "reset", "restore"]
 """Who asked for a write: agent, task, a ramp to the start of an episode, or putting back."""
@@ -82,6 +89,7 @@ class GuardedBackend:
         standing: where the knobs stood at the start; whoever moved one since was another user.
         audit: told of each write.
         pixel_mrad: calibration of frames that have none.
+        approaches: by knob, how far from home its last move home begins.
         clock: seconds since any fixed moment.
         sleep: waits for a number of seconds.
     """
@@ -96,6 +104,7 @@ class GuardedBackend:
         standing: Mapping[str, KnobValue] | None = None,
         audit: Audit | None = None,
         pixel_mrad: PixelAngles | None = None,
+        approaches: Mapping[str, KnobValue] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -104,11 +113,15 @@ class GuardedBackend:
         self.writes: list[Write] = []
         self.clock = clock
         self.sleep = sleep
+        self._sleep = Sleep()
         self._period_s = 0.0 if writes_per_s is None else 1.0 / writes_per_s
         self._budget = max_writes
         self._next_write_s = -math.inf
         self._audit = audit
         self._pixel_mrad = pixel_mrad or {}
+        self._approaches = dict(approaches or {})
+        # Where knobs were put back to, as long as nothing else has been written to them.
+        self._home: dict[str, KnobValue] = {}
         self._untouched = set(standing or ())
         self._last: dict[str, KnobValue] = dict(standing or {})
         # Knobs of which a write failed: where they stand is unknown, but it was this run's doing.
@@ -167,14 +180,14 @@ class GuardedBackend:
                 raise BudgetSpentError(msg)
             self._budget -= len(plan)
         for point, stood in zip(plan, before, strict=True):
-            self._wait()
-            self._write(point, point.value, stood, origin)
+            now = self._standing(point.knob) if self._wait() else stood
+            self._write(point, point.value, now, origin)
 
     def ramp(self, plan: Sequence[SetPoint], origin: Origin = "reset") -> None:
         """Move to the set points in steps that the limits allow. Not charged to the run budget.
 
         Raises:
-            EnvelopeError: a target is not allowed; nothing was sent.
+            EnvelopeError: a target is not allowed, or a knob stands outside its bounds.
             HandsOffError: another user moved one of the knobs.
             BackendError: the instrument failed or a knob does not read what was written.
             RecordError: a write could not be noted, and was not sent.
@@ -187,24 +200,63 @@ class GuardedBackend:
     def put_back(self, point: SetPoint) -> None:
         """Ramp a knob to its baseline and verify it by read-back, if this session wrote it.
 
+        The one write whose step may be too large is the first of a knob that stands outside its
+        bounds, however it came there: it goes to the nearest allowed value.
+
         Raises:
             HandsOffError: another user moved it: it is theirs, and stays.
             BackendError: the instrument failed or the knob does not read what it should.
         """
-        knob = point.knob
+        knob, spec = point.knob, self.limits[point.knob]
         if knob in self._untouched:
             return
-        self._walk(point, "restore")
+        # A baseline at the edge of the bounds may read as if it lay behind it.
+        home = SetPoint(knob, nearest_allowed(point.value, spec))
+        self._approach(home)
+        self._walk(home, "restore")
         self._unsure.add(knob)
-        self._require_at(knob, read_back(self.backend, knob, self.limits[knob]), point.value)
+        self._require_at(knob, read_back(self.backend, knob, spec), home.value)
         self._unsure.discard(knob)
-        self._last[knob] = point.value
+        self._last[knob] = self._home[knob] = home.value
 
-    def _walk(self, point: SetPoint, origin: Origin) -> None:
+    def _approach(self, home: SetPoint) -> None:
+        """Go where the envelope wants the last move home to begin, if that is allowed.
+
+        Nothing is lost where it is not: the way home is straight then, and a remark says so.
+        """
+        knob = home.knob
+        if knob not in self._approaches or self._home.get(knob) == home.value or in_haste():
+            return
+        away = self._approaches[knob]
+        place = SetPoint(knob, [a + b for a, b in zip(home.value, away, strict=True)])
+        try:
+            check_set_point(place, self.limits, home.value)
+            self._walk(place, "restore", give_up=in_haste)
+        except HandsOffError:
+            raise
+        except (EnvelopeError, BackendError) as error:
+            _log.warning("%s goes straight home, not by its approach: %s", knob, error)
+
+    def wrote(self, knob: str) -> bool:
+        """Return whether this session sent anything to a knob, or may have to put it back."""
+        return knob not in self._untouched
+
+    def _walk(
+        self, point: SetPoint, origin: Origin, give_up: Callable[[], bool] = lambda: False
+    ) -> None:
         """Go to a set point in allowed steps; before each, check that no one else moves it."""
-        knob, moved = point.knob, False
+        knob, spec, moved = point.knob, self.limits[point.knob], False
+        self._wait()
         before = self._standing(knob)
-        for value in ramp_steps(before, point.value, self.limits[knob].max_change):
+        start = nearest_allowed(before, spec)
+        if differs(before, start, spec):
+            if origin != "restore":
+                check_bounds(SetPoint(knob, before), spec.lower, spec.upper, spec.unit, "stands at")
+            self._write(point, start, before, origin)
+            moved = True
+        for value in ramp_steps(start, point.value, spec.max_change):
+            if give_up():
+                return
             if self._wait() or moved:
                 before = self._standing(knob)
             if value != before:
@@ -220,8 +272,9 @@ class GuardedBackend:
         ours = knob in self._unsure or last is None
         if not ours and differs(found, last or (), self.limits[knob]):
             unit = self.limits[knob].unit
+            why = self._sleep.sentence() or "another user moved it"
             msg = (
-                f"{knob} reads {found} {unit} but {last} was written: another user moved it. "
+                f"{knob} reads {found} {unit} but {last} was written: {why}. "
                 "Stopping; start again when the instrument is free"
             )
             raise HandsOffError(msg, knob=knob)
@@ -252,6 +305,8 @@ class GuardedBackend:
         self.writes.append(write)
         self._next_write_s = started_s + self._period_s
         self._untouched.discard(knob)
+        if origin != "restore":
+            self._home.pop(knob, None)
         # Until it is verified: a write that fails half way is still ours to put back.
         known = knob not in self._unsure
         self._unsure.add(knob)

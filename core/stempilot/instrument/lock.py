@@ -8,10 +8,12 @@ write to. A run on another computer is not seen; there only hands-off protects
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
 import platform
 import re
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +26,7 @@ from stempilot.errors import BackendError, InstrumentBusyError
 from stempilot.files import parse_json
 
 FOLDER_VARIABLE = "STEMPILOT_LOCK_DIR"
+_VERSION_6 = 6
 
 
 def lock_folder() -> Path:
@@ -46,6 +49,39 @@ def lock_folder() -> Path:
         raise BackendError(msg) from error
 
 
+def network_address(host: str, port: int) -> str:
+    """Return host and port of a server, written in one way only; what a `Lockable` is called by.
+
+    A name is resolved: of several addresses the first in order counts, version 4 before 6. All that
+    lead to this computer are one, ``127.0.0.1``. A name that is not known stays as it is.
+
+    Args:
+        host: a name or an address, in any spelling that the operating system takes.
+        port: TCP port.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return f"{host.lower()}:{port}"
+    addresses = [ipaddress.ip_address(str(each[4][0]).split("%")[0]) for each in found]
+    plain = {getattr(each, "ipv4_mapped", None) or each for each in addresses}
+    if any(map(_is_this_computer, plain)):
+        return f"127.0.0.1:{port}"
+    first = min(plain, key=lambda each: (each.version, int(each)))
+    return f"[{first}]:{port}" if first.version == _VERSION_6 else f"{first}:{port}"
+
+
+def _is_this_computer(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET6 if address.version == _VERSION_6 else socket.AF_INET
+    # One may only listen at what is one's own. Nothing is sent.
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as own:
+        own.bind((str(address), 0))
+        return True
+    return False
+
+
 def lock_name(backend: Backend, name: str) -> str:
     """Return what tells this instrument from others, before it is opened.
 
@@ -55,6 +91,11 @@ def lock_name(backend: Backend, name: str) -> str:
             its instruments cannot be driven at the same time.
     """
     return f"{name} {backend.lock_name()}" if isinstance(backend, Lockable) else name
+
+
+def lock_stem(backend: Backend, name: str) -> Path:
+    """Return the path of all files of an instrument's lock, without their suffixes."""
+    return lock_folder() / _file_stem(lock_name(backend, name))
 
 
 @contextlib.contextmanager
@@ -73,8 +114,7 @@ def instrument_lock(backend: Backend, name: str, *, run_dir: Path | None = None)
     if backend.offers().simulated:
         yield
         return
-    what = lock_name(backend, name)
-    stem = lock_folder() / _file_stem(what)
+    what, stem = lock_name(backend, name), lock_stem(backend, name)
     # Beside the lock and not in it: Windows lets no process read a locked file.
     holder = stem.with_suffix(".json")
     lock = _acquired(what, stem.with_suffix(".lock"), holder)

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from stempilot.contract.backend import Backend
 from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
 from stempilot.errors import EnvelopeError, IncompatibleError, RecordError, RunDirError
+from stempilot.instrument.asleep import sleep_told
 from stempilot.instrument.audit import AuditFile
 from stempilot.instrument.checks import read_back
 from stempilot.instrument.envelope import (
@@ -26,6 +27,7 @@ from stempilot.instrument.fit import check_states, mismatches
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.lock import instrument_lock
 from stempilot.instrument.signals import interrupts_once
+from stempilot.instrument.unfinished import Ask, decline, require_finished
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +102,8 @@ def open_instrument(
     baseline: Mapping[str, KnobValue] | None = None,
     run_dir: Path | None = None,
     locks: bool = True,
+    accept_position: bool = False,
+    ask: Ask = decline,
 ) -> Iterator[Instrument]:
     """Open a backend with nothing written, and close it when the block ends.
 
@@ -112,12 +116,15 @@ def open_instrument(
             nor an audit that cannot be written prevents that.
         run_dir: an existing folder for the audit of all writes; there is none without.
         locks: keep all others away.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
+        ask: asked whether this is another instrument than that of such a run.
 
     Raises:
         IncompatibleError: the backend does not offer what is needed.
         EnvelopeError: the envelope excludes the start or what is needed.
         InstrumentBusyError: another run drives the instrument.
         BackendError: the instrument failed or is not ready.
+        RestoreError: a run before left it displaced.
         RecordError: the audit cannot be written.
     """
     offers = backend.offers()
@@ -132,7 +139,9 @@ def open_instrument(
         # What must not be gone back to is refused before the instrument is touched.
         effective_limits(envelope, offers, together, baseline)
     lock = instrument_lock(backend, name, run_dir=run_dir) if locks else contextlib.nullcontext()
-    with interrupts_once(), lock, contextlib.ExitStack() as recorded, backend:
+    with interrupts_once(), lock, sleep_told(), contextlib.ExitStack() as recorded, backend:
+        if baseline is None:
+            require_finished(backend, name, accept=accept_position, ask=ask)
         check_states(together, {state: backend.state(state) for state in together.states})
         standing = None if baseline is not None else _read_all(backend, together, offers)
         baseline = standing or baseline or {}
@@ -146,6 +155,7 @@ def open_instrument(
             standing=standing,
             audit=recorded.enter_context(audit),
             pixel_mrad=envelope.pixel_mrad,
+            approaches={k: row.approach for k, row in envelope.knobs.items() if row.approach},
         )
         yield Instrument(backend=backend, guard=guard, baseline=baseline, envelope=envelope)
 

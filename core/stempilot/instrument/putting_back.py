@@ -2,11 +2,13 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from stempilot.contract.backend import Parkable
 from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, HandsOffError, RestoreError
+from stempilot.instrument.checks import differs, read_back
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.signals import signals_deferred
 
@@ -38,9 +40,10 @@ def put_back(
 ) -> None:
     """Ramp all knobs to the baseline in reverse order and verify each by read-back.
 
-    Goes on when one knob fails. On a real instrument a knob whose instrument fails is tried again
-    after each of `PAUSES_S`, until `DEADLINE_S` after the beginning: a server that comes back must
-    not find the instrument displaced. Ctrl-C and SIGTERM wait until it is done.
+    Goes on when one knob fails, whatever is raised. On a real instrument it is tried again after
+    each of `PAUSES_S`, until `DEADLINE_S` after the beginning: a server that comes back must not
+    find the instrument displaced. Ctrl-C and SIGTERM wait until it is done. At the end all knobs
+    are read once more, because writing one may move another one.
 
     Args:
         guard: the session's backend.
@@ -55,49 +58,85 @@ def put_back(
     """
     left: list[str] = []
     theirs: list[HandsOffError] = []
+
+    def tried(knob: str, act: Callable[[], object]) -> bool:
+        try:
+            _insist(guard, knob, act, deadline_s)
+        # Whatever one knob's failure is, the others must still be put back: a backend may raise
+        # KeyboardInterrupt or SystemExit too, and what it says of another knob does not count.
+        except BaseException as error:  # noqa: BLE001
+            if isinstance(error, HandsOffError) and error.knob == knob:
+                theirs.append(error)
+            else:
+                left.append(f"{knob} should read {baseline[knob]}: {error!r}")
+            return False
+        return True
+
     with signals_deferred():
         deadline_s = guard.clock() + DEADLINE_S
-        for knob in reversed(list(baseline)):
-            try:
-                _insist(guard, SetPoint(knob, baseline[knob]), deadline_s)
-            except HandsOffError as error:
-                theirs.append(error)
-            # Whatever one knob's failure is, the others must still be put back.
-            except Exception as error:  # noqa: BLE001
-                left.append(f"{knob} should read {baseline[knob]}: {error!r}")
+        back = [
+            knob
+            for knob in reversed(list(baseline))
+            if tried(knob, partial(guard.put_back, SetPoint(knob, baseline[knob])))
+        ]
+        written = {knob for knob in baseline if guard.wrote(knob)}
+        # Writing one knob may have moved another one that was back already.
+        for knob in [knob for knob in back if knob in written and len(written) > 1]:
+            tried(knob, partial(guard.read, knob))
+        if written and guard.clock() < deadline_s:
+            _remark_on_others(guard, baseline, baseline.keys() - written)
         if left:
             left += [*map(str, theirs), _park(guard, may_park=may_park)]
             why = "" if after is None else f" (the run had ended with {after!r})"
             msg = f"THE INSTRUMENT WAS NOT PUT BACK, go and look at it{why}:"
             raise RestoreError(msg, left=left)
         if theirs:
+            theirs = [after, *theirs] if isinstance(after, HandsOffError) else theirs
             msg = "; ".join(map(str, theirs)) + ". It was left so; all other knobs were put back"
             raise HandsOffError(msg, knob=theirs[0].knob)
 
 
-def _insist(guard: GuardedBackend, point: SetPoint, deadline_s: float) -> None:
-    """Put one knob back, trying again what may pass."""
+def _insist(guard: GuardedBackend, knob: str, act: Callable[[], object], deadline_s: float) -> None:
+    """Do something with a knob, trying again what may pass."""
     # What fails in a simulator fails again.
     pauses_s = () if guard.backend.offers().simulated else PAUSES_S
     for number, pause_s in enumerate(pauses_s, start=1):
         try:
-            guard.put_back(point)
+            act()
         except HandsOffError:
             raise
-        except BackendError as error:
+        except (BackendError, KeyboardInterrupt, SystemExit, MemoryError) as error:
             if guard.clock() + pause_s > deadline_s:
                 raise
             _log.warning(
                 "%s is not back yet (%s); trying again, %d of %d",
-                point.knob,
-                error,
+                knob,
+                str(error) or repr(error),
                 number,
                 len(pauses_s),
             )
             guard.sleep(pause_s)
         else:
             return
-    guard.put_back(point)
+    act()
+
+
+def _remark_on_others(
+    guard: GuardedBackend, baseline: Mapping[str, KnobValue], others: Iterable[str]
+) -> None:
+    """Remark on knobs that were never written and read something else than at the start."""
+    for knob in others:
+        try:
+            found = read_back(guard.backend, knob, guard.limits[knob])
+        except BaseException as error:  # noqa: BLE001 - it is not this run's to put back
+            _log.warning("%s could not be read at the end: %r", knob, error)
+            continue
+        if differs(found, baseline[knob], guard.limits[knob]):
+            _log.warning(
+                "%s reads %s and read %s at the start. This run never wrote it: another user "
+                "moved it, or writing another knob moves it too. It stays so",
+                *(knob, found, baseline[knob]),
+            )
 
 
 def _park(guard: GuardedBackend, *, may_park: bool) -> str:
@@ -107,7 +146,7 @@ def _park(guard: GuardedBackend, *, may_park: bool) -> str:
         return "it was not parked: the envelope does not allow it"
     try:
         guard.backend.park()
-    except Exception as error:  # noqa: BLE001 - reported in the RestoreError that follows
+    except BaseException as error:  # noqa: BLE001 - reported in the RestoreError that follows
         return f"parking failed too: {error!r}"
     return "it was parked in its safest state"
 
@@ -142,7 +181,7 @@ def savepoint(
     # Ctrl-C, SIGTERM and bugs must put the instrument back too; nothing is swallowed.
     except BaseException as error:
         # Ctrl-C may come just before putting back holds it off; doing it twice is harmless.
-        if not ending or isinstance(error, KeyboardInterrupt):
+        if not ending or not isinstance(error, RestoreError | HandsOffError):
             _put_back_after(error, guard, baseline, may_park=may_park)
         raise
 

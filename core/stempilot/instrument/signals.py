@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: stop cleanly, put back, and never in the middle of putting back.
 
-What a terminal sends that closes, SIGHUP and on Windows SIGBREAK, counts as SIGTERM.
+As SIGTERM count: what a terminal sends that closes, SIGHUP and on Windows SIGBREAK; SIGUSR1,
+SIGUSR2 and SIGXCPU, by which batch systems warn before they kill; and SIGQUIT.
 
 Python delivers signals to the main thread only; elsewhere these blocks do nothing.
 """
@@ -14,7 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_NAMES = (
+    *("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"),
+    *("SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGQUIT"),
+)
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
@@ -23,7 +27,7 @@ HOLD_S = 10.0
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived, or the terminal closed; treated like Ctrl-C."""
+    """SIGTERM arrived, or a signal that counts as it; treated like Ctrl-C."""
 
 
 class _Gate:
@@ -33,10 +37,12 @@ class _Gate:
         self.users = 0
         self.handlers: dict[int, Any] = {}
         self.held_back: list[int] = []
+        self.arrived = 0
         self._raised_at_s = -math.inf
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
+        self.arrived += 1
         now_s = time.monotonic()
         if now_s - self._raised_at_s < HOLD_S:
             self.held_back.append(number)
@@ -46,6 +52,7 @@ class _Gate:
 
     def install(self) -> None:
         self.held_back.clear()
+        self.arrived = 0
         self._raised_at_s = -math.inf
         self.handlers = _handlers()
         _take(self.handlers, self.handle)
@@ -119,6 +126,11 @@ def interrupts_once() -> Iterator[None]:
             _GATE.remove()
 
 
+def in_haste() -> bool:
+    """Return whether more than one Ctrl-C or SIGTERM arrived inside the `interrupts_once` block."""
+    return _GATE.users > 0 and _GATE.arrived > 1
+
+
 def raise_held_back() -> None:
     """Raise a Ctrl-C or SIGTERM that was held back; called by a run that goes on nonetheless."""
     if _GATE.users and _in_main_thread():
@@ -133,12 +145,19 @@ def signals_deferred() -> Iterator[None]:
         return
     arrived: list[int] = []
     before = _handlers()
-    _take(before, lambda number, _: arrived.append(number))
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        del frame
+        _GATE.arrived += 1
+        arrived.append(number)
+
+    _take(before, hold)
     try:
         yield
     finally:
         _give_back(before)
     if arrived:
+        _GATE.arrived -= 1
         signal.raise_signal(signal.Signals(arrived[0]))
 
 
@@ -157,6 +176,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
+        _GATE.arrived += 1
         asked.append(number)
         _give_back(before)
 

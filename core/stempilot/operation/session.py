@@ -16,6 +16,7 @@ from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.instrument.opening import Instrument, open_instrument
 from stempilot.instrument.putting_back import put_back, read_baseline, savepoint
+from stempilot.instrument.unfinished import Ask, decline, marked_unfinished
 from stempilot.operation.episodes import run_episode
 from stempilot.operation.scores import Episode
 from stempilot.operation.task_env import TaskEnv
@@ -162,6 +163,8 @@ def open_session(
     on_baseline: Callable[[Mapping[str, KnobValue]], None] | None = None,
     names: Sequence[str] = (),
     run_dir: Path | None = None,
+    accept_position: bool = False,
+    ask: Ask = decline,
 ) -> Iterator[Session]:
     """Open a backend for some tasks, and put every knob back when the block ends.
 
@@ -177,6 +180,8 @@ def open_session(
         on_baseline: saves the baseline before the first write.
         names: what the tasks are called in messages; their classes' names where there is none.
         run_dir: an existing folder for the audit of all writes; there is none without.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
+        ask: asked whether this is another instrument than that of such a run.
 
     Yields:
         The session.
@@ -187,13 +192,19 @@ def open_session(
         InstrumentBusyError: another run drives the instrument.
         BackendError: the instrument failed or is not ready.
         RecordError: the audit cannot be written.
-        RestoreError: the instrument was not put back.
+        RestoreError: the instrument was not put back, or not by a run before.
         HandsOffError: another user moved a knob that was written; it stays where they put it.
     """
     called = [*names, *(type(task).__name__ for task in tasks[len(names) :])]
     needs = [(title, task.needs) for title, task in zip(called, tasks, strict=True)]
     with open_instrument(
-        backend, needs, name=name, envelope=envelope, run_dir=run_dir
+        backend,
+        needs,
+        name=name,
+        envelope=envelope,
+        run_dir=run_dir,
+        accept_position=accept_position,
+        ask=ask,
     ) as instrument:
         if on_baseline is not None:
             on_baseline(instrument.baseline)
@@ -204,5 +215,5 @@ def open_session(
             envelope=instrument.envelope,
             frames=FrameGuard(backend.offers().sources),
         )
-        with session.savepoint(keep=keep):
+        with marked_unfinished(backend, name, run_dir), session.savepoint(keep=keep):
             yield session

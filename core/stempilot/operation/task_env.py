@@ -19,9 +19,8 @@ from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
 from stempilot.operation.actions import as_action
 from stempilot.operation.meanwhile import Meanwhile
-from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
+from stempilot.operation.task_vec_env import TaskVecEnv, vector_of
 from stempilot.operation.timestep import Best, By, Recorder, Timestep, better, instrument_id
-from stempilot.plugins.options import whole
 from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 
 MAX_STARTS = 100
@@ -51,7 +50,6 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         first_timestep: timesteps of the run before, to continue it.
 
     Attributes:
-        beside: what a learner does while the instrument works.
         closing: what `close` unwinds.
         recorder: told of every timestep and reset.
         render_mode: how `render` shows what is seen; ``None`` for not at all.
@@ -135,16 +133,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             IncompatibleError: the task does not take many episodes at once, or the backend cannot
                 measure without frames what it needs, or only with other options.
         """
-        count, seed = whole("count", count, least=1), whole("seed", seed, least=0)
-        backend = self._guard.backend
-        source = instruments_of(backend, self.task)
-        home = self._home or {knob: backend.read(knob) for knob in self._needs.knobs}
-        return TaskVecEnv(
-            self.task,
-            source.batch(count, home),
-            seed=seed,
-            limits=self._guard.limits,
-            max_timesteps=self._max_timesteps,
+        return vector_of(
+            self.task, self._guard, self._home, (count, seed), max_timesteps=self._max_timesteps
         )
 
     def reset(
@@ -215,6 +205,19 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._frames.forget()
         return self._look()
 
+    def look(self) -> tuple[Any, bool]:
+        """Measure once where the knobs stand, and tell no one.
+
+        Returns:
+            What the task makes of it as a beginning, and whether it sees what it works on.
+
+        Raises:
+            BackendError: the instrument failed.
+        """
+        _, measured = self._measure()
+        seen = all(self.task.sees(measured, source) for source in self._needs.sources)
+        return self.task.initial(measured), seen
+
     def _look(self) -> tuple[Any, Snapshot]:
         snapshot, measured = self._measure()
         return self.task.initial(measured), snapshot
@@ -230,11 +233,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         states = {name: guard.backend.state(name) for name in needs.states}
         check_states(needs, states)
         snapshot = Snapshot(
-            frames=frames,
-            knobs=knobs,
-            states=states,
-            numbers=numbers,
-            simulated=not self.waits,
+            frames=frames, knobs=knobs, states=states, numbers=numbers, simulated=not self.waits
         )
         measured = self.task.measure(snapshot)
         for source in needs.sources:
@@ -376,10 +375,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             observation=observation,
             **what,
         )
-        if isinstance(self.task.goal, Raise):
-            self._best = better(
-                self._best, float(observation[self.task.goal.entry]), self._standing
-            )
+        if isinstance(goal := self.task.goal, Raise):
+            self._best = better(self._best, float(observation[goal.entry]), self._standing)
         if self.recorder is not None:
             self.recorder.record(self.last, snapshot)
         if self.draw is not None:

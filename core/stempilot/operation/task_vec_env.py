@@ -15,9 +15,11 @@ from numpy.random import SeedSequence
 
 from stempilot.contract.backend import InstrumentBatch, MeasuresDirectly, Rows
 from stempilot.contract.task import Arrays, Batchable, FloatArray, ScoredBatch, Task, TaskBatch
-from stempilot.contract.values import KnobSpec
+from stempilot.contract.values import KnobSpec, KnobValue
 from stempilot.errors import IncompatibleError, StartError
 from stempilot.instrument.checks import may_change
+from stempilot.instrument.guard import GuardedBackend
+from stempilot.plugins.options import whole
 
 _AHEAD = 2048
 """How many starts are drawn at a time: that costs little more than one."""
@@ -294,3 +296,36 @@ def instruments_of(backend: object, task: Task[Any, Any]) -> MeasuresDirectly:
         problem = f"the task needs {', '.join(missing)} measured; the backend offers {listing}"
         raise IncompatibleError([problem])
     return backend
+
+
+def vector_of(
+    task: Task[Any, Any],
+    guard: GuardedBackend,
+    home: Mapping[str, KnobValue] | None,
+    asked: tuple[int, int],
+    *,
+    max_timesteps: int,
+) -> TaskVecEnv:
+    """Return a task on many instruments such as the one behind a guard.
+
+    Args:
+        task: the operation.
+        guard: of the one instrument.
+        home: where the knobs stand at home; ``None`` for where they stand now.
+        asked: how many instruments, and the seed of all their episodes.
+        max_timesteps: the framework's budget of timesteps for an episode.
+
+    Raises:
+        ConfigError: no instrument is asked for, or a negative seed.
+        IncompatibleError: see `instruments_of`.
+    """
+    count, seed = whole("count", asked[0], least=1), whole("seed", asked[1], least=0)
+    source = instruments_of(guard.backend, task)
+    home = home or {knob: guard.backend.read(knob) for knob in task.needs.knobs}
+    return TaskVecEnv(
+        task,
+        source.batch(count, home),
+        seed=seed,
+        limits=guard.limits,
+        max_timesteps=max_timesteps,
+    )

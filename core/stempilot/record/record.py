@@ -71,6 +71,7 @@ class Record:
         steps: timesteps to train in all; 0 for a run.
         episodes: episodes to evaluate; ``None`` for a run from where the instrument stands.
         adapt: whether it may relearn when the response changed.
+        accept_position: whether it could begin where a run before had left the knobs displaced.
         frames: which frames are kept.
         envelope: the content of the envelope file; see `Record.allowed`.
         goal: kind of the task's goal.
@@ -107,6 +108,7 @@ class Record:
     steps: int = COUNT
     episodes: int | None
     adapt: bool = False
+    accept_position: bool = False
     frames: FramePolicy
     envelope: dict[str, Any] | None = None
     goal: str | None = None

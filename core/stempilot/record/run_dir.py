@@ -237,6 +237,11 @@ class RunDir:
             identity=record.identity,
         )
 
+    def identity(self) -> dict[str, str]:
+        """Return what the instrument said that it is; raises as `record`."""
+        baseline = self.baseline()
+        return baseline.identity if baseline and baseline.identity else self.record().identity
+
     def checkpoint(self, progress: Mapping[str, Any], save_agent: Callable[[Path], None]) -> None:
         """Save an agent and the progress that belongs to it, both or neither.
 

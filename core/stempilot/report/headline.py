@@ -36,7 +36,17 @@ def cards(evidence: Evidence) -> Html:
         "evaluation": _evaluation,
         "plain": _plain,
     }[evidence.kind](evidence)
+    shown += _home(evidence)
     return tag("div", *(_card(*entry) for entry in shown), class_="cards")
+
+
+def _home(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Return how far from its first place the last frame shows what the task sees."""
+    moved_px = evidence.result.get("from_start_px")
+    if not isinstance(moved_px, float):
+        return []
+    note = "last frame against the first, all knobs put back; see approach in the envelope"
+    return [("back within", f"{plain(moved_px)} px", note)]
 
 
 def _card(label: str, value: str, note: str = "") -> Html:

@@ -27,7 +27,9 @@ def describe(plan: Plan) -> dict[str, Any]:
     backend = plan.parts.make_backend(plan.opening)
     name, needs = plan.parts.backend.name, task.needs
     asked = [(plan.parts.task.name, needs)]
-    with open_instrument(backend, asked, name=name, envelope=plan.envelope) as instrument:
+    with open_instrument(
+        backend, asked, name=name, envelope=plan.envelope, accept_position=plan.accept_position
+    ) as instrument:
         limits, baseline = instrument.guard.limits, instrument.baseline
     return {
         "command": plan.command,

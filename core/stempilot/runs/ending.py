@@ -41,9 +41,8 @@ def ending(run: RunDir) -> Iterator[dict[str, Any]]:
 def _note_raised(run: RunDir, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         run.update_record(status="interrupted", reason=None, displaced=False)
-    elif isinstance(error, Exception):
-        run.update_record(
-            status="failed",
-            reason=f"{type(error).__name__}: {error}",
-            displaced=isinstance(error, RestoreError),
-        )
+    else:
+        # A run that was refused because of another one before it has moved nothing.
+        displaced = isinstance(error, RestoreError) and run.record().displaced
+        reason = f"{type(error).__name__}: {error}"
+        run.update_record(status="failed", reason=reason, displaced=displaced)

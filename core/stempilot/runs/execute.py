@@ -17,6 +17,7 @@ from stempilot.contract.values import KnobValue
 from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDirError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
+from stempilot.instrument.unfinished import Ask, decline, require_same
 from stempilot.operation.session import open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
@@ -30,6 +31,7 @@ from stempilot.runs.acting import run_episodes, run_once
 from stempilot.runs.adapting import require_adaptable
 from stempilot.runs.board import require_tensorboard
 from stempilot.runs.ending import ending
+from stempilot.runs.homecoming import come_home, place_seen
 from stempilot.runs.job import Job
 from stempilot.runs.learning import learn
 from stempilot.runs.plans import Plan, default_out
@@ -44,7 +46,11 @@ def _ignore(_: Progress) -> None:
 
 
 def execute(
-    plan: Plan, *, on_progress: OnProgress = _ignore, say: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    *,
+    on_progress: OnProgress = _ignore,
+    say: Callable[[str], None] = lambda _: None,
+    ask: Ask = decline,
 ) -> dict[str, Any]:
     """Carry out a plan and return its result as plain JSON values.
 
@@ -55,13 +61,14 @@ def execute(
         plan: what to do.
         on_progress: told of the progress.
         say: told what a person should know before the instrument moves.
+        ask: asked whether the instrument is that of a run before, where that cannot be told.
 
     Raises:
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
             unless it is a `RestoreError`, which also meets who resumes a run that did not.
     """
     with _owned(plan) as own:
-        return _execute(own, on_progress, say)
+        return _execute(own, on_progress, say, ask)
 
 
 @contextmanager
@@ -90,7 +97,9 @@ def _owned(plan: Plan) -> Iterator[Plan]:
         yield plan
 
 
-def _execute(plan: Plan, on_progress: OnProgress, say: Callable[[str], None]) -> dict[str, Any]:
+def _execute(
+    plan: Plan, on_progress: OnProgress, say: Callable[[str], None], ask: Ask
+) -> dict[str, Any]:
     task, agent, kept = prepare(plan)
     backend = plan.parts.make_backend(plan.opening)
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, task, kept)
@@ -106,9 +115,11 @@ def _execute(plan: Plan, on_progress: OnProgress, say: Callable[[str], None]) ->
             name=plan.parts.backend.name,
             envelope=plan.envelope,
             keep=plan.keeps,
-            on_baseline=partial(_keep_baseline, run, backend),
+            on_baseline=partial(_keep_baseline, run, backend, ask=ask),
             names=[plan.parts.task.name],
             run_dir=run.path,
+            accept_position=plan.accept_position,
+            ask=ask,
         ) as session,
         ExitStack() as files,
     ):
@@ -123,14 +134,21 @@ def _execute(plan: Plan, on_progress: OnProgress, say: Callable[[str], None]) ->
             files=files,
             afterwards=afterwards,
         )
+        first = None if plan.keep else place_seen(job)
         result.update(_carry_out(job, agent))
+        if not plan.keeps or not result.get("success", True):
+            result.update(come_home(job, first))
         result.update(command=plan.command, seed=plan.seed, run_dir=str(run.path))
         # Inside the session: what cannot be recorded is put back.
         write_json(run.path / RESULT, result)
     return result
 
 
-def _keep_baseline(run: RunDir, backend: Backend, knobs: Mapping[str, KnobValue]) -> None:
+def _keep_baseline(
+    run: RunDir, backend: Backend, knobs: Mapping[str, KnobValue], *, ask: Ask
+) -> None:
+    if run.baseline() is not None:
+        require_same(run.identity(), backend, run.path, ask)
     # On resume too: the operator may have left the instrument elsewhere since.
     identity, record = dict(backend.identity()), run.record()
     run.write_baseline(
@@ -260,13 +278,15 @@ def _new_run(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> RunDir:
 def _resumed_run(plan: Plan, backend: Backend) -> RunDir:
     """Return the run to go on with, unless its baseline is still to be returned to."""
     run = RunDir.open(plan.out)
-    if run.record().must_be_restored and not backend.offers().simulated:
+    left = run.record().must_be_restored and not plan.accept_position
+    if left and not backend.offers().simulated:
         msg = (
             f"{run.path} ended without putting the instrument back, or does not say that it did; "
-            f"do that first, with `stempilot restore {run.path}`, then resume"
+            f"do that first, with `stempilot restore {run.path}`, then resume; or begin where the "
+            "knobs stand now, with --accept-position"
         )
         raise RestoreError(msg)
-    run.update_record(steps=plan.steps)
+    run.update_record(steps=plan.steps, accept_position=plan.accept_position)
     # What a run said before it was resumed no longer holds.
     with recording():
         (run.path / RESULT).unlink(missing_ok=True)
@@ -294,6 +314,7 @@ def _first_record(plan: Plan, task: Task[Any, Any], kept: tuple[str, ...]) -> Re
         adapt=plan.adapt,
         until_converged=plan.until_converged,
         best=plan.best,
+        accept_position=plan.accept_position,
         frames=plan.frames,
         envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
         parent=None if plan.parent is None else str(plan.parent.path.resolve()),

@@ -42,6 +42,7 @@ class Plan:
         best: take the parent's best agent and not its last.
         until_converged: end training as soon as it has converged.
         minutes: after how long the run ends as by Ctrl-C; ``None`` for no limit.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
     """
 
     command: str
@@ -62,6 +63,7 @@ class Plan:
     best: bool = False
     until_converged: bool = False
     minutes: float | None = None
+    accept_position: bool = False
 
     @property
     def keeps(self) -> bool:
@@ -84,6 +86,7 @@ class Extras:
     best: bool = False
     until_converged: bool = False
     minutes: float | None = None
+    accept_position: bool = False
 
 
 def plan_train(
@@ -160,6 +163,7 @@ def plan_resume(
     *,
     steps: int | None = None,
     minutes: float | None = None,
+    accept_position: bool = False,
 ) -> Plan:
     """Return the plan of going on with a training that was interrupted.
 
@@ -168,6 +172,7 @@ def plan_resume(
         run: its run directory.
         steps: timesteps in all; what the run was begun with when ``None``.
         minutes: after how long the run ends as by Ctrl-C; ``None`` for no limit.
+        accept_position: begin where the knobs stand, also where a run before left them displaced.
 
     Raises:
         RunDirError: the directory holds no training, or one that has all its timesteps.
@@ -210,6 +215,7 @@ def plan_resume(
         envelope=record.allowed(),
         until_converged=converged,
         minutes=minutes,
+        accept_position=accept_position,
     )
 
 
@@ -290,6 +296,7 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         best=extras.best,
         until_converged=extras.until_converged,
         minutes=extras.minutes,
+        accept_position=extras.accept_position,
         **what,
     )
 

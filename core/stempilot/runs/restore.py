@@ -11,6 +11,7 @@ from stempilot.errors import RecordError, RunDirError
 from stempilot.instrument.envelope import open_envelope
 from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.putting_back import put_back
+from stempilot.instrument.unfinished import Ask, decline, require_same, unmark
 from stempilot.plugins.parts import part
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
@@ -19,13 +20,16 @@ from stempilot.record.run_dir import BASELINE, RunDir
 _log = logging.getLogger(__name__)
 
 
-def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
+def restore(
+    registry: Registry, run: str | Path, *, dry_run: bool = False, ask: Ask = decline
+) -> dict[str, Any]:
     """Ramp every knob back to where it stood before the run's first write, and verify it.
 
     Args:
         registry: what is installed.
         run: the run directory.
         dry_run: only read where the knobs stand.
+        ask: asked where this is not known to be the instrument of the run.
 
     Returns:
         The run directory and, per knob, what it read ``before``, what it reads ``now`` and the
@@ -36,7 +40,7 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
             the folder; what else is damaged changes nothing.
         EnvelopeError: the baseline lies outside of what the run was allowed; nothing was sent.
         InstrumentBusyError: a run drives the instrument, perhaps this very one.
-        BackendError: the instrument cannot be reached.
+        BackendError: the instrument cannot be reached, or is another one.
         RestoreError: a knob is not back.
     """
     directory = RunDir(Path(run))
@@ -57,10 +61,13 @@ def restore(registry: Registry, run: str | Path, *, dry_run: bool = False) -> di
         locks=not dry_run,
     ) as instrument:
         guard = instrument.guard
+        if not dry_run:
+            require_same(directory.identity(), backend, run, ask)
         before = {knob: guard.read(knob) for knob in baseline}
         if not dry_run:
             with owned(run, must=False):
                 put_back(guard, baseline, may_park=envelope.may_park)
+            unmark(run)
         now = {knob: guard.read(knob) for knob in baseline}
     if not dry_run:
         _note_restored(directory)

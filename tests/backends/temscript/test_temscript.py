@@ -149,7 +149,7 @@ def test_parks_by_blanking_the_beam(backend: Temscript, microscope: Any) -> None
 
 def test_one_server_is_one_instrument() -> None:
     names = []
-    for host in ("localhost", "127.0.0.1", "scope"):
+    for host in ("localhost", "127.1", "192.0.2.7"):
         one = made({"url": f"http://{host}:8080"})
         assert isinstance(one, Lockable)
         names.append(one.lock_name())

@@ -461,6 +461,51 @@ def test_ctrl_c_in_restore_says_how_to_see_what_was_done(stempilot: Stempilot, d
     assert standing(desk) == pytest.approx(HOME, abs=1e-12), "what was begun was ended"
 
 
+class Typed(io.StringIO):
+    """A person at the terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_restore_asks_at_the_terminal_whether_another_instrument_is_meant(
+    stempilot: Stempilot, desk: Desk, monkeypatch: pytest.MonkeyPatch, use: Use
+) -> None:
+    import sys
+
+    stempilot(*RUN, "--yes", "--out", "a")
+    other = Desk(3)
+    use(toy_registry(desk_plugin(other)))
+    question = "this one says model toy, serial 3. Is it the same instrument?"
+    for answer, code in (("", 4), ("n\n", 4)):
+        monkeypatch.setattr(sys, "stdin", Typed(answer) if answer else io.StringIO("y\n"))
+        ended = stempilot("restore", "a")
+        assert (ended.code, other.log) == (code, [])
+        assert (question in ended.err) is bool(answer)
+        assert "Nothing was sent" in ended.err
+    monkeypatch.setattr(sys, "stdin", Typed("y\n"))
+    assert stempilot("restore", "a").code == 0
+
+
+def test_after_a_run_that_left_the_instrument_the_next_one_names_the_command(
+    stempilot: Stempilot, desk: Desk
+) -> None:
+    desk.before = lambda what, name: fails("read beam_shift")(what, name if desk.log else "")
+    ended = stempilot(*RUN, "--yes", "--out", "a")
+    assert ended.code == 5
+    desk.before = lambda what, name: None
+    ended = stempilot(*RUN, "--yes", "--out", "b")
+    assert ended.code == 5
+    command = ended.err.split("`stempilot ")[1].split("`")[0]
+    assert command == f"restore {Path('a').resolve()}"
+    train = ("train", "centring", "--agent", "learner", *ON_DESK, "--yes", "--steps", "3")
+    ended = stempilot(*train, "--out", "c", "--accept-position")
+    assert ended.code == 0, ended.err
+    assert RunDir.open("c").record().accept_position
+    assert stempilot(*command.split()).code == 0
+    assert standing(desk) == pytest.approx(HOME, abs=1e-12)
+
+
 def test_envelope_init_writes_what_can_be_read(stempilot: Stempilot, desk: Desk) -> None:
     ended = stempilot("envelope", "init", "--backend", "desk", "--out", "mine.toml")
     assert ended.code == 0

@@ -439,3 +439,19 @@ def test_a_hostile_agent_runs_nothing(stempilot: Stempilot, command: str) -> Non
 
     pickle.loads(code)
     assert told.exists(), "the trap would have worked"
+
+
+def test_a_part_that_ends_the_program_does_not_end_it_with_0(
+    stempilot: Stempilot, use: Callable[[Registry], None]
+) -> None:
+    desk = Desk()
+
+    def leave(what: str, name: str) -> None:
+        if what == "acquire" and len(desk.log) == 3:
+            raise SystemExit(0)
+
+    desk.before = leave
+    use(toy_registry(desk_plugin(desk)))
+    done = stempilot(*run_on_desk())
+    assert done.code == 1
+    assert "error: a part ended the program with sys.exit(0)" in done.err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,13 @@ from tests.core.fakes import Bench, Desk
 from tests.core.jobs import desk_envelope
 
 from stempilot.errors import BackendError, InstrumentBusyError
-from stempilot.instrument.lock import FOLDER_VARIABLE, instrument_lock, lock_folder, lock_name
+from stempilot.instrument.lock import (
+    FOLDER_VARIABLE,
+    instrument_lock,
+    lock_folder,
+    lock_name,
+    network_address,
+)
 from stempilot.operation.session import open_session
 from stempilot.testing.toys import ToyCentring
 
@@ -151,3 +158,42 @@ def test_a_second_session_does_not_even_open_the_instrument() -> None:
     assert calls == []
     with open_session(second, [ToyCentring()], **options):
         assert calls[0] == "open"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST", "127.0.0.1", "127.1", "127.0.0.2", "0x7f.1", "2130706433"),
+        *("::1", "0.0.0.0", "::ffff:127.0.0.1", socket.gethostname()),  # noqa: S104
+    ],
+)
+def test_this_computer_has_one_address_however_it_is_spelt(host: str) -> None:
+    try:
+        socket.getaddrinfo(host, 8001)
+    except OSError:
+        pytest.skip("this system does not know that spelling")
+    assert network_address(host, 8001) == "127.0.0.1:8001"
+
+
+@pytest.mark.parametrize(
+    ("found", "written"),
+    [
+        (["192.0.2.9", "192.0.2.1", "2001:db8::1"], "192.0.2.1:80"),
+        (["2001:db8::1"], "[2001:db8::1]:80"),
+        (["fe80::1%eth7"], "[fe80::1]:80"),
+    ],
+)
+def test_a_name_is_known_by_its_first_address(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], written: str
+) -> None:
+    answers = [(None, None, 0, "", (address, 80)) for address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    assert network_address("themis", 80) == written
+
+
+def test_a_name_that_is_not_known_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert network_address("Themis", 8001) == "themis:8001"

@@ -181,3 +181,23 @@ def test_in_other_threads_the_blocks_do_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+WARNINGS = [
+    getattr(signal, name)
+    for name in ("SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGQUIT")
+    if hasattr(signal, name)
+]
+
+
+@pytest.mark.parametrize("number", WARNINGS)
+def test_what_a_batch_system_warns_with_counts_as_sigterm(number: signal.Signals) -> None:
+    done = []
+    with pytest.raises(Terminated), interrupts_once():
+        with stop_requests() as stop_asked:
+            signal.raise_signal(number)
+            assert stop_asked()
+        with signals_deferred():
+            signal.raise_signal(number)
+            done.append("put back")
+    assert done == ["put back"]

@@ -172,3 +172,23 @@ def test_a_successful_run_that_cannot_be_recorded_is_put_back(
         execute(run(desk, tmp_path / "run"))
     assert len(desk.log) > 1
     assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+
+
+@pytest.mark.parametrize("error", [SystemExit, MemoryError, GeneratorExit])
+def test_whatever_a_backend_raises_is_noted_with_the_knobs_at_home(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    desk = desk_away()
+
+    def once(what: str, knob: str) -> None:
+        if what == "acquire" and len(desk.log) == 5:
+            desk.before = lambda what, name: None
+            raise error(0)
+
+    desk.before = once
+    with pytest.raises(error):
+        execute(on_desk(desk, tmp_path / "run"))
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    found = record(tmp_path / "run")
+    assert (found.status, found.displaced) == ("failed", False)
+    assert found.reason == f"{error.__name__}: 0"

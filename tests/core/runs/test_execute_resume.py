@@ -4,8 +4,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from tests.core.fakes import (
+    Desk,
     desk_plugin,
+    fails,
     put_record,
     toy_registry,
 )
@@ -29,6 +32,7 @@ from stempilot.contract.names import BEAM_SHIFT
 from stempilot.errors import BackendError, IncompatibleError, RestoreError, RunDirError
 from stempilot.files import read_json
 from stempilot.record.run_dir import RunDir
+from stempilot.runs.dry_run import describe
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import plan_relearn, plan_resume, plan_run
 from stempilot.runs.restore import restore
@@ -283,3 +287,66 @@ def test_a_policy_saved_for_other_spaces_is_refused_before_anything_is_made(
     with pytest.raises(IncompatibleError, match="saved for sizes"):
         execute(plan)
     assert not (tmp_path / "run").exists()
+
+
+# --- an instrument that was left -----------------------------------------------------------------
+
+
+def left_displaced(folder: Path) -> Desk:
+    """Return a desk whose run could not put it back."""
+    desk = desk_away()
+    broken = when(20, lambda: setattr(desk, "before", fails("write " + BEAM_SHIFT)))
+    with pytest.raises(RestoreError):
+        execute(on_desk(desk, folder), on_progress=broken)
+    desk.before = lambda what, name: None
+    return desk
+
+
+def test_the_next_run_on_that_instrument_is_refused_and_may_accept_its_position(
+    tmp_path: Path,
+) -> None:
+    desk = left_displaced(tmp_path / "a")
+    count, displaced = len(desk.log), standing(desk)
+    with pytest.raises(RestoreError, match=f"stempilot restore {tmp_path / 'a'}"):
+        execute(on_desk(desk, tmp_path / "b"))
+    assert len(desk.log) == count
+    refused = record(tmp_path / "b")
+    assert (refused.status, refused.displaced) == ("failed", False)
+    with pytest.raises(RestoreError):
+        describe(on_desk(desk, tmp_path / "c"))
+    plan = evolve(on_desk(desk, tmp_path / "b"), accept_position=True)
+    execute(plan)
+    assert record(tmp_path / "b").accept_position
+    assert standing(desk) == pytest.approx(displaced, abs=1e-12)
+    execute(on_desk(desk, tmp_path / "d"))
+
+
+def test_restore_lets_the_next_run_begin(tmp_path: Path) -> None:
+    desk = left_displaced(tmp_path / "a")
+    registry = toy_registry(desk_plugin(desk))
+    restore(registry, tmp_path / "a")
+    assert standing(desk) == pytest.approx(AWAY, abs=1e-12)
+    execute(on_desk(desk, tmp_path / "b"))
+
+
+def test_a_resumed_run_may_accept_where_it_was_left(tmp_path: Path) -> None:
+    desk = left_displaced(tmp_path / "a")
+    registry = toy_registry(desk_plugin(desk))
+    displaced = standing(desk)
+    execute(plan_resume(registry, tmp_path / "a", accept_position=True))
+    assert standing(desk) == pytest.approx(displaced, abs=1e-12)
+
+
+def test_a_run_is_resumed_on_its_own_instrument(tmp_path: Path) -> None:
+    desk = desk_away()
+    execute(on_desk(desk, tmp_path / "a"))
+    other = Desk(7)
+    registry = toy_registry(desk_plugin(other))
+    plan = plan_resume(registry, tmp_path / "a", steps=60)
+    with pytest.raises(
+        BackendError, match=r"said that it is model toy, serial 0; .*Nothing was sent"
+    ):
+        execute(plan)
+    assert other.log == []
+    execute(plan, ask=lambda question: question.endswith("Is it the same instrument?"))
+    assert other.log != []

@@ -147,6 +147,9 @@ def test_a_run_that_never_moved_anything_has_nothing_to_put_back(tmp_path: Path)
         restore(registry(left()), folder)
 
 
+BENCH = {"identity": {"model": "bench"}}
+
+
 class RealBench(Bench):
     """Counts as real."""
 
@@ -155,7 +158,7 @@ class RealBench(Bench):
 
 
 def test_while_a_run_drives_the_instrument_nothing_is_put_back(tmp_path: Path) -> None:
-    bench, folder = left(RealBench()), run(tmp_path / "run", envelope=bench_envelope())
+    bench, folder = left(RealBench()), run(tmp_path / "run", None, bench_envelope(), **BENCH)
     with instrument_lock(RealBench(), "bench", run_dir=folder):
         with pytest.raises(InstrumentBusyError, match="bench is in use by process"):
             restore(registry(bench), folder)
@@ -245,3 +248,39 @@ def test_an_envelope_of_a_real_run_lets_it_go_back(tmp_path: Path) -> None:
     restore(registry(bench), run(tmp_path / "run", envelope=bench_envelope(knobs=reach)))
     assert bench.standing == START
     assert open_envelope("bench", bench.offers()).knobs["focus"].reach is None
+
+
+# --- the right instrument ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("identity", [{"model": "another"}, {}])
+def test_another_instrument_is_not_moved_unless_a_person_says_so(
+    tmp_path: Path, identity: dict[str, str]
+) -> None:
+    bench = left(RealBench())
+    folder = run(tmp_path / "run", None, bench_envelope(), identity=identity)
+    with pytest.raises(BackendError, match="Nothing was sent") as caught:
+        restore(registry(bench), folder)
+    assert (caught.value.exit_code, bench.written) == (4, [])
+    restore(registry(bench), folder, dry_run=True)
+    asked = []
+    restore(registry(bench), folder, ask=lambda question: not asked.append(question))
+    assert "this one says model bench. Is it the same instrument?" in asked[0]
+    assert bench.standing == START
+
+
+def test_the_baseline_tells_of_which_instrument_it_is(tmp_path: Path) -> None:
+    bench = left(RealBench())
+    folder = run(tmp_path / "run", None, bench_envelope(), identity={"model": "another"})
+    knobs = {knob: list(value) for knob, value in START.items()}
+    write_json(folder / "baseline.json", {"knobs": knobs, "identity": {"model": "bench"}})
+    restore(registry(bench), folder)
+    assert bench.standing == START
+
+
+def test_a_knob_outside_what_the_run_was_allowed_goes_home_inside(tmp_path: Path) -> None:
+    bench = left()
+    rows = {k: KnobLimits(spec=s, reach=(1.0,) * s.size) for k, s in KNOBS.items()}
+    restore(registry(bench), run(tmp_path / "run", envelope=bench_envelope(knobs=rows)))
+    assert bench.standing == START
+    assert [value for knob, value in bench.written if knob == "focus"] == [(2.0,), (3.0,)]

@@ -26,6 +26,7 @@ from stempilot import (
     StateSpec,
     StempilotError,
     differs,
+    network_address,
 )
 from stempilot_backends.usetem.client.catalogue import (
     GET_SCREEN_CURRENT,
@@ -140,7 +141,8 @@ class UsetemThemis(Backend):
 
     def lock_name(self) -> str:
         """Return host and port: two runs never drive through the same server."""
-        return self._server.endpoint.address
+        endpoint = self._server.endpoint
+        return network_address(endpoint.host, endpoint.port)
 
     def suggest_envelope(self) -> EnvelopeSuggestion:
         """Return careful limits of the diffraction shift alone, all of them guesses."""

@@ -25,7 +25,6 @@ _LONG = 64 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
 _NOT_FOUND = 404
 _OK = 200
-_THIS_COMPUTER = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class NotSentError(BackendError):
@@ -71,12 +70,6 @@ class Endpoint:
             )
             raise ValueError(msg)
         return cls(str(parts.hostname), parts.port or DEFAULT_PORT, parts.path)
-
-    @property
-    def address(self) -> str:
-        """Host and port, with one name for this computer."""
-        host = "127.0.0.1" if self.host in _THIS_COMPUTER else self.host.lower()
-        return f"{host}:{self.port}"
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

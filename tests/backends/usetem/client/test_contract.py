@@ -138,11 +138,11 @@ def test_identity_stays_and_tells_instruments_apart(served):
 def test_the_lock_has_one_name_for_this_computer():
     names = {
         backend(f"http://{host}:8001/temscript").lock_name()
-        for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST")
+        for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST", "127.1", "2130706433")
     }
     assert names == {"127.0.0.1:8001"}
-    assert isinstance(backend("http://themis:1/t"), Lockable)
-    assert backend("http://Themis/t").lock_name() == "themis:8001"
+    assert isinstance(backend("http://192.0.2.7:1/t"), Lockable)
+    assert backend("http://192.0.2.7/t").lock_name() == "192.0.2.7:8001"
 
 
 def test_the_suggested_envelope_allows_the_shift_alone_and_marks_guesses():
