@@ -1,12 +1,14 @@
 """Disks in a crowded frame: among others of the same radius, halos, structure and defects."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from stempilot_tasks.imaging.rim import Rim, fit_rim
-from stempilot_tasks.imaging.votes import FINE_SIDE, places, slopes
+from stempilot_tasks.imaging.votes import FINE_SIDE, FloatImage, places, slopes
+
+Frame = npt.NDArray[np.float32]
 
 MOST_DISKS: Final = 24
 
@@ -36,13 +38,17 @@ _SHARP, _BLURRED_PX = 0.78, 15.0
 _FAINTEST: Final = 0.01
 """Least contrast over that of the most marked disk."""
 
+_PEELS: Final = 2
+"""How often the disks found are taken away to look for those that they hide."""
+
+_LEFT_OVER: Final = 0.1
+"""Least contrast of a disk found so, over that of the most marked one."""
+
 _TWICE: Final = 0.35
 """Two disks whose centres are nearer, in radii, are one."""
 
 
-def disks_in(
-    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], radius_px: float | None = None
-) -> list[Rim]:
+def disks_in(frame: Frame, bad: npt.NDArray[np.bool_], radius_px: float | None = None) -> list[Rim]:
     """Return the disks of one radius in a frame, the one of the most contrast first.
 
     Args:
@@ -65,16 +71,58 @@ def disks_in(
         if not sound:
             return []
         radius_px = max(sound, key=_markedness).radius
-    nearby = radius_px * np.array(_NEAR)
+    found = _of_radius(frame, bad, edges, block, radius_px)
+    for _ in range(_PEELS):
+        # Where disks overlap, the edge of a bright one hides that of its neighbour.
+        rest = _without(frame, found)
+        more = _of_radius(rest, bad, slopes(rest, bad, block), block, radius_px)
+        new = [rim for rim in more if _is_new(rim, found)]
+        if not new:
+            break
+        found += new
+    found.sort(key=lambda rim: -rim.contrast)
+    return [rim for rim in found if rim.contrast >= _FAINTEST * found[0].contrast]
+
+
+def _of_radius(
+    frame: Frame,
+    bad: npt.NDArray[np.bool_],
+    edges: tuple[FloatImage, FloatImage, FloatImage],
+    block: int,
+    radius_px: float,
+) -> list[Rim]:
     found: list[Rim] = []
-    for place in places(edges, block, nearby, MOST_DISKS, _TWICE):
+    for place in places(edges, block, radius_px * np.array(_NEAR), MOST_DISKS, _TWICE):
         rim = fit_rim(frame, bad, place.x, place.y, radius_px)
         if rim is None or not (_is_disk(rim) and _is_alike(rim, radius_px)):
             continue
-        if all(np.hypot(rim.x - o.x, rim.y - o.y) > _TWICE * radius_px for o in found):
+        if _is_apart(rim, found):
             found.append(rim)
-    found.sort(key=lambda rim: -rim.contrast)
-    return [rim for rim in found if rim.contrast >= _FAINTEST * found[0].contrast]
+    return found
+
+
+def _is_apart(rim: Rim, others: list[Rim]) -> bool:
+    least = _TWICE * rim.radius
+    return all(np.hypot(rim.x - other.x, rim.y - other.y) > least for other in others)
+
+
+def _is_new(rim: Rim, found: list[Rim]) -> bool:
+    """Return whether a disk in what is left of a frame is more than what a bad fit leaves."""
+    strongest = max((one.contrast for one in found), default=0.0)
+    return _is_apart(rim, found) and rim.contrast >= _LEFT_OVER * strongest
+
+
+def _without(frame: Frame, disks: list[Rim]) -> Frame:
+    """Return a frame less what disks add to it."""
+    rest = frame.copy()
+    for disk in disks:
+        reach = disk.radius + 2
+        left, top = max(0, int(disk.x - reach)), max(0, int(disk.y - reach))
+        view = rest[top : int(disk.y + reach) + 1, left : int(disk.x + reach) + 1]
+        rows, cols = (np.arange(size, dtype=np.float32) for size in view.shape)
+        far = np.hypot(cols + left - disk.x, (rows + top - disk.y)[:, None])
+        view -= np.float32(disk.contrast) * np.clip(disk.radius + 0.5 - far, 0, 1)
+    return rest
 
 
 def _is_disk(rim: Rim) -> bool:

@@ -123,7 +123,7 @@ def find_disks(
     if found and mask is None and _is_alone(frame, found, search):
         return (found,)
     bad = bad_pixels(frame, limit, mask)
-    rims = disks_in(frame, bad, radius_px)
+    rims = disks_in(frame.astype(np.float32), bad, radius_px)
     if rims:
         return tuple(_more_precise(_of_rim(frame, rim, limit), rim, found) for rim in rims)
     # What the frame's edge cuts, and what is too large for the thorough search, has no rim.
@@ -158,7 +158,7 @@ def _is_alone(frame: npt.NDArray[Any], found: DiskLocation, search: Search) -> b
         return True
     reach = int(1.5 * found.radius_px) + 4
     left, top = max(0, int(found.x_px) - reach), max(0, int(found.y_px) - reach)
-    view = frame[top : int(found.y_px) + reach, left : int(found.x_px) + reach]
+    view = frame[top : int(found.y_px) + reach, left : int(found.x_px) + reach].astype(np.float32)
     x, y = found.x_px - left, found.y_px - top
     rim = fit_rim(view, np.zeros(view.shape, np.bool_), x, y, found.radius_px)
     if rim is None:
