@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from attrs import frozen
+import numpy.typing as npt
+from attrs import evolve, frozen
 
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Disk, Point
+
+Rows = npt.NDArray[np.float64]
+
+_REMEMBERED: Final = 24
+"""Disks out of sight that are remembered."""
 
 _RIVAL: Final = 0.2
 """A disk of less than this share of the most marked one's contrast is a diffracted one."""
@@ -132,13 +138,13 @@ def _moved(one: Disk, other: Disk) -> Point:
     return to_x - x, to_y - y
 
 
-def _arrays(disks: Sequence[Disk]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _arrays(disks: Sequence[Disk]) -> Rows:
     return np.array([(*disk.position_px, math.log(disk.contrast)) for disk in disks])
 
 
 def _score(
-    was: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    now: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    was: Rows,
+    now: Rows,
     moved_px: Point,
     half_px: Point,
     radius_px: float,
@@ -152,6 +158,44 @@ def _score(
     found = apart[np.arange(len(was)), nearest] <= close
     other = np.minimum(np.abs(now[nearest, 2] - was[:, 2]) / _FLICKER, 4.0)
     told = _MATCH - 0.5 * other**2
-    # A faint disk may have gone below what is seen.
-    weight = np.exp(0.5 * (was[:, 2] - was[:, 2].max()))
-    return float(np.sum(weight * np.where(found, told, np.where(inside, -_MATCH, 0.0))))
+    scores = _weight(was) * np.where(found, told, np.where(inside, -_MATCH, 0.0))
+    # Nor does a disk come from nowhere.
+    came = now[:, :2] - moved_px
+    within = (np.abs(came) < np.array(half_px) - radius_px).all(axis=1)
+    new = within & (apart.min(axis=0) > close)
+    return float(np.sum(scores) - np.sum(_weight(now) * np.where(new, _MATCH, 0.0)))
+
+
+def _weight(disks: Rows) -> Rows:
+    """Return how much disks count: a faint one may come above and go below what is seen."""
+    weights: Rows = np.exp(0.5 * (disks[:, 2] - disks[:, 2].max()))
+    return weights
+
+
+def outside(
+    before: Sequence[Disk], moved_px: Point, half_px: Point, after: Sequence[Disk]
+) -> tuple[Disk, ...]:
+    """Return the disks that a move took, or left, out of sight, where they are now.
+
+    Args:
+        before: disks before the move, out of sight or not.
+        moved_px: how far all of them moved.
+        half_px: half the field.
+        after: disks in sight after it.
+    """
+    moved = [_shifted(disk, moved_px) for disk in before]
+    gone = [disk for disk in moved if _is_out(disk, half_px)]
+    new = [
+        disk for disk in gone if all(_far(disk, one.position_px) > disk.radius_px for one in after)
+    ]
+    return tuple(sorted(new, key=lambda disk: -disk.contrast)[:_REMEMBERED])
+
+
+def _shifted(disk: Disk, moved_px: Point) -> Disk:
+    (x, y), (dx, dy) = disk.position_px, moved_px
+    return evolve(disk, position_px=(x + dx, y + dy))
+
+
+def _is_out(disk: Disk, half_px: Point) -> bool:
+    (x, y), (half_x, half_y) = disk.position_px, half_px
+    return abs(x) > half_x - disk.radius_px or abs(y) > half_y - disk.radius_px

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from attrs import evolve
 
-from stempilot_tasks.bf_disk_centering.choosing import Choice, again, first
+from stempilot_tasks.bf_disk_centering.choosing import Choice, again, first, outside
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Knowledge, Measured, Point
 
@@ -49,11 +49,16 @@ def follow(known: Knowledge, measured: Measured, moved_rad: Point, half_px: Poin
         expected_px=_expected_px(known, moved_rad),
     )
     found = _with(known, choice, measured)
-    if choice.disk is None or moved_rad == (0.0, 0.0):
+    if choice.disk is None:
         return found
     (x, y), (was_x, was_y) = choice.disk.position_px, known.disk.position_px
-    moves = (*known.moves, (*moved_rad, x - was_x, y - was_y))[-_MOVES_KEPT:]
-    follows = known.follows or math.hypot(x - was_x, y - was_y) > _STILL_PX
+    moved_px = x - was_x, y - was_y
+    hidden = outside(known.disks, moved_px, half_px, measured.disks)
+    found = evolve(found, disks=(*measured.disks, *hidden))
+    if moved_rad == (0.0, 0.0):
+        return found
+    moves = (*known.moves, (*moved_rad, *moved_px))[-_MOVES_KEPT:]
+    follows = known.follows or math.hypot(*moved_px) > _STILL_PX
     return evolve(found, moves=moves, follows=follows)
 
 

@@ -68,7 +68,8 @@ class Knowledge:
 
     Attributes:
         disk: which of the disks it is; ``None`` where it is not seen.
-        disks: the disks of the frame in which it was last seen.
+        disks: the disks of the frame in which it was last seen, and where those of earlier frames
+            are that have moved out of sight.
         ambiguous: more than one disk fits.
         moves: the latest moves of the diffraction shift and of the disk: x, y in rad, x, y in px.
         follows: the disk was seen to follow the diffraction shift.

@@ -8,7 +8,7 @@ import pytest
 
 from stempilot.contract.values import Outcome
 from stempilot.errors import StempilotError
-from stempilot_tasks.bf_disk_centering.choosing import again, first
+from stempilot_tasks.bf_disk_centering.choosing import again, first, outside
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Disk, Measured
 
@@ -112,6 +112,13 @@ def test_a_disk_that_is_gone_is_not_replaced_by_another():
     before = (disk(470, 0, 1000.0), disk(370, 0, 3000.0))
     after = (disk(470, 0, 3000.0),)
     assert again(before[0], before, after, half_px=HALF, expected_px=None).disk is None
+
+
+def test_a_disk_out_of_sight_is_remembered():
+    before = (disk(349, 408, 169.0), disk(510, 383, 178.0))
+    assert outside(before, (-5.0, 0.0), HALF, before[:1]) == (disk(505, 383, 178.0),)
+    back = (disk(470, 364, 174.0), disk(309, 389, 151.0))
+    assert again(before[0], before, back, half_px=HALF, expected_px=None).disk == back[1]
 
 
 def see(*disks, **rest):
