@@ -160,6 +160,22 @@ def open_instrument(
         yield Instrument(backend=backend, guard=guard, baseline=baseline, envelope=envelope)
 
 
+@contextlib.contextmanager
+def look_at(backend: Backend, name: str) -> Iterator[Backend]:
+    """Open a backend only to read it: no envelope is needed, for nothing is written.
+
+    Args:
+        backend: a backend that is not open yet.
+        name: its name, for messages.
+
+    Raises:
+        InstrumentBusyError: a run drives the instrument; it is not disturbed.
+        BackendError: the instrument failed or is not ready.
+    """
+    with instrument_lock(backend, name), sleep_told(), backend:
+        yield backend
+
+
 def _read_all(backend: Backend, needs: Needs, offers: Offers) -> dict[str, KnobValue]:
     return {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
 

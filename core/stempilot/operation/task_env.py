@@ -193,9 +193,11 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             state, snapshot = self._look()
             if self.task.is_start(state):
                 return state, snapshot
+        last = self.task.explain(state)
         msg = (
             f"no state to start from in {MAX_STARTS} attempts: either the task sees nothing in the "
             "frames, or its starting range is too narrow or already at the goal"
+            + (f"; at last: {last}" if last else "")
         )
         raise StartError(msg)
 

@@ -1,6 +1,5 @@
 """What ``stempilot doctor`` finds at a site: locks, runs, envelope and instrument."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -124,15 +123,13 @@ def instrument(name: str, settings: Settings) -> Iterator[Finding]:
         settings: reads the options, by section.
     """
     from stempilot.contract.backend import Opening
-    from stempilot.instrument.lock import instrument_lock
+    from stempilot.instrument.opening import look_at
     from stempilot.plugins.parts import part
     from stempilot.plugins.registry import discover
 
-    backend = part(discover(), "backend", name, settings()["backend"]).load(Opening())
-    offers = backend.offers()
-    # A run that goes on is not disturbed.
-    with instrument_lock(backend, name), contextlib.ExitStack() as opened:
-        opened.enter_context(backend)
+    made = part(discover(), "backend", name, settings()["backend"]).load(Opening())
+    offers = made.offers()
+    with look_at(made, name) as backend:
         identity = ", ".join(f"{key} {value}" for key, value in backend.identity().items())
         kind = "simulated" if offers.simulated else "a real instrument"
         yield Finding(name, f"answers; {kind}; {identity}")

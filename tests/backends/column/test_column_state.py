@@ -182,7 +182,7 @@ def test_no_parameter_is_ignored(name: str) -> None:
 
 
 def test_the_column_is_plain_physics() -> None:
-    """Nothing of the project and no environment library is loaded with it."""
+    """Of the project it loads what compiles functions, and no environment library."""
     code = (
         "import sys, stempilot_backends.column as column\n"
         "print(*sorted(n for n in sys.modules if n.split('.')[0] in"
@@ -195,4 +195,5 @@ def test_the_column_is_plain_physics() -> None:
         text=True,
         check=True,
     )
-    assert ran.stdout.strip() == ""
+    compiling = {"stempilot", "stempilot.plugins", "stempilot.plugins.compiled"}
+    assert set(ran.stdout.split()) <= compiling

@@ -46,7 +46,13 @@ def test_all_configurations_are_resolved_with_their_defaults() -> None:
         "task": {"tolerance": 0.2, "actions": "box"},
         "backend": {"serial": 4},
         "agent": {},
-        "run": {"max_timesteps": 9, "checkpoint_every": 100, "evaluate": True, "adapt_steps": None},
+        "run": {
+            "max_timesteps": 9,
+            "checkpoint_every": 100,
+            "evaluate": True,
+            "adapt_steps": None,
+            "tensorboard": False,
+        },
     }
     assert composed().run.max_timesteps == DEFAULT_MAX_TIMESTEPS
 
