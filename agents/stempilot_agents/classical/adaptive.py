@@ -241,7 +241,7 @@ class _AdaptivePolicy:
             - math.log(max(belief.weight, np.finfo(float).tiny))
             for belief in self._beliefs
         ]
-        return np.min(odds, axis=0)[:1]
+        return np.asarray(np.min(odds, axis=0)[:1])
 
     def _ended_unexpectedly(self) -> bool:
         """Return whether the last episode ended although the model expected it to go on.

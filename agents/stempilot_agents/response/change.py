@@ -49,12 +49,14 @@ def evidence(displacement: FloatArray, expected: Prediction) -> FloatArray:
     across = max(float(miss @ miss) - along**2, 0.0)
     size = len(miss)
     wide, longer = variance + length**2 / size, variance + (_SCALE * length) ** 2
-    distances = [
-        miss @ miss / variance,
-        (own + miss) @ (own + miss) / wide,
-        along**2 / longer + across / variance,
-    ]
+    distances = np.array(
+        [
+            miss @ miss / variance,
+            (own + miss) @ (own + miss) / wide,
+            along**2 / longer + across / variance,
+        ]
+    )
     spreads = np.log([variance, wide, longer]) + (size - 1) * np.log([variance, wide, variance])
     # Logarithms of the densities of Student's t, up to a constant.
-    densities = -0.5 * (spreads + (TAILS + size) * np.log1p(np.divide(distances, TAILS)))
+    densities = -0.5 * (spreads + (TAILS + size) * np.log1p(distances / TAILS))
     return np.asarray(densities[1:] - densities[0])

@@ -182,7 +182,7 @@ def moves_seen(seen: Transitions, place: Field, tolerance: float) -> Seen:
     """
     before, after = place.residuals(seen.observations), place.residuals(seen.next_observations)
     displacements = after - before
-    measured = np.isfinite(displacements).all(axis=1)
+    measured = np.asarray(np.isfinite(displacements).all(axis=1))
     # A row goes on from the one before unless an episode ended, or ran out, in between.
     follows = ~(seen.terminated | seen.truncated)[:-1] & (after[:-1] == before[1:]).all(axis=1)
     follows &= measured[:-1]
