@@ -201,7 +201,7 @@ def test_moves_count_again_after_one_that_was_not_measured() -> None:
     watch, nothing, action = Watch(response), np.zeros(2), np.array([1.0, 0.0])
     assert watch.take(nothing, action, nowhere) == watch.take(nowhere, action, nothing) == ""
     led = turned(120) @ action / HALF_PX
-    assert any([watch.take(nothing, action, led) for _ in range(5)])
+    assert any(watch.take(nothing, action, led) for _ in range(5))
 
 
 def test_too_few_transitions_tell_nothing() -> None:
