@@ -41,8 +41,8 @@ CONDITIONS = (
     "everything",
 )
 CHANGES: Mapping[str, Callable[[ColumnParameters], dict[str, Any]]] = {
-    "+60 deg": lambda p: {"rotation_deg": p.rotation_deg + 60},
-    "+90 deg": lambda p: {"rotation_deg": p.rotation_deg + 90},
+    "+60 deg": lambda p: {"rotation_deg": (p.rotation_deg + 60) % 360},
+    "+90 deg": lambda p: {"rotation_deg": (p.rotation_deg + 90) % 360},
     "mirrored": lambda p: {"mirrored": not p.mirrored},
     "x 0.75": lambda p: {"scale": 0.75 * p.scale},
     "camera length x 0.81": lambda _: {"camera_length_index": 5},

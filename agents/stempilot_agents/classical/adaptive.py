@@ -15,23 +15,24 @@ from gymnasium.spaces import Box
 from stempilot import Agent, Brief, Centre, IncompatibleError
 from stempilot_agents.classical.steering import Caution, Place, is_unclear, probe, steer
 from stempilot_agents.response.beliefs import (
+    ACTION_NOISE,
     LAGS,
+    READING_NOISE,
     Belief,
     FloatArray,
-    Move,
     Moves,
     Prior,
     beliefs,
-    prior_beliefs,
+    reading_variance,
     traces,
+    variances,
 )
 from stempilot_agents.response.centring import centring_problems
+from stempilot_agents.response.change import Odds, evidence
 
 _SHARE = [validators.gt(0.0), validators.le(1.0)]
-# Where in a bin a rounded residual lies is known to this many bins (standard deviation).
-_ROUNDING = 0.3
 # Near an edge more mistrust is safer; here less notices a changed instrument sooner.
-_SURPRISE = 0.4
+_SURPRISE = 0.2
 
 
 @frozen(kw_only=True)
@@ -68,8 +69,8 @@ class AdaptiveConfig:
     mistrust: float = field(default=0.2, validator=validators.ge(0))
     skew: float = field(default=0.05, validator=validators.gt(0))
     forgetting: float = field(default=0.05, validator=[validators.ge(0), validators.lt(1)])
-    action_noise: float = field(default=0.05, validator=validators.ge(0))
-    reading_noise: float = field(default=0.2, validator=validators.gt(0))
+    action_noise: float = field(default=ACTION_NOISE, validator=validators.ge(0))
+    reading_noise: float = field(default=READING_NOISE, validator=validators.gt(0))
     change_odds: float = field(default=1e-4, validator=[validators.ge(0), validators.lt(1)])
 
 
@@ -136,8 +137,7 @@ class _AdaptivePolicy:
             deviations=config.deviations,
             mistrust=config.mistrust,
         )
-        reading = math.hypot(config.reading_noise * goal.tolerance, _ROUNDING * goal.resolution)
-        self._reading_variance = max(reading**2, np.finfo(float).tiny ** 0.5)
+        self._reading = reading_variance(goal, config.reading_noise)
         self._instrument: str | None = None
         self._found = ""
         self._forget()
@@ -170,7 +170,7 @@ class _AdaptivePolicy:
             lower=self._lower,
             upper=self._upper,
             tolerance=self._goal.tolerance,
-            reading=self._reading_variance,
+            reading=self._reading,
         )
         unknown = not self._moves.count or is_unclear(self._place, self._beliefs)
         choose = probe if unknown else steer
@@ -190,6 +190,7 @@ class _AdaptivePolicy:
 
     def _forget(self) -> None:
         self._moves = Moves.none(self._size)
+        self._odds = self._even()
         self._prior = None
         self._beliefs = ()
         self._place = None
@@ -207,40 +208,40 @@ class _AdaptivePolicy:
         gain = largest / config.deviations
         return Prior(gain=gain, skew=config.skew)
 
-    def _variance(self, action: FloatArray, gain: float) -> float:
-        """Return the noise variance to expect of one component of the action's displacement."""
-        scatter = self._config.action_noise * gain * float(np.abs(action).max())
-        return self._reading_variance + scatter**2
-
     def _learn(self, displacement: FloatArray) -> None:
-        move = Move(traces=self._traces, displacement=displacement)
-        if self._moves.count and self._contradicts(move):
+        if self._moves.count and self._odds.take(self._evidence(displacement)):
             self._found = (
-                "the response is no longer what was found: a move is better explained by an "
-                "instrument never seen before; probing again"
+                "the response is no longer what was found: a move is better explained by another "
+                "instrument; probing again"
             )
             # This move is the first of the changed instrument, so it is worth keeping.
-            self._moves = Moves.none(self._size)
+            self._moves, self._odds = Moves.none(self._size), self._even()
         length = float(np.linalg.norm(self._last))
         own = float(np.linalg.norm(displacement)) / length if length else 0.0
-        variance = self._variance(self._last, self._moves.gain or own)
-        self._moves = self._moves.add(move, variance=variance, kept=1 - self._config.forgetting)
+        noise = np.array([self._variance(self._moves.gain or own)])
+        move = Moves.of(self._traces[np.newaxis], displacement[np.newaxis], noise)
+        self._moves = self._moves.then(move, kept=1 - self._config.forgetting)
 
-    def _contradicts(self, move: Move) -> bool:
-        """Return whether the move is better explained by an instrument never seen before."""
-        if self._prior is None or not self._config.change_odds:
-            return False
-        variance = self._variance(self._last, self._moves.gain)
-        mistrust = _SURPRISE * self._config.mistrust
-        new = max(
-            belief.log_density(move, variance=variance, mistrust=0.0)
-            for belief in prior_beliefs(self._size, self._prior)
-        )
-        known = max(
-            belief.log_density(move, variance=variance, mistrust=mistrust)
+    def _even(self) -> Odds:
+        odds = self._config.change_odds
+        return Odds(-math.log(odds) if odds else math.inf)
+
+    def _variance(self, gain: float) -> float:
+        scatter = self._config.action_noise
+        return float(variances(self._last, gain, reading=self._reading, scatter=scatter))
+
+    def _evidence(self, displacement: FloatArray) -> FloatArray:
+        """Return the log odds of another response against the belief that explains a move best.
+
+        One of the same direction and another length is no other: further moves correct the length.
+        """
+        variance, mistrust = self._variance(self._moves.gain), _SURPRISE * self._config.mistrust
+        odds = [
+            evidence(displacement, belief.predict(self._traces, variance, mistrust))
+            - math.log(max(belief.weight, np.finfo(float).tiny))
             for belief in self._beliefs
-        )
-        return new + math.log(self._config.change_odds) > known
+        ]
+        return np.asarray(np.min(odds, axis=0)[:1])
 
     def _ended_unexpectedly(self) -> bool:
         """Return whether the last episode ended although the model expected it to go on.
@@ -250,10 +251,8 @@ class _AdaptivePolicy:
         if self._place is None or not self._beliefs:
             return False
         belief = max(self._beliefs, key=lambda item: item.weight)
-        moved = belief.matrix @ self._last
-        left = float(np.linalg.norm(self._place.awaited(belief) + moved))
-        doubt = float(np.linalg.norm(belief.spread(self._last)))
-        doubt = math.hypot(doubt, self._config.mistrust * float(np.linalg.norm(moved)))
-        noise = math.sqrt(self._size * self._variance(self._last, self._moves.gain))
-        margin = self._config.deviations * math.hypot(doubt, noise * math.sqrt(belief.noise))
+        mistrust = self._config.mistrust / math.sqrt(self._size)
+        expected = belief.predict(self._traces, self._variance(self._moves.gain), mistrust)
+        left = float(np.linalg.norm(self._place.residual + expected.displacement))
+        margin = self._config.deviations * math.sqrt(self._size * expected.variance)
         return left > self._goal.tolerance + margin

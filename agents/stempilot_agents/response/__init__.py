@@ -1,1 +1,1 @@
-"""What moves tell of the instrument: beliefs, fits, and noticing that the response changed."""
+"""What moves tell of the instrument: beliefs, and noticing that the response changed."""

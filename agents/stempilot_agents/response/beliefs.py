@@ -5,22 +5,32 @@ linear: ``displacement = matrix @ trace + noise``, where the trace is the action
 trace before it, the lag: that much of a move is still to come when the frame is taken. A few lags
 are hypotheses. Two-by-two responses of lenses and deflectors are close to a rotation and a scale,
 mirrored or not, so that one move nearly gives them away; these are two more hypotheses for each
-lag, and a third, that any matrix will do, takes over when the moves contradict both. All of it is
-recursive least squares: only sums over the moves are kept.
+lag, and a third, that any matrix will do, takes over when the moves contradict both. An action may
+have further columns, such as its products with the place; then any matrix is the only hypothesis
+for each lag. All of it is recursive least squares: only sums over the moves are kept.
 """
 
 import math
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
+
+from stempilot import Centre
 
 FloatArray = npt.NDArray[np.float64]
 
 LAGS: FloatArray = np.array([0.0, 0.2, 0.4])
 """Shares of a move that may still be to come at the frame after it."""
 
+READING_NOISE, ACTION_NOISE = 0.2, 0.05
+"""Scatter to expect before it shows: of a displacement, as a share of the tolerance; of a move."""
+
+# Where in a bin a rounded residual lies is known to this many bins (standard deviation).
+_ROUNDING = 0.3
+# Noise that turned out smaller than assumed must not make a small surprise a large one.
+_LEAST_NOISE = 0.3
 # Most instruments have no lag.
 _LAG_ODDS = np.array([0.7, 0.15, 0.15])
 # How many moves the assumed noise is worth against the noise that the moves show.
@@ -34,17 +44,24 @@ def traces(action: FloatArray, before: FloatArray) -> FloatArray:
     return np.asarray(action + LAGS[:, np.newaxis] * before)
 
 
-@frozen(kw_only=True, eq=False)
-class Move:
-    """One action and what it did to the residual.
+def reading_variance(goal: Centre, noise: float = READING_NOISE) -> float:
+    """Return the variance of a component of a displacement without any move."""
+    scatter = math.hypot(noise * goal.tolerance, _ROUNDING * goal.resolution)
+    return float(max(scatter**2, np.finfo(float).tiny ** 0.5))
 
-    Attributes:
-        traces: (lags, n) the action with what each lag has left of earlier ones.
-        displacement: (n,) displacement seen.
+
+def variances(
+    actions: FloatArray, gain: float, *, reading: float, scatter: float = ACTION_NOISE
+) -> FloatArray:
+    """Return the noise variance of a component of the displacements by actions (..., n).
+
+    Args:
+        actions: what moves the residual.
+        gain: displacement per unit of action.
+        reading: variance without any move.
+        scatter: standard deviation of a move, as a share of it.
     """
-
-    traces: FloatArray
-    displacement: FloatArray
+    return np.asarray(reading + (scatter * gain * np.abs(actions).max(axis=-1)) ** 2)
 
 
 @frozen(kw_only=True, eq=False)
@@ -52,8 +69,8 @@ class Moves:
     """Weighted sums over the moves seen, older ones fading.
 
     Attributes:
-        squares: (lags, n, n) sum of trace times trace.
-        products: (lags, n, n) sum of displacement times trace.
+        squares: (lags, f, f) sum of trace times trace.
+        products: (lags, n, f) sum of displacement times trace.
         energy: sum of squared displacements.
         count: number of moves, faded.
     """
@@ -66,26 +83,32 @@ class Moves:
     @classmethod
     def none(cls, size: int) -> "Moves":
         """Return the sums over no moves of ``size`` components."""
-        return cls(
-            squares=np.zeros((len(LAGS), size, size)), products=np.zeros((len(LAGS), size, size))
-        )
+        return cls.of(np.zeros((0, len(LAGS), size)), np.zeros((0, size)), np.zeros(0))
 
-    def add(self, move: Move, *, variance: float, kept: float) -> "Moves":
-        """Return the sums with one more move.
+    @classmethod
+    def of(cls, traces: FloatArray, displacements: FloatArray, variances: FloatArray) -> "Moves":
+        """Return the sums over moves.
 
         Args:
-            move: the move.
-            variance: noise variance of one component of its displacement.
-            kept: what the older moves keep of their weight, 0 to 1.
+            traces: (m, lags, f) actions with what each lag has left of earlier ones.
+            displacements: (m, n) displacements seen.
+            variances: (m,) noise variance of one component of each.
         """
-        across = move.traces[:, np.newaxis, :]
-        squares = move.traces[:, :, np.newaxis] * across
-        products = move.displacement[:, np.newaxis] * across
+        weighted = traces / variances[:, np.newaxis, np.newaxis]
+        return cls(
+            squares=np.einsum("mla,mlb->lab", weighted, traces),
+            products=np.einsum("mi,mla->lia", displacements, weighted),
+            energy=float(np.sum(displacements**2 / variances[:, np.newaxis])),
+            count=float(len(traces)),
+        )
+
+    def then(self, later: "Moves", kept: float) -> "Moves":
+        """Return the sums with later moves; these keep a share of their weight, 0 to 1."""
         return Moves(
-            squares=kept * self.squares + squares / variance,
-            products=kept * self.products + products / variance,
-            energy=kept * self.energy + float(move.displacement @ move.displacement) / variance,
-            count=kept * self.count + 1.0,
+            squares=kept * self.squares + later.squares,
+            products=kept * self.products + later.products,
+            energy=kept * self.energy + later.energy,
+            count=kept * self.count + later.count,
         )
 
     @property
@@ -113,10 +136,10 @@ class Belief:
     """One hypothesis about the response and what the moves made of it.
 
     Attributes:
-        matrix: (n, n) displacement per action, without what is still to come of earlier moves.
+        matrix: (n, f) displacement per action, without what is still to come of earlier moves.
         lag: which of the lags it assumes.
         kind: which kind of response it assumes; rotations with a scale come first.
-        rows: (n, n, n) covariance of each row of the matrix.
+        rows: (n, f, f) covariance of each row of the matrix.
         weight: probability of the hypothesis.
         noise: noise variance found, as a multiple of the one assumed.
         similar: it is the hypothesis of a rotation and a scale.
@@ -131,7 +154,7 @@ class Belief:
     similar: bool
 
     def spread(self, actions: FloatArray) -> FloatArray:
-        """Return the standard deviation of each component of displacements by actions (..., n)."""
+        """Return the standard deviation of each component of displacements by actions (..., f)."""
         variance = np.einsum("...i,aij,...j->...a", actions, self.rows, actions)
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
@@ -146,22 +169,37 @@ class Belief:
         inverse: FloatArray = np.linalg.solve(normal + floor * np.eye(size), self.matrix.T)
         return inverse
 
-    def log_density(self, move: Move, *, variance: float, mistrust: float) -> float:
-        """Return the logarithm of how probable the move is, up to a constant.
+    def predict(self, traces: FloatArray, variance: float, mistrust: float = 0.0) -> "Prediction":
+        """Return what to expect of a move.
 
         Args:
-            move: the move.
+            traces: (lags, f) of the move.
             variance: assumed noise variance of one component of its displacement.
-            mistrust: share by which a prediction may be wrong for reasons not in the model.
+            mistrust: share by which it may be wrong for reasons not in the model.
         """
-        trace = move.traces[self.lag]
-        moved = self.matrix @ trace
-        error = move.displacement - moved
-        doubt = mistrust**2 * float(moved @ moved)
-        # Noise that turned out smaller than assumed must not make a small surprise a large one.
-        total = self.spread(trace) ** 2 + max(self.noise, 0.3) * variance + doubt
-        density = -0.5 * float(np.sum(error**2 / total + np.log(total)))
-        return density + math.log(max(self.weight, np.finfo(float).tiny))
+        trace = traces[self.lag]
+        own, displacement = self.matrix @ traces[0], self.matrix @ trace
+        unknown = float(np.mean(self.spread(trace) ** 2)) + mistrust**2 * float(own @ own)
+        return Prediction(
+            displacement=displacement,
+            own=own,
+            variance=max(self.noise, _LEAST_NOISE) * variance + unknown,
+        )
+
+
+@frozen(kw_only=True, eq=False)
+class Prediction:
+    """What to expect of a move.
+
+    Attributes:
+        displacement: (n,) how far the residual goes.
+        own: (n,) the part of it that the action itself makes, and not those before.
+        variance: of each component: noise, and what is not known of the response.
+    """
+
+    displacement: FloatArray
+    own: FloatArray
+    variance: float
 
 
 @frozen(kw_only=True, eq=False)
@@ -169,7 +207,7 @@ class _Family:
     """The kinds of a response of one size, as coordinates in an orthonormal basis.
 
     Attributes:
-        basis: (q, n, n) matrices that the coordinates multiply.
+        basis: (q, n, f) matrices that the coordinates multiply.
         free: (h, q) coordinates that each kind leaves free.
         odds: (lags, h) prior probabilities.
     """
@@ -180,25 +218,24 @@ class _Family:
 
 
 @cache
-def _family(size: int) -> _Family:
-    if size == 2:  # noqa: PLR2004  a rotation and a scale needs a plane
+def _family(size: int, columns: int) -> _Family:
+    if size == columns == 2:  # noqa: PLR2004  a rotation and a scale needs a plane
         half = math.sqrt(0.5)
         turned = [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]]
         basis = half * np.array(turned, dtype=float)
         free = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=bool)
         odds = np.array(_ODDS)
     else:
-        basis = np.eye(size * size).reshape(-1, size, size)
-        free = np.ones((1, size * size), dtype=bool)
+        basis = np.eye(size * columns).reshape(-1, size, columns)
+        free = np.ones((1, size * columns), dtype=bool)
         odds = np.ones(1)
     return _Family(basis=basis, free=free, odds=_LAG_ODDS[:, np.newaxis] * odds)
 
 
 def _variances(moves: Moves, prior: Prior, family: _Family) -> FloatArray:
     """Return the (h, q) prior variances of the coordinates."""
-    size = moves.squares.shape[-1]
     # A kind with fewer free coordinates puts the same gain into them.
-    free = prior.gain**2 * size**2 / family.free.sum(axis=1, keepdims=True)
+    free = prior.gain**2 * family.basis[0].size / family.free.sum(axis=1, keepdims=True)
     gain = min(moves.gain, prior.gain) if moves.count else prior.gain
     bound = max((prior.skew * gain) ** 2, 1e-12 * prior.gain**2)
     return np.asarray(np.where(family.free, free, bound))
@@ -209,8 +246,8 @@ def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
 
     The assumed noise is itself corrected by the moves, the more of them there are.
     """
-    size = moves.squares.shape[-1]
-    family = _family(size)
+    size, columns = moves.products.shape[1:]
+    family = _family(size, columns)
     flat = family.basis.reshape(len(family.basis), -1)
     normal = (family.basis @ moves.squares[:, np.newaxis]).reshape(-1, *flat.shape) @ flat.T
     normal = normal[:, np.newaxis]
@@ -248,9 +285,3 @@ def beliefs(moves: Moves, prior: Prior) -> tuple[Belief, ...]:
         )
         for lag, kind in np.ndindex(weights.shape)
     )
-
-
-@lru_cache(maxsize=8)
-def prior_beliefs(size: int, prior: Prior) -> tuple[Belief, ...]:
-    """Return what each hypothesis says before the first move of ``size`` components."""
-    return beliefs(Moves.none(size), prior)

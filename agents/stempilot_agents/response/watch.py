@@ -1,9 +1,4 @@
-"""Notices that a response is no longer what it was.
-
-Each move is evidence for "the response is as it was" or for "it is some other one". The logarithm
-of the odds is summed up and never falls below 0 (Page's CUSUM test), so that moves of long ago
-count for nothing, and a change is found when a sum reaches a threshold.
-"""
+"""Notices that a response is no longer what it was while an agent learnt."""
 
 import math
 from typing import Any
@@ -14,14 +9,14 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete
 
 from stempilot import Centre, Policy, Transitions
-from stempilot_agents.response.fit import TAILS, FittedResponse, FloatArray, fit_response
+from stempilot_agents.response.beliefs import LAGS, FloatArray, Prediction, traces
+from stempilot_agents.response.change import Odds, evidence
+from stempilot_agents.response.fit import FittedResponse, fit_response
 
 _THRESHOLD = 12.0
 # No move counts for more. One frame that went wrong makes two odd moves, there and back, and is
 # no change.
 _MOST_EVIDENCE = 5.0
-# By how much of its length a move of another scale is expected to be longer or shorter.
-_SCALE = 0.4
 # Where the predicted end of a move is nearer to an edge than this many standard deviations, what
 # became of it is no evidence: the feature may be lost, and then its place is unknown.
 _EDGE_DEVIATIONS = 2.0
@@ -36,14 +31,14 @@ class Watch:
 
     def __init__(self, response: FittedResponse) -> None:
         self._response = response
-        self._odds = np.zeros(2)
+        self._odds = Odds(_THRESHOLD, _MOST_EVIDENCE)
         self._found = False
         self._misses: list[float] = []
         self.begin()
 
     def begin(self) -> None:
         """Begin another episode."""
-        self._previous = np.zeros(len(self._response.weights))
+        self._traces = np.zeros((len(LAGS), self._response.belief.matrix.shape[1]))
 
     def take(
         self, before: npt.NDArray[Any], action: npt.NDArray[Any], after: npt.NDArray[Any]
@@ -60,35 +55,35 @@ class Watch:
         place = self._response.place
         start, end = place.residuals(np.stack([before, after]))
         command = place.commands(np.asarray(action)[np.newaxis])
-        expected = self._response.expect(start[np.newaxis], command, self._previous[np.newaxis])
-        self._previous = end - start
-        variance, awaited = float(expected.variances[0]), expected.awaited[0]
-        mean = expected.displacements[0]
-        unclear = not np.isfinite(end - start - mean).all()
-        if unclear or self._may_be_lost(start + mean, math.sqrt(variance)):
+        features = place.features(start[np.newaxis], command)[0]
+        self._traces = traces(features, self._traces)
+        expected = self._response.predict(self._traces)
+        miss = end - start - expected.displacement
+        if not np.isfinite(miss).all():
+            self.begin()
             return ""
-        evidence = _evidence(end - start - awaited, mean - awaited, variance)
-        counted = np.minimum(evidence, _MOST_EVIDENCE)
-        self._odds = np.clip(self._odds + counted, 0.0, _THRESHOLD)
-        if not self._odds.any():
+        if self._may_be_lost(start, expected):
+            return ""
+        is_other = self._odds.take(evidence(end - start, expected))
+        if not self._odds.sums.any():
             self._found = False
             self._misses.clear()
             return ""
         if self._found:
             return ""
-        length = max(float(np.linalg.norm(mean - awaited)), math.sqrt(variance))
-        self._misses.append(float(np.linalg.norm(end - start - mean)) / length)
-        if self._odds.max() < _THRESHOLD:
+        length = max(float(np.linalg.norm(expected.own)), math.sqrt(expected.variance))
+        self._misses.append(float(np.linalg.norm(miss)) / length)
+        if not is_other:
             return ""
         self._found = True
         return self._sentence()
 
-    def _may_be_lost(self, end: FloatArray, deviation: float) -> bool:
+    def _may_be_lost(self, start: FloatArray, expected: Prediction) -> bool:
         place = self._response.place
         if not len(place.reach):
             return False
-        left = place.reach - np.abs(end - place.centre)
-        return bool(left.min() < _EDGE_DEVIATIONS * deviation)
+        left = place.reach - np.abs(start + expected.displacement - place.centre)
+        return bool(left.min() < _EDGE_DEVIATIONS * math.sqrt(expected.variance))
 
     def _sentence(self) -> str:
         count, miss = len(self._misses), float(np.median(self._misses))
@@ -158,32 +153,3 @@ def watched(
         return policy
     response = fit_response(seen, goal, action_space)
     return policy if response is None else Watching(policy, Watch(response))
-
-
-def _evidence(moved: FloatArray, expected: FloatArray, variance: float) -> FloatArray:
-    """Return the log odds of two other responses against the one that was, by one move.
-
-    The first is of any direction and of a similar length, the second of the same direction and of
-    another length.
-    """
-    length, miss = float(np.linalg.norm(expected)), moved - expected
-    along = float(miss @ expected) / length if length else 0.0
-    across = max(float(miss @ miss) - along**2, 0.0)
-    size = len(miss)
-    wide = variance + length**2 / size
-    longer = variance + (_SCALE * length) ** 2
-    known = _log_density((along**2 + across) / variance, size * math.log(variance), size)
-    others = (
-        _log_density(float(moved @ moved) / wide, size * math.log(wide), size),
-        _log_density(
-            along**2 / longer + across / variance,
-            math.log(longer) + (size - 1) * math.log(variance),
-            size,
-        ),
-    )
-    return np.array(others) - known
-
-
-def _log_density(distance: float, log_determinant: float, size: int) -> float:
-    """Return the logarithm of the density of Student's t in n dimensions, up to a constant."""
-    return -0.5 * log_determinant - 0.5 * (TAILS + size) * math.log1p(distance / TAILS)

@@ -14,7 +14,8 @@ from attrs import frozen
 from gymnasium.spaces import Box
 
 from stempilot import Centre, Transitions
-from stempilot_agents.response.fit import Field, FloatArray, Moves, moves_seen
+from stempilot_agents.response.beliefs import FloatArray
+from stempilot_agents.response.fit import Field, Seen, moves_seen
 
 _DRAWS: Final = 999
 MOST: Final = 500
@@ -74,7 +75,7 @@ def dependence_on_place(met: Transitions, goal: Centre, actions: Box) -> Depende
     )
 
 
-def _terms(moves: Moves, place: Field) -> tuple[FloatArray, FloatArray]:
+def _terms(moves: Seen, place: Field) -> tuple[FloatArray, FloatArray]:
     """Return the terms of the smaller model, (m, k), and the terms that only the larger one has."""
     count = len(moves.commands)
     where = (moves.residuals - place.centre) / place.reach

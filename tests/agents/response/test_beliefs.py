@@ -1,8 +1,5 @@
 """What moves tell of a response."""
 
-import math
-from typing import Any
-
 import attrs
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +8,9 @@ import pytest
 from stempilot_agents.response.beliefs import (
     LAGS,
     Belief,
-    Move,
     Moves,
     Prior,
     beliefs,
-    prior_beliefs,
     traces,
 )
 
@@ -32,15 +27,15 @@ def moves_of(
 ) -> Moves:
     rng = np.random.default_rng(1)
     size = len(response)
-    moves, before, coming = Moves.none(size), np.zeros((len(LAGS), size)), np.zeros(size)
+    before, coming = np.zeros((len(LAGS), size)), np.zeros(size)
+    traced, seen = [], []
     for action in np.asarray(actions, dtype=float):
         before = traces(action, before)
         carried = action + coming
         coming = lag * carried
-        displacement = response @ carried + rng.normal(0, noise, size)
-        move = Move(traces=before, displacement=displacement)
-        moves = moves.add(move, variance=VARIANCE, kept=1.0)
-    return moves
+        traced.append(before)
+        seen.append(response @ carried + rng.normal(0, noise, size))
+    return Moves.of(np.array(traced), np.array(seen), np.full(len(seen), VARIANCE))
 
 
 def alone(action: npt.ArrayLike) -> FloatArray:
@@ -54,7 +49,7 @@ def best(moves: Moves) -> Belief:
 
 
 def test_before_the_first_move_everything_is_open() -> None:
-    believed = prior_beliefs(2, PRIOR)
+    believed = beliefs(Moves.none(2), PRIOR)
     assert sum(belief.weight for belief in believed) == pytest.approx(1)
     assert [belief.similar for belief in believed] == [True, True, False] * len(LAGS)
     for belief in believed:
@@ -108,8 +103,9 @@ def test_older_moves_fade() -> None:
     moves = moves_of(ROTATION, [[0.5, 0.0], [0.0, 0.5]])
     for step in range(60):
         action = np.eye(2)[step % 2]
-        move = Move(traces=alone(action), displacement=1.3 * MIRROR @ action)
-        moves = moves.add(move, variance=VARIANCE, kept=0.9)
+        seen = 1.3 * MIRROR @ action
+        move = Moves.of(alone(action)[np.newaxis], seen[np.newaxis], np.array([VARIANCE]))
+        moves = moves.then(move, kept=0.9)
     assert best(moves).matrix == pytest.approx(1.3 * MIRROR, abs=0.02)
     assert moves.count == pytest.approx(10, abs=0.1)
 
@@ -126,21 +122,32 @@ def test_gain_is_that_of_the_moves() -> None:
 
 
 def test_inverse_is_careful_where_little_is_known() -> None:
-    unknown = prior_beliefs(3, PRIOR)[0]
+    unknown = beliefs(Moves.none(3), PRIOR)[0]
     assert not unknown.inverse().any()
     known = best(moves_of(ROTATION, np.tile(np.eye(2), (20, 1))))
     assert known.inverse() @ ROTATION == pytest.approx(np.eye(2), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("displacement", "plausible"),
-    [([0.6, 0.8], True), ([0.65, 0.75], True), ([-0.4, 0.9], False), ([2.0, 2.5], False)],
-)
-def test_a_changed_instrument_explains_a_surprise_better(
-    displacement: Any, plausible: bool
-) -> None:
-    known = best(moves_of(ROTATION, np.tile(np.eye(2), (5, 1))))
-    move = Move(traces=alone([1.0, 0.0]), displacement=np.array(displacement))
-    old = known.log_density(move, variance=VARIANCE, mistrust=0.05)
-    new = prior_beliefs(2, PRIOR)[0].log_density(move, variance=VARIANCE, mistrust=0.0)
-    assert (old > new + math.log(1e-4)) is plausible
+def test_a_response_that_depends_on_the_place_has_more_columns() -> None:
+    rng = np.random.default_rng(6)
+    actions, places = rng.uniform(-1, 1, (60, 2)), rng.uniform(-1, 1, (60, 1))
+    columns = np.hstack([actions, actions * places**2])
+    bent = np.hstack([ROTATION, 0.3 * MIRROR])
+    traced = np.array([alone(row) for row in columns])
+    displacements = columns @ bent.T + rng.normal(0, 0.01, (60, 2))
+    believed = beliefs(Moves.of(traced, displacements, np.full(60, VARIANCE)), PRIOR)
+    assert [belief.similar for belief in believed] == [False] * len(LAGS)
+    assert believed[0].matrix == pytest.approx(bent, abs=0.03)
+    assert believed[0].noise == pytest.approx(1.0, abs=0.4)
+
+
+def test_a_prediction_says_what_the_action_adds_to_what_is_still_to_come() -> None:
+    actions = np.random.default_rng(7).uniform(-1, 1, (30, 2))
+    belief = best(moves_of(ROTATION, actions, lag=0.4, noise=0.01))
+    action, before = np.array([0.5, -0.2]), alone([0.3, 0.8])
+    expected = belief.predict(traces(action, before), VARIANCE, mistrust=0.1)
+    assert expected.own == pytest.approx(ROTATION @ action, abs=0.02)
+    whole = ROTATION @ (action + 0.4 * np.array([0.3, 0.8]))
+    assert expected.displacement == pytest.approx(whole, abs=0.02)
+    doubt = 0.01 * expected.own @ expected.own
+    assert expected.variance == pytest.approx(belief.noise * VARIANCE + doubt, rel=0.1)

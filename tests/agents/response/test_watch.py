@@ -191,6 +191,19 @@ def test_what_was_not_measured_is_no_evidence() -> None:
     assert walks.watch(watch, 100) == []
 
 
+def test_moves_count_again_after_one_that_was_not_measured() -> None:
+    walks = Walks(turned(30), 11)
+    seen, nowhere = walks.transitions(200), np.full(2, np.nan)
+    row = next(n for n in range(100) if not seen.terminated[n : n + 4].any())
+    seen.next_observations[row] = seen.observations[row + 1] = nowhere
+    response = fit_response(seen, goal(), UNIT)
+    assert response is not None
+    watch, nothing, action = Watch(response), np.zeros(2), np.array([1.0, 0.0])
+    assert watch.take(nothing, action, nowhere) == watch.take(nowhere, action, nothing) == ""
+    led = turned(120) @ action / HALF_PX
+    assert any(watch.take(nothing, action, led) for _ in range(5))
+
+
 def test_too_few_transitions_tell_nothing() -> None:
     walks = Walks(turned(30), 8)
     assert fit_response(walks.transitions(10), goal(), UNIT) is None
