@@ -58,9 +58,11 @@ def to_image(xy: tuple[float, float], block: int, zoom: int) -> tuple[float, flo
 def draw_marks(image: Image.Image, marks: Marks, block: int, zoom: int) -> None:
     """Draw the goal as a green ring with ticks and the measured centre as a red cross.
 
+    Any further mark is a red cross with the last word of its name beside it.
+
     Args:
         image: drawn on.
-        marks: ``goal`` and ``found``, (x, y) in pixels of the full frame.
+        marks: ``goal``, ``found`` and others, (x, y) in pixels of the full frame.
         block: side of the blocks that the full frame was averaged over.
         zoom: how often the average was enlarged.
     """
@@ -71,8 +73,15 @@ def draw_marks(image: Image.Image, marks: Marks, block: int, zoom: int) -> None:
         if "goal" in marks:
             _goal(pen, to_image(marks["goal"], block, zoom), 0.055 * side, colour, thickness)
     for colour, thickness in ((OUTLINE_RGB, outline), (FOUND_RGB, width)):
-        if "found" in marks:
-            _cross(pen, to_image(marks["found"], block, zoom), 0.014 * side, colour, thickness)
+        for name in sorted(marks.keys() - {"goal"}):
+            x, y = to_image(marks[name], block, zoom)
+            _cross(pen, (x, y), 0.014 * side, colour, thickness)
+            if name != "found":
+                beside = (x + 0.02 * side, y - 0.05 * side)
+                pen.text(
+                    beside, name.split()[-1], colour, font_size=0.05 * side,
+                    stroke_width=outline // 2, stroke_fill=OUTLINE_RGB,
+                )  # fmt: skip
 
 
 def _goal(
