@@ -160,7 +160,7 @@ def _is_alone(frame: npt.NDArray[Any], found: DiskLocation, search: Search) -> b
     left, top = max(0, int(found.x_px) - reach), max(0, int(found.y_px) - reach)
     view = frame[top : int(found.y_px) + reach, left : int(found.x_px) + reach].astype(np.float32)
     x, y = found.x_px - left, found.y_px - top
-    rim = fit_rim(view, np.zeros(view.shape, np.bool_), x, y, found.radius_px)
+    rim = fit_rim(view, np.zeros(view.shape, np.bool_), x, y, found.radius_px, rounds=1)
     if rim is None:
         return False
     return rim.coverage > _EVEN and _agrees(rim, x, y)

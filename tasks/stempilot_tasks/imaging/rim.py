@@ -243,7 +243,13 @@ def _left(where: Floats, change: Floats) -> Floats:
 
 
 def fit_rim(
-    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], x: float, y: float, radius: float
+    frame: npt.NDArray[Any],
+    bad: npt.NDArray[np.bool_],
+    x: float,
+    y: float,
+    radius: float,
+    *,
+    rounds: int = _ROUNDS,
 ) -> Rim | None:
     """Return the edge of a disk of which centre and radius are roughly known.
 
@@ -253,13 +259,15 @@ def fit_rim(
         x: column of the centre.
         y: row of the centre.
         radius: of the disk.
+        rounds: how often its falls are looked for, ever closer to the circle; one is enough where
+            centre and radius are known well.
 
     Returns:
         ``None`` where no circle settles.
     """
     rays = min(max(int(4.4 * radius), 64), 120)
     reach, start = 0.3 * radius + 2.0, (x, y)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         width = min(max(0.25 * radius, 2.0), 8.0)
         where, height, rise = _falls(frame, bad, (x, y, radius), reach, rays, width)
         seen = np.isfinite(where)
