@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.sampling import sampled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -63,7 +64,7 @@ def uninterrupted(tmp_path_factory):
     return run, finish(train(run))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", sampled([1, 2, 3], 3))
 def test_killed_at_random_moments_and_resumed_is_bit_equal(seed, tmp_path, uninterrupted):
     whole, expected = uninterrupted
     run = tmp_path / "run"
@@ -84,7 +85,7 @@ def test_killed_at_random_moments_and_resumed_is_bit_equal(seed, tmp_path, unint
     assert story(run) == story(whole)
     for name in ("timesteps", "converged_at", "reward_converged_at", "episodes"):
         assert result[name] == expected[name]
-    assert [path.name for path in run.glob(".*")] == []
+    assert {path.name for path in run.glob(".*")} <= {".lock"}
 
 
 def wait_for_progress(run, process, timesteps):
