@@ -90,10 +90,16 @@ def ready_streams() -> None:
 
 @contextlib.contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for results in the block: what plug-ins print goes to stderr."""
+    """Keep a command apart from what is installed: print and metadata of others.
+
+    Stdout is for results: what plug-ins print goes to stderr. Distributions whose metadata cannot
+    be read are passed over.
+    """
+    from stempilot.plugins.installed import readable_only
+
     out.stream = sys.stdout
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), readable_only():
             yield
     finally:
         out.stream = None

@@ -20,7 +20,7 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 
 
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
-    """Put the instrument back to where it stood before a run, for example after a power cut.
+    """Put the instrument back to where it stood before a run, as after a power cut.
 
     It begins at once, without a question unless the instrument does not say that it is that of
     the run; --dry-run only reads where the knobs stand, and says where they would go.
