@@ -8,11 +8,11 @@ import pytest
 
 def sampled(cases: Iterable[Any], every: int) -> list[Any]:
     """Return the cases with all but every so many marked as ``long``."""
-    return [
-        case if number % every == 0 else pytest.param(*_values(case), marks=pytest.mark.long)
-        for number, case in enumerate(cases)
-    ]
+    return [case if number % every == 0 else _long(case) for number, case in enumerate(cases)]
 
 
-def _values(case: Any) -> tuple[Any, ...]:
-    return case if isinstance(case, tuple) else (case,)
+def _long(case: Any) -> Any:
+    if isinstance(case, type(pytest.param())):
+        marks = [*case.marks, pytest.mark.long]
+        return pytest.param(*case.values, id=case.id, marks=marks)
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.long)

@@ -41,8 +41,9 @@ _ELSEWHERE = 0.02
 _AROUND = 1.4
 """Elsewhere begins so many radii from the disk's centre."""
 
-_CENTRES_AGREE = 0.005
-"""Largest distance of the centre of mass from that of the edge, in radii, beside noise."""
+_CENTRES_AGREE, _PIXELS = 0.005, 0.1
+"""Largest distance of the centre of mass from that of the edge, in radii, beside noise and what
+the pixels make of a small disk's edge."""
 
 _EVEN = 0.85
 """Least coverage of a disk that nothing lies across."""
@@ -168,7 +169,7 @@ def _is_alone(frame: npt.NDArray[Any], found: DiskLocation, search: Search) -> b
 
 def _agrees(rim: Rim, x: float, y: float) -> bool:
     """Return whether a centre of mass is as near to that of the edge as noise lets it be."""
-    known_px = _CENTRES_AGREE * rim.radius + 3 * rim.error / math.sqrt(rim.rays)
+    known_px = _PIXELS + _CENTRES_AGREE * rim.radius + 3 * rim.error / math.sqrt(rim.rays)
     return math.hypot(rim.x - x, rim.y - y) <= known_px
 
 
