@@ -215,7 +215,7 @@ TABLE: dict[str, tuple[Callable[[], Words], int, str]] = {
     "resume and until": (
         lambda: ["train", "--resume", trained("a"), "--until", "converged"],
         2,
-        "--until: --resume RUN goes on with what the run was begun with; give only --steps, --minutes",
+        "--until: --resume RUN goes on with what the run was begun with; give only --steps,",
     ),
     "no minutes": (
         lambda: typed("run centring --agent walker --minutes 0"),
