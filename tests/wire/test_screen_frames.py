@@ -88,7 +88,7 @@ def viewer(url: str) -> Iterator[subprocess.Popen[str]]:
             assert window.stdout.readline().strip() == "shown"
             yield window
         finally:
-            window.terminate()
+            window.kill()  # also where it was stopped
 
 
 def plan(url: str, out: Path) -> Plan:
