@@ -148,7 +148,8 @@ class Task(ABC, Generic[M, S]):
     def refused(self, state: S) -> S | None:
         """Return the state after the envelope refused a move of the task's own.
 
-        By default ``None``: the episode ends as blocked.
+        By default ``None``: the episode ends as blocked. Where it ends, also with a success, the
+        knobs return to where they stood before the task's moves.
         """
         del state
         return None
@@ -218,7 +219,7 @@ class Task(ABC, Generic[M, S]):
         return {}
 
     def explain(self, state: S) -> str:
-        """Return why it failed, for people; empty when nothing is wrong."""
+        """Return what is wrong, for people, also with a success; empty when nothing is."""
         del state
         return ""
 

@@ -281,7 +281,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
                 break
             home = home or dict(self._standing)
             reward += self._move(points, None, by="task")
-        if home and self.last.ended and self.last.outcome is not Outcome.SUCCESS:
+        if home and self.last.ended and (self._reason or self.last.outcome is not Outcome.SUCCESS):
             self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()], "task")
         return reward
 

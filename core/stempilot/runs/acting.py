@@ -44,7 +44,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         **recent.pace.figures(),
         "success": episode.success,
         "outcome": _verdict(env.last),
-        "reason": spent or ("" if episode.success else job.task.explain(env.last.state)),
+        "reason": spent or job.task.explain(env.last.state),
         "budget_spent": spent,
         "products": {name: _plain(one) for name, one in episode.products.items()},
         **adapting.figures(),

@@ -83,6 +83,17 @@ class Leaps(Confirms):
         return Walk(measured, pending=(self.wiggle, 9e-7))
 
 
+class Forgoes(Leaps):
+    """Succeeds without the confirmation that the envelope refuses."""
+
+    def refused(self, state: Walk) -> Walk:
+        return evolve(state, pending=(), confirmed=True)
+
+    def explain(self, state: Walk) -> str:
+        del state
+        return "not confirmed"
+
+
 class Flat(Confirms):
     goal = Raise(entry=0, noise=0.0)
 
@@ -129,6 +140,16 @@ def test_a_refused_move_of_the_task_returns_home_and_ends_the_episode(lamp: Lamp
         _, info = env.reset()
         assert (env.last.outcome, env.last.by) == (Outcome.BLOCKED, "task")
         assert "more than the largest step" in info["reason"] or info["reason"]
+    assert lamp.written[0] == pytest.approx(STEP_M / 10)
+    assert lamp.standing == pytest.approx((0.0,), abs=1e-15)
+
+
+def test_a_task_may_do_without_a_refused_move_and_the_knob_is_home_all_the_same(lamp: Lamp) -> None:
+    task = Forgoes()
+    with session(lamp, task) as opened:
+        env = opened.env(task, plain=True)
+        env.reset()
+        assert env.last.outcome is Outcome.SUCCESS
     assert lamp.written[0] == pytest.approx(STEP_M / 10)
     assert lamp.standing == pytest.approx((0.0,), abs=1e-15)
 
