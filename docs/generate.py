@@ -32,6 +32,7 @@ COMMANDS = (
     ("report",),
     ("restore",),
     ("doctor",),
+    ("mask",),
     ("envelope",),
     ("envelope", "init"),
     ("emulate",),

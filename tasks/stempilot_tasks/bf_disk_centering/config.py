@@ -109,7 +109,8 @@ class BfDiskCenteringConfig:
         reference: folder of a run on vacuum at the same camera length, whose disk tells radius,
             contrast and place of the direct beam.
         radius_px: radius of the disks, where it is known.
-        mask: file of a NumPy array (rows, cols) in which the camera's defective pixels are true.
+        mask: file of a NumPy array (rows, cols) in which the camera's defective pixels are true;
+            ``stempilot mask`` makes one.
         confirm: whether success that rests on one frame is confirmed by a small move and back:
             ``real``: on real instruments, ``always``, or ``never``.
     """

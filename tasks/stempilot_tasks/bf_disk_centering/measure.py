@@ -12,6 +12,9 @@ from stempilot_tasks.imaging import DiskLocation, find_disks
 _ALL_CLIPPED: Final = 0.99
 """Share of clipped pixels from which a frame shows nothing; dead pixels are not the rest."""
 
+_MOST_MASKED: Final = 0.5
+"""Largest share of a frame that a mask may leave out."""
+
 
 def measure_disk(
     frame: Frame,
@@ -75,16 +78,23 @@ def read_mask(path: str, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Return the mask of defective pixels that a file holds.
 
     Raises:
-        ValueError: the file cannot be read, or holds something else.
+        ValueError: the file cannot be read, holds something else, or leaves too little.
     """
     try:
         mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        msg = f"mask = {path!r} cannot be read: {error}; give a file that numpy.save wrote"
+    except (OSError, ValueError, EOFError) as error:
+        msg = f"mask = {path!r} cannot be read: {error}; make one with `stempilot mask`"
         raise ValueError(msg) from error
     if not isinstance(mask, np.ndarray) or mask.shape != shape or mask.dtype != np.bool_:
         what = f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
         msg = f"mask = {path!r} holds {what}; expected {shape} booleans, true where a pixel is bad"
+        raise ValueError(msg)
+    share = float(mask.mean())
+    if share > _MOST_MASKED:
+        msg = (
+            f"mask = {path!r} leaves out {share:.1%} of the frame, of at most {_MOST_MASKED:.0%}; "
+            "true is a bad pixel: is it the wrong way round?"
+        )
         raise ValueError(msg)
     return mask
 

@@ -231,5 +231,19 @@ def test_a_mask_must_be_of_the_cameras_shape(tmp_path, make_task):
     np.save(path, np.zeros((64, 64), bool))
     with pytest.raises(ValueError, match=r"\(64, 64\) bool; expected \(1040, 1040\)"):
         make_task(mask=str(path))
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="cannot be read: .* `stempilot mask`"):
         make_task(mask=str(tmp_path / "none.npy"))
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="cannot be read"):
+        make_task(mask=str(path))
+
+
+def test_a_mask_that_leaves_too_little_is_refused(tmp_path, make_task):
+    path, mask = tmp_path / "mask.npy", np.ones((1040, 1040), bool)
+    mask[:520] = False
+    np.save(path, mask)
+    make_task(mask=str(path))
+    mask[3, 4] = True
+    np.save(path, mask)
+    with pytest.raises(ValueError, match="leaves out 50.0% .* at most 50%; .* wrong way round"):
+        make_task(mask=str(path))
