@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
+import numpy as np
 from attrs import Attribute, field, frozen, validators
+
+from stempilot_tasks.bf_disk_centering.region import SMALLEST_SIDE_PX, Region
 
 PUBLISHED_BIN_PX: Final = 1040 / 255
 """Width of a bin: 255 bins over 1040 px, at the published 4:1 binning."""
@@ -22,8 +25,8 @@ PUBLISHED_GOAL_PX: Final = (4 * PUBLISHED_BIN_PX, 8 * PUBLISHED_BIN_PX)
 PUBLISHED_SIZE_PX: Final = 128 * PUBLISHED_BIN_PX
 """Half the field: "size" in the paper's Eq. 1."""
 
-SMALLEST_SIDE_PX: Final = 64
-"""Frames smaller than this cannot be searched for a disk."""
+_LARGEST_TOLERANCE: Final = 0.25
+"""Of half the field: what is farther off is not centred."""
 
 ObservationKind = Literal["unrounded", "paper"]
 ActionKind = Literal["continuous", "discrete"]
@@ -111,6 +114,8 @@ class BfDiskCenteringConfig:
         radius_px: radius of the disks, where it is known.
         mask: file of a NumPy array (rows, cols) in which the camera's defective pixels are true;
             ``stempilot mask`` makes one.
+        region: part of the frame in which the disk is looked for, in pixels from its centre: left,
+            top, right, bottom, or x, y, radius of a round screen; ``None`` for the whole frame.
         confirm: whether success that rests on one frame is confirmed by a small move and back:
             ``real``: on real instruments, ``always``, or ``never``.
     """
@@ -162,6 +167,7 @@ class BfDiskCenteringConfig:
         default=None, validator=validators.optional(_within(0, open_low=True))
     )
     mask: str | None = None
+    region: tuple[float, ...] | None = None
     confirm: Literal["real", "always", "never"] = field(
         default="real", validator=_one_of("real", "always", "never")
     )
@@ -184,6 +190,20 @@ class BfDiskCenteringConfig:
                 "set a tolerance above 0 or observation = paper"
             )
             raise ValueError(msg)
+        tolerance_px, said = PUBLISHED_TOLERANCE_PX, "the tolerance of 3 published bins"
+        if self.tolerance_px is not None:
+            tolerance_px, said = self.tolerance_px, f"tolerance_px = {self.tolerance_px:g}"
+        elif self.tolerance_mrad is not None:
+            tolerance_px = self.tolerance_mrad / self.pixel_mrad
+            said = f"tolerance_mrad = {self.tolerance_mrad:g} at pixel_mrad = {self.pixel_mrad:g}"
+        most = self.largest_tolerance_px
+        if tolerance_px > most:
+            msg = (
+                f"{said} is {tolerance_px:.4g} px, more than {most:.4g} px, a quarter of half the "
+                "field; nearly everything would count as centred. Set a smaller tolerance_px, or "
+                "see whether the unit is right"
+            )
+            raise ValueError(msg)
 
     def _check_field(self) -> None:
         for axis, half, goal in zip("xy", self.half_px, self.goal_px, strict=True):
@@ -200,6 +220,24 @@ class BfDiskCenteringConfig:
                     "as lost; give an offset from the frame's centre inside of it"
                 )
                 raise ValueError(msg)
+        if not self.visible.holds(np.array(self.goal_px), self.edge_threshold_px):
+            msg = (
+                f"goal_px = {list(self.goal_px)} lies outside of region = "
+                f"{list(self.region or ())}, or nearer than edge_threshold_px = "
+                f"{self.edge_threshold_px:g} to its edge, where the disk counts as lost; give a "
+                "goal inside, or a larger region"
+            )
+            raise ValueError(msg)
+
+    @property
+    def visible(self) -> Region:
+        """The part of the frame in which the disk is looked for."""
+        return Region.of(self.region, self.half_px)
+
+    @property
+    def largest_tolerance_px(self) -> float:
+        """What a tolerance may be at most."""
+        return _LARGEST_TOLERANCE * self.visible.half_px
 
     @property
     def half_px(self) -> tuple[float, float]:

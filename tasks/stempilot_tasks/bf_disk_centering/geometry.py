@@ -11,6 +11,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_TOLERANCE_PX, BfDiskCenteringConfig
+from stempilot_tasks.bf_disk_centering.region import Region
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -23,6 +24,8 @@ class Geometry:
     Attributes:
         half_px: (2,) half the field.
         edge_px: (2,) offset from the frame's centre beyond which the disk counts as lost.
+        region: part of the frame beyond which it counts as lost; ``None`` for the whole frame.
+        margin_px: how far inside of the region it has to be.
         goal_px: (2,) the goal as it was asked for.
         unit_px: a bin where positions are rounded, otherwise half of the field's larger side:
             one number for both axes, so that the residual's length is a distance.
@@ -35,6 +38,8 @@ class Geometry:
 
     half_px: FloatArray
     edge_px: FloatArray
+    region: Region | None
+    margin_px: float
     goal_px: FloatArray
     unit_px: float
     rounded: bool
@@ -57,6 +62,8 @@ class Geometry:
         return cls(
             half_px=half,
             edge_px=half - config.edge_threshold_px,
+            region=config.visible if config.region else None,
+            margin_px=config.edge_threshold_px,
             goal_px=goal_px,
             unit_px=unit_px,
             rounded=rounded,
@@ -71,9 +78,11 @@ class Geometry:
         return (np.rint(units) if self.rounded else units) - self.goal
 
     def is_beyond_edge(self, position_px: npt.NDArray[Any]) -> BoolArray:
-        """Return (...), whether the disk's centre is too near to the frame's edge."""
+        """Return (...), whether the disk's centre is too near to the edge of frame or region."""
         beyond = np.abs(position_px) > self.edge_px
         either: BoolArray = beyond[..., 0] | beyond[..., 1]
+        if self.region is not None:
+            either |= ~self.region.holds(position_px, self.margin_px)
         return either
 
     def clipped(self, position_px: npt.NDArray[Any]) -> FloatArray:

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stempilot import Frame, FrameError, KnobValue
-from stempilot_tasks.bf_disk_centering.state import Disk, Measured
+from stempilot_tasks.bf_disk_centering.region import Region
+from stempilot_tasks.bf_disk_centering.state import Disk, Measured, Point
 from stempilot_tasks.imaging import DiskLocation, find_disks
 
 _ALL_CLIPPED: Final = 0.99
@@ -23,6 +24,7 @@ def measure_disk(
     *,
     radius_px: float | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
+    region: Region | None = None,
     simulated: bool = True,
 ) -> Measured:
     """Return what a frame of the FluCam shows.
@@ -39,6 +41,7 @@ def measure_disk(
         shape: (rows, cols) that the frame must have.
         radius_px: the disks' radius where it is known.
         mask: (rows, cols) pixels that are known to be bad.
+        region: part of the frame in which disks are looked for; the whole frame when ``None``.
         simulated: the frame is not of a real instrument.
 
     Raises:
@@ -58,8 +61,8 @@ def measure_disk(
     if frame.pixel_rad is not None and not 0 < frame.pixel_rad < np.inf:
         msg = f"the frame's pixel is calibrated as {frame.pixel_rad:g} rad; it must be above 0"
         raise FrameError(msg)
-    found = find_disks(pixels, radius_px=radius_px, mask=mask)
-    disks = tuple(_disk(one, shape) for one in found if np.isfinite(one.x_px))
+    found, origin_px = _found(pixels, region, radius_px=radius_px, mask=mask)
+    disks = tuple(_disk(one, origin_px) for one in found if np.isfinite(one.x_px))
     clipped = found[0].saturated if found else _is_clipped(pixels)
     return Measured(
         position_px=disks[0].position_px if disks else None,
@@ -99,10 +102,36 @@ def read_mask(path: str, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _disk(found: DiskLocation, shape: tuple[int, int]) -> Disk:
-    rows, cols = shape
+def _found(
+    pixels: npt.NDArray[Any],
+    region: Region | None,
+    *,
+    radius_px: float | None,
+    mask: npt.NDArray[np.bool_] | None,
+) -> tuple[tuple[DiskLocation, ...], Point]:
+    """Return the disks in a region, and where in the frame their places are counted from."""
+    rows, cols = pixels.shape
+    x_px, y_px = (1 - cols) / 2, (1 - rows) / 2
+    if region is None:
+        return find_disks(pixels, radius_px=radius_px, mask=mask), (x_px, y_px)
+    view = region.slices((rows, cols))
+    x_px, y_px = x_px + view[1].start, y_px + view[0].start
+    pixels, mask = pixels[view], None if mask is None else mask[view]
+    found = find_disks(pixels, radius_px=radius_px, mask=mask)
+    places = np.array([(one.x_px + x_px, one.y_px + y_px) for one in found])
+    if found and region.circle is not None and not region.holds(places).all():
+        # Light beside a round screen, for which the frame is searched without its corners.
+        y, x = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+        beside = ~region.holds(np.stack(np.broadcast_arrays(x + x_px, y + y_px), axis=-1))
+        found = find_disks(
+            pixels, radius_px=radius_px, mask=beside if mask is None else beside | mask
+        )
+    return found, (x_px, y_px)
+
+
+def _disk(found: DiskLocation, origin_px: Point) -> Disk:
     return Disk(
-        position_px=(found.x_px - (cols - 1) / 2, found.y_px - (rows - 1) / 2),
+        position_px=(found.x_px + origin_px[0], found.y_px + origin_px[1]),
         radius_px=found.radius_px,
         contrast=found.contrast,
     )

@@ -125,6 +125,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             self.config.camera_shape,
             radius_px=radius_px,
             mask=self._mask,
+            region=self.geometry.region,
             simulated=snapshot.simulated,
         )
 

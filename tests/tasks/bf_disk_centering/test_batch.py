@@ -23,7 +23,10 @@ OPTIONS = [
         [
             ("default", {"step_limit": 3, "start_range": 0.6}),
             ("paper", {"step_limit": 2}),
-            ("default", {"tolerance_mrad": 20.0, "goal_px": [150.0, -80.0]}),
+            (
+                "default",
+                {"tolerance_mrad": 20.0, "goal_px": [150.0, -80.0], "region": [9.0, 9.0, 400.0]},
+            ),
         ],
         ["unrounded", "paper"],
         ["continuous", "discrete"],

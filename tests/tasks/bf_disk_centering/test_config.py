@@ -72,6 +72,18 @@ def test_every_option_has_a_default() -> None:
         ({"tolerance_px": -1}, "tolerance_px = -1.0 .* at least 0"),
         ({"tolerance_mrad": -1}, "tolerance_mrad = -1.0 .* at least 0"),
         ({"tolerance_px": 1, "tolerance_mrad": 1}, "both set"),
+        (
+            {"tolerance_px": 131},
+            "tolerance_px = 131 is 131 px, more than 130 px, a quarter of half",
+        ),
+        (
+            {"tolerance_mrad": 80},
+            "tolerance_mrad = 80 at pixel_mrad = 0.565 is 141.6 px, more than",
+        ),
+        (
+            {"camera_shape": [1040, 96]},
+            "tolerance of 3 published bins is 12.24 px, more than 12 px",
+        ),
         ({"tolerance_px": 0}, "never be met by an unrounded"),
         ({"tolerance_mrad": 0}, "never be met by an unrounded"),
         ({"pixel_mrad": 0}, "pixel_mrad = 0.0 .* above 0"),

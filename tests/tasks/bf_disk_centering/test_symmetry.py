@@ -24,6 +24,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"observation": "paper", "tolerance_px": 0.0, "goal_px": (100.0, 0.0)},
     {"camera_shape": (520, 1040), "reward": "sparse"},
     {"reward": "non-informative", "tolerance_mrad": 3.0},
+    {"region": (-400.0, -300.0, 450.0, 450.0)},
 ]
 
 
@@ -136,9 +137,11 @@ def test_starts_are_all_over_the_field_and_about_the_goal(
     moved = was_moved(met, found)
     residual = found.observations[moved][:, list(task.goal.residual)].astype(float)
     position = residual * task.geometry.unit_px + task.geometry.aim_px()
-    reach = np.abs(position).max(axis=0) / task.geometry.edge_px
-    assert (reach > 0.97).all()
-    assert (reach < 1.005).all()
+    inside, margin_px = task.config.visible, task.geometry.margin_px
+    low = np.array((inside.left, inside.top)) + margin_px
+    high = np.array((inside.right, inside.bottom)) - margin_px
+    reach = (position - (low + high) / 2) / ((high - low) / 2)
+    np.testing.assert_allclose(np.abs(reach).max(axis=0), 1.0, atol=0.03)
     distance = np.hypot(*residual.T) * task.geometry.unit_px
     assert np.mean(distance < 60) > 0.05
     assert np.mean(distance < 60) < 0.5

@@ -81,6 +81,7 @@ CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "scramble_steps": (3.0, _scrambled, {}),
     "reward": ("sparse", _prices, {}),
     "disk_px": ((90.0, 0.0), _chosen, {}),
+    "region": ((-90.0, -90.0, 90.0, 90.0), _outcomes, {}),
     "confirm": ("always", _own_moves, {}),
 }
 IN_FILES = {"reference", "mask"}
