@@ -137,7 +137,7 @@ def _plain(evidence: Evidence) -> list[tuple[str, str, str]]:
     steps = plain(int(series.k[-1])) if len(series.k) else UNKNOWN
     outcome = str(evidence.result.get("outcome", UNKNOWN))
     return [
-        ("outcome", outcome, ""),
+        ("outcome", outcome, str(evidence.result.get("reason") or "")),
         ("steps", steps, ""),
         *_errors(evidence),
         *_products(evidence),

@@ -64,7 +64,7 @@ class RunResult(Result):
     Attributes:
         success: whether the task succeeded; the knobs are back at the start where it did not.
         outcome: how it ended, in a word or two.
-        reason: why it failed; empty when it did not.
+        reason: what is wrong, also with a success; empty where nothing is.
     """
 
     success: bool

@@ -112,6 +112,8 @@ class BfDiskCenteringConfig:
         reference: folder of a run on vacuum at the same camera length, whose disk tells radius,
             contrast and place of the direct beam.
         radius_px: radius of the disks, where it is known.
+        semi_angle_mrad: convergence semi-angle, where it is known; the result says where the disk's
+            radius contradicts it.
         mask: file of a NumPy array (rows, cols) in which the camera's defective pixels are true;
             ``stempilot mask`` makes one.
         region: part of the frame in which the disk is looked for, in pixels from its centre: left,
@@ -164,6 +166,9 @@ class BfDiskCenteringConfig:
     )
     reference: str | None = None
     radius_px: float | None = field(
+        default=None, validator=validators.optional(_within(0, open_low=True))
+    )
+    semi_angle_mrad: float | None = field(
         default=None, validator=validators.optional(_within(0, open_low=True))
     )
     mask: str | None = None

@@ -1,5 +1,6 @@
 """From a frame to a few numbers: the only code of the task that sees pixels."""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -45,8 +46,8 @@ def measure_disk(
         simulated: the frame is not of a real instrument.
 
     Raises:
-        FrameError: wrong shape, pixels that are not numbers, a calibration that is not a positive
-            number, or a frame that is clipped all over.
+        FrameError: wrong shape, pixels that are not numbers, a calibration that cannot
+            be true, or a frame that is clipped all over.
     """
     pixels = frame.pixels
     if pixels.shape != shape:
@@ -58,8 +59,11 @@ def measure_disk(
     if pixels.dtype.kind not in "uif":
         msg = f"the frame's pixels are {pixels.dtype}, expected whole or floating-point numbers"
         raise FrameError(msg)
-    if frame.pixel_rad is not None and not 0 < frame.pixel_rad < np.inf:
-        msg = f"the frame's pixel is calibrated as {frame.pixel_rad:g} rad; it must be above 0"
+    if frame.pixel_rad is not None and not 0 < frame.pixel_rad * max(shape) <= math.pi:
+        msg = (
+            f"the frame's pixel is calibrated as {frame.pixel_rad:g} rad; it must be above 0, and "
+            f"at most {math.pi / max(shape):.3g}, where the frame spans half a turn: is it in mrad?"
+        )
         raise FrameError(msg)
     found, origin_px = _found(pixels, region, radius_px=radius_px, mask=mask)
     disks = tuple(_disk(one, origin_px) for one in found if np.isfinite(one.x_px))

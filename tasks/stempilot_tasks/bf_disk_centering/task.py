@@ -15,6 +15,7 @@ from stempilot import (
     KNOB_UNITS,
     SCREEN,
     Centre,
+    FrameError,
     KnobNeed,
     KnobValue,
     Needs,
@@ -38,6 +39,7 @@ from stempilot_tasks.bf_disk_centering.observation import (
     residual_entries,
 )
 from stempilot_tasks.bf_disk_centering.oracle import best_actions
+from stempilot_tasks.bf_disk_centering.plausible import doubts
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.reward import reward, verdict
 from stempilot_tasks.bf_disk_centering.state import (
@@ -115,6 +117,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         Raises:
             FrameError: wrong shape, not numbers, badly calibrated, or clipped all over.
         """
+        self._require_tolerance(snapshot.frames[FLUCAM].pixel_rad)
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
         radius_px = self.config.radius_px
         if radius_px is None and self._reference is not None:
@@ -128,6 +131,19 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             region=self.geometry.region,
             simulated=snapshot.simulated,
         )
+
+    def _require_tolerance(self, pixel_rad: float | None) -> None:
+        if pixel_rad is None or not pixel_rad > 0:
+            return
+        tolerance_px = self.geometry.tolerance(pixel_rad) * self.geometry.unit_px
+        if tolerance_px > self.config.largest_tolerance_px:
+            msg = (
+                f"tolerance_mrad = {self.config.tolerance_mrad:g} is {tolerance_px:.4g} px of a "
+                f"frame that is calibrated as {pixel_rad * 1e3:.4g} mrad a pixel, more than "
+                f"{self.config.largest_tolerance_px:.4g} px, a quarter of half the field; see "
+                "whether the units of both are right"
+            )
+            raise FrameError(msg)
 
     def sees(self, measured: Measured, source: str) -> bool:
         """Return whether a disk, or a part of one, shows."""
@@ -317,9 +333,10 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         )
 
     def explain(self, state: CenteringState) -> str:
-        """Return what the last frame shows instead of a centred disk (see `telling`)."""
+        """Return what is wrong with the last frame or its calibration (`telling`, `plausible`)."""
         succeeded = self.outcome(state) is Outcome.SUCCESS
-        return explanation(state, self.config, self.geometry, succeeded=succeeded)
+        wrong = explanation(state, self.config, self.geometry, succeeded=succeeded)
+        return "; ".join(filter(None, (wrong, doubts(state, self.config))))
 
     def summary(self, state: CenteringState) -> dict[str, float]:
         """Return what is worth recording of a state (see `telling`)."""

@@ -130,3 +130,11 @@ def test_a_run_that_ended_without_success_is_not_shown_as_good(tmp_path: Path) -
     done = gather(write_run(tmp_path / "run", [])).record
     assert "badge good" in badge(done, {"success": True})
     assert "badge unsure" in badge(done, {"success": False})
+
+
+def test_what_is_wrong_with_a_run_stands_beside_its_outcome(tmp_path: Path) -> None:
+    result = {"success": True, "outcome": "success", "reason": "moved 4 times <b>as far"}
+    run = write_run(tmp_path / "run", simulate(10, lambda _: 0.97), result=result, command="run")
+    assert "moved 4 times &lt;b&gt;as far" in cards(gather(run))
+    run = write_run(tmp_path / "sound", [], result={**result, "reason": ""}, command="run")
+    assert 'outcome</div><div class="value">success</div></div>' in cards(gather(run))

@@ -64,6 +64,10 @@ def _own_moves(task: BfDiskCentering, see: See) -> Any:
     return task.own_moves(task.initial(see(1.0)), {})
 
 
+def _explained(task: BfDiskCentering, see: See) -> str:
+    return task.explain(task.initial(see(1.0, pixel_rad=1e-3)))
+
+
 CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "preset": ("paper", lambda task, see: task.config, {}),
     "camera_shape": ((900, 900), _positions, {}),
@@ -81,6 +85,7 @@ CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "scramble_steps": (3.0, _scrambled, {}),
     "reward": ("sparse", _prices, {}),
     "disk_px": ((90.0, 0.0), _chosen, {}),
+    "semi_angle_mrad": (3.0, _explained, {}),
     "region": ((-90.0, -90.0, 90.0, 90.0), _outcomes, {}),
     "confirm": ("always", _own_moves, {}),
 }
