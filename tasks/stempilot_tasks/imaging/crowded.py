@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stempilot_tasks.imaging.rim import Rim, fit_rim
-from stempilot_tasks.imaging.votes import FINE_SIDE, FloatImage, places, slopes
+from stempilot_tasks.imaging.votes import FINE_SIDE, Edges, Place, coarser, edges_of, places
 
 Frame = npt.NDArray[np.float32]
 
@@ -19,6 +19,9 @@ LARGEST_SEARCHED_SHARE: Final = 0.15
 _RADIUS_STEP: Final = 0.1
 _BANDS, _FIRST_PLACES = 5, 4
 """Radii are looked for in so many bands, and so many places of each are examined."""
+
+_FINE: Final = 8
+"""Least radius in blocks that is looked for in blocks of twice the side."""
 
 _NEAR: Final = (0.94, 1.0, 1.06)
 """Radii to look for, over the known one."""
@@ -58,24 +61,27 @@ def disks_in(frame: Frame, bad: npt.NDArray[np.bool_], radius_px: float | None =
     """
     side = min(frame.shape)
     block = max(1, round(side / FINE_SIDE))
-    edges = slopes(frame, bad, block)
+    edges = edges_of(frame, bad, block)
     if radius_px is None:
         least, most = _SMALLEST_RADIUS_PX, LARGEST_SEARCHED_SHARE * side
         radii = np.exp(np.arange(np.log(least), np.log(most), _RADIUS_STEP))
+        coarse = coarser(edges)
         first = [
             fit_rim(frame, bad, place.x, place.y, place.radius)
             for band in np.array_split(radii, _BANDS)
-            for place in places(edges, block, band, _FIRST_PLACES, 1.2)
+            for place in places(
+                coarse if band[0] >= _FINE * block else edges, band, _FIRST_PLACES, 1.2
+            )
         ]
         sound = [rim for rim in first if rim is not None and _is_disk(rim)]
         if not sound:
             return []
         radius_px = max(sound, key=_markedness).radius
-    found = _of_radius(frame, bad, edges, block, radius_px)
+    found = _of_radius(frame, bad, edges, radius_px, [])
     for _ in range(_PEELS):
         # Where disks overlap, the edge of a bright one hides that of its neighbour.
         rest = _without(frame, found)
-        more = _of_radius(rest, bad, slopes(rest, bad, block), block, radius_px)
+        more = _of_radius(rest, bad, edges_of(rest, bad, block), radius_px, found)
         new = [rim for rim in more if _is_new(rim, found)]
         if not new:
             break
@@ -87,12 +93,14 @@ def disks_in(frame: Frame, bad: npt.NDArray[np.bool_], radius_px: float | None =
 def _of_radius(
     frame: Frame,
     bad: npt.NDArray[np.bool_],
-    edges: tuple[FloatImage, FloatImage, FloatImage],
-    block: int,
+    edges: Edges,
     radius_px: float,
+    known: list[Rim],
 ) -> list[Rim]:
     found: list[Rim] = []
-    for place in places(edges, block, radius_px * np.array(_NEAR), MOST_DISKS, _TWICE):
+    for place in places(edges, radius_px * np.array(_NEAR), MOST_DISKS, _TWICE):
+        if not _is_apart(place, known):
+            continue
         rim = fit_rim(frame, bad, place.x, place.y, radius_px)
         if rim is None or not (_is_disk(rim) and _is_alike(rim, radius_px)):
             continue
@@ -101,9 +109,9 @@ def _of_radius(
     return found
 
 
-def _is_apart(rim: Rim, others: list[Rim]) -> bool:
-    least = _TWICE * rim.radius
-    return all(np.hypot(rim.x - other.x, rim.y - other.y) > least for other in others)
+def _is_apart(one: Rim | Place, others: list[Rim]) -> bool:
+    least = _TWICE * one.radius
+    return all(np.hypot(one.x - other.x, one.y - other.y) > least for other in others)
 
 
 def _is_new(rim: Rim, found: list[Rim]) -> bool:

@@ -15,7 +15,10 @@ from stempilot import compiled
 
 Floats = npt.NDArray[np.float64]
 
-_ROUNDS: Final = 4
+_HOPELESS: Final = ((0.15, 0.35), (0.1, 0.5), None)
+"""The rounds of a fit; in the first ones, least share of the rays whose fall must lie within so
+many radii of the circle."""
+
 _SPREADS: Final = 6
 """Circles fitted to the falls of one round, each with less weight on what the last one missed."""
 
@@ -242,6 +245,14 @@ def _left(where: Floats, change: Floats) -> Floats:
     return left
 
 
+def _share_on(
+    left: Floats, good: npt.NDArray[np.bool_], seen: npt.NDArray[np.bool_], most: float
+) -> float:
+    """Return the share of the rays with a fall so near to the circle."""
+    on = good & (np.abs(left) < max(most, 1.2))
+    return float(np.count_nonzero(on) / np.count_nonzero(seen))
+
+
 def fit_rim(
     frame: npt.NDArray[Any],
     bad: npt.NDArray[np.bool_],
@@ -249,7 +260,7 @@ def fit_rim(
     y: float,
     radius: float,
     *,
-    rounds: int = _ROUNDS,
+    rounds: int = len(_HOPELESS),
 ) -> Rim | None:
     """Return the edge of a disk of which centre and radius are roughly known.
 
@@ -265,9 +276,11 @@ def fit_rim(
     Returns:
         ``None`` where no circle settles.
     """
-    rays = min(max(int(4.4 * radius), 64), 120)
+    most = min(max(int(4.4 * radius), 64), 120)
     reach, start = 0.3 * radius + 2.0, (x, y)
-    for _ in range(rounds):
+    for left_out in _HOPELESS[-rounds:]:
+        # The first rounds only bring the circle near, or show that there is none.
+        rays = most if left_out is None else most // 2
         width = min(max(0.25 * radius, 2.0), 8.0)
         where, height, rise = _falls(frame, bad, (x, y, radius), reach, rays, width)
         seen = np.isfinite(where)
@@ -279,6 +292,8 @@ def fit_rim(
         x, y, radius = (np.array((x, y, radius)) + change).tolist()
         gone = math.hypot(x - start[0], y - start[1]) > radius
         if not sound or gone or radius < _SMALLEST_RADIUS:
+            return None
+        if left_out is not None and _share_on(left, good, seen, left_out[0] * radius) < left_out[1]:
             return None
         reach = max(0.6 * reach, 0.1 * radius + 1.5)
     on = good & (np.abs(left) < max(0.05 * radius, 0.8))

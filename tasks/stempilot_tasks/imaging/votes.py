@@ -5,7 +5,7 @@ be: those that lie up the slope, one for each radius. Where many votes meet lies
 else lies in the frame, above it or across it (Ballard, Pattern Recognit. 13 (1981) 111-122).
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,26 +49,59 @@ class Place:
     radius: float
 
 
+@frozen(kw_only=True, eq=False)
+class Edges:
+    """Where and how steeply a frame falls off, in blocks.
+
+    Attributes:
+        roots: (rows, cols) square root of the light.
+        dx: slope along the columns.
+        dy: slope along the rows.
+        size: of the slope.
+        least: slope from which on there is an edge.
+        most: slope from which on an edge counts no more.
+        block: side of a block in pixels.
+    """
+
+    roots: FloatImage
+    dx: FloatImage
+    dy: FloatImage
+    size: FloatImage
+    least: float
+    most: float
+    block: int
+
+
 @compiled
 def _roots(
-    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], block: int, floor: float, noise: float
+    frame: FloatImage,
+    bad: npt.NDArray[np.bool_],
+    block: int,
+    floor: np.float32,
+    noise: np.float32,
 ) -> FloatImage:
     """Return the square root of the light in each block, which makes shot noise alike everywhere.
 
     Blocks without a sound pixel take the mean of the nearest ones in their row, or column.
     """
     rows, cols = frame.shape[0] // block, frame.shape[1] // block
-    out = np.full((rows, cols), np.float32(-1.0))
+    out = np.empty((rows, cols), np.float32)
+    sums, counts = np.empty(cols * block, np.float32), np.empty(cols * block, np.int32)
     for y in range(rows):
+        sums[:], counts[:] = 0.0, 0
+        for i in range(y * block, (y + 1) * block):
+            line, flags = frame[i], bad[i]
+            # Written so that many columns are summed up at once.
+            for j in range(cols * block):
+                sums[j] += np.float32(0.0) if flags[j] else line[j]
+                counts[j] += np.int32(0) if flags[j] else np.int32(1)
         for x in range(cols):
-            total, count = 0.0, 0
-            for i in range(y * block, (y + 1) * block):
-                for j in range(x * block, (x + 1) * block):
-                    if not bad[i, j]:
-                        total += frame[i, j]
-                        count += 1
-            if count:
-                out[y, x] = np.sqrt(max(total / count - floor, 0.0) + noise * noise)
+            total, count = np.float32(0.0), np.int32(0)
+            for j in range(x * block, (x + 1) * block):
+                total += sums[j]
+                count += counts[j]
+            light = max(total / np.float32(max(count, 1)) - floor, np.float32(0.0))
+            out[y, x] = np.sqrt(light + noise * noise) if count else np.float32(-1.0)
     _bridge(out)
     _bridge(out.T)
     return out
@@ -99,6 +132,19 @@ def _bridge(image: FloatImage) -> None:
             for at in range(x, end):
                 image[y, at] = fill
             x = end
+
+
+@compiled
+def _halved(image: FloatImage) -> FloatImage:
+    """Return the mean of each 2 x 2 blocks."""
+    rows, cols = image.shape[0] // 2, image.shape[1] // 2
+    out = np.empty((rows, cols), np.float32)
+    for y in range(rows):
+        upper, lower = image[2 * y], image[2 * y + 1]
+        for x in range(cols):
+            left, right = upper[2 * x] + lower[2 * x], upper[2 * x + 1] + lower[2 * x + 1]
+            out[y, x] = np.float32(0.25) * (left + right)
+    return out
 
 
 @compiled
@@ -179,41 +225,46 @@ def _votes(
     return best, which
 
 
-def slopes(
-    frame: npt.NDArray[Any], bad: npt.NDArray[np.bool_], block: int
-) -> tuple[FloatImage, FloatImage, FloatImage]:
-    """Return where and how steeply a frame falls off, in blocks (see `_slopes`)."""
+def edges_of(frame: FloatImage, bad: npt.NDArray[np.bool_], block: int) -> Edges:
+    """Return where and how steeply a frame falls off."""
     sample = frame[::8, ::8][~bad[::8, ::8]]
     low, middle = np.percentile(sample, (_FLOOR, 50.0)) if sample.size else (0.0, 0.0)
-    found: tuple[FloatImage, FloatImage, FloatImage] = _slopes(
-        _roots(frame, bad, block, float(low), max(float(middle - low), 1.0))
+    noise = np.float32(max(middle - low, 1.0))
+    return _edges(_roots(frame, bad, block, np.float32(low), noise), block)
+
+
+def coarser(edges: Edges) -> Edges:
+    """Return the edges in blocks of twice the side."""
+    return _edges(_halved(edges.roots), 2 * edges.block)
+
+
+def _edges(roots: FloatImage, block: int) -> Edges:
+    dx, dy, size = _slopes(roots)
+    noise, most = np.percentile(size[::4, ::4], (50.0, _STEEPEST)).tolist()
+    most = max(most, _STEEPEST_OF_FEW * noise)
+    least = max(_STEEP * noise, _STEEP_SHARE * most)
+    return Edges(
+        roots=roots, dx=dx, dy=dy, size=size, least=least, most=most, block=block
     )
-    return found
 
 
 def places(
-    edges: tuple[FloatImage, FloatImage, FloatImage],
-    block: int,
-    radii: npt.NDArray[np.float64],
-    count: int,
-    apart: float,
+    edges: Edges, radii: npt.NDArray[np.float64], count: int, apart: float
 ) -> list[Place]:
     """Return the places with the most votes, the best first.
 
     Args:
-        edges: what `slopes` returns.
-        block: side of its blocks.
+        edges: of the frame.
         radii: to look for, in pixels of the frame.
         count: how many places at most.
         apart: least distance of two places over the larger radius.
     """
-    size = edges[2][::2, ::2]
-    noise, most = np.percentile(size, (50.0, _STEEPEST)).tolist()
-    most = max(most, _STEEPEST_OF_FEW * noise)
-    least = max(_STEEP * noise, _STEEP_SHARE * most)
-    if not most > 0:
+    if not edges.most > 0:
         return []
-    best, which = _votes(*edges, least, most, radii / block, _COARSER, _FAVOUR)
+    block = edges.block
+    best, which = _votes(
+        edges.dx, edges.dy, edges.size, edges.least, edges.most, radii / block, _COARSER, _FAVOUR
+    )
     middle = best[1:-1, 1:-1]
     top = middle >= _FEWEST_VOTES * middle.max()
     for dy in (0, 1, 2):
