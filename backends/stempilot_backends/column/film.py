@@ -60,8 +60,8 @@ def scattering_m(frequency_per_m: NDArray[np.float64]) -> NDArray[np.float64]:
         frequency_per_m: spatial frequency g, that is 2 sin(theta) / wavelength.
     """
     square = (frequency_per_m * 1e-10 / 2.0) ** 2
-    parts = zip(_HEIGHTS, _WIDTHS, strict=True)
-    return 1e-10 * sum(height * np.exp(-width * square) for height, width in parts)
+    parts = np.exp(-np.multiply.outer(square, _WIDTHS))
+    return np.dot(parts, 1e-10 * np.array(_HEIGHTS))
 
 
 def film(parameters: ColumnParameters, piece: int) -> NDArray[np.complex64]:
@@ -89,6 +89,6 @@ def _film(piece: int, side: int, period_m: float, strength_m: float) -> NDArray[
     factor = scattering_m(frequency) * np.exp(-2.0 * (math.pi * SOURCE_M * frequency) ** 2)
     seen = scipy.fft.rfft2(atoms.astype(np.float32)) * factor.astype(np.float32)
     phase = scipy.fft.irfft2(seen, (side, side)) * np.float32(strength_m / cell)
-    through = np.exp(1j * phase).astype(np.complex64)
+    through: NDArray[np.complex64] = np.exp(1j * phase).astype(np.complex64)
     through.setflags(write=False)
     return through
