@@ -10,4 +10,10 @@ tasks = [
         load=".bf_disk_centering.task:BfDiskCentering",
         default=True,
     ),
+    Plugin(
+        "read-disk",
+        "read radius, centre, dose and saturation of the bright-field disk, without a move",
+        config=".readings.config:ReadDiskConfig",
+        load=".readings.disk:ReadDisk",
+    ),
 ]

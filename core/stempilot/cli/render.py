@@ -172,8 +172,10 @@ def _shown(value: Any) -> str:
 
 
 def _product(number: Mapping[str, Any]) -> str:
-    uncertainty = _shown(number["uncertainty"])
-    return f"{_shown(number['value'])} \N{PLUS-MINUS SIGN} {uncertainty} {number['unit']}".rstrip()
+    from stempilot.contract.goals import rounded
+
+    value, uncertainty = rounded(number["value"], number["uncertainty"])
+    return f"{value} \N{PLUS-MINUS SIGN} {uncertainty} {number['unit']}".rstrip()
 
 
 def plugins(registry: "Registry", *, json_wanted: bool) -> None:

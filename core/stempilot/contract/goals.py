@@ -4,6 +4,7 @@ The paper names three kinds of sub-task: centre a feature, maximise a value, rea
 `Centre` and `Raise` are the first two; a task that only reads (`stempilot.Reading`) has no goal.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -110,3 +111,27 @@ class Product:
     value: float
     unit: str
     uncertainty: float
+
+
+def rounded(value: object, uncertainty: object) -> tuple[str, str]:
+    """Return a value and its standard uncertainty as text, to two digits of the latter.
+
+    Without an uncertainty above 0 the value has four digits; what is no finite number is a dash.
+    """
+    if not (isinstance(value, int | float) and isinstance(uncertainty, int | float)):
+        return _brief(value), _brief(uncertainty)
+    if not (math.isfinite(value) and 0 < uncertainty < math.inf):
+        return _brief(value), _brief(uncertainty)
+    digits = 1 - math.floor(math.log10(uncertainty))
+    largest = max(abs(value), uncertainty)
+    if 1e-4 <= largest < 1e9 and digits < 9:  # noqa: PLR2004 - what is read without a power of ten
+        form = f",.{max(digits, 0)}f"
+        return format(round(value, digits), form), format(round(uncertainty, digits), form)
+    power = math.floor(math.log10(largest))
+    unit, form = 10.0**power, f".{max(digits + power, 0)}f"
+    return f"{value / unit:{form}}e{power:+03d}", f"{uncertainty / unit:{form}}e{power:+03d}"
+
+
+def _brief(number: object) -> str:
+    finite = isinstance(number, int | float) and math.isfinite(number)
+    return f"{number:.4g}" if finite else "-"

@@ -273,7 +273,10 @@ class Drawable(Protocol):
     """A task whose goal and measurement can be drawn on a frame."""
 
     def marks(self, state: Any) -> Mapping[str, tuple[float, float]]:
-        """Return ``goal`` and ``found`` as (x, y) in pixels of the frame, origin top left."""
+        """Return ``goal`` and ``found`` as (x, y) in pixels of the frame, origin top left.
+
+        A task that only measures has no ``goal``; what is not seen has no ``found``.
+        """
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from stempilot.contract.goals import rounded
 from stempilot.files import Json
 from stempilot.operation.scores import Episode, score
 from stempilot.record.figures import PAPER_PER_S
@@ -147,11 +148,12 @@ def _plain(evidence: Evidence) -> list[tuple[str, str, str]]:
 def _products(evidence: Evidence) -> list[tuple[str, str, str]]:
     """Return what a run hands on."""
     found = evidence.result.get("products")
-    return [
-        (name, f"{plain(one.get('value'))} {one.get('unit')}", f"± {plain(one.get('uncertainty'))}")
-        for name, one in (found.items() if isinstance(found, dict) else ())
-        if isinstance(one, dict)
-    ]
+    shown = []
+    for name, one in found.items() if isinstance(found, dict) else ():
+        if isinstance(one, dict):
+            value, uncertainty = rounded(one.get("value"), one.get("uncertainty"))
+            shown.append((name.replace("_", " "), f"{value} {one.get('unit')}", f"± {uncertainty}"))
+    return shown
 
 
 def _errors(evidence: Evidence) -> list[tuple[str, str, str]]:

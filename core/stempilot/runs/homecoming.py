@@ -32,7 +32,7 @@ def place_seen(job: Job) -> Place | None:
     if simulated or not isinstance(job.task, Drawable) or not job.task.needs.sources:
         return None
     state, seen = job.session.env(job.task, plain=True).look()
-    return job.task.marks(state)["found"] if seen else None
+    return job.task.marks(state).get("found") if seen else None
 
 
 def come_home(job: Job, first: Place | None) -> dict[str, float]:

@@ -535,7 +535,7 @@ def test_products_are_shown_with_unit_and_uncertainty(monkeypatch: pytest.Monkey
     count = {"value": 3.0, "unit": "", "uncertainty": None}
     render.result({"products": {"best_focus": focus, "count": count}}, json_wanted=False)
     lines = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
-    assert lines == ["best focus 1.5e-07 ± 2e-09 m", "count 3 ± -"]
+    assert lines == ["best focus 1.500e-07 ± 0.020e-07 m", "count 3 ± -"]
 
 
 def test_paths_in_a_result_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

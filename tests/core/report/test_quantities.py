@@ -183,5 +183,5 @@ def test_products_are_cards(tmp_path: Path) -> None:
     write_report(run)
     text = (run / "report.html").read_text()
     assert "best focus" in text
-    assert "1.5 nm" in text
+    assert "1.50 nm" in text
     assert "± 0.25" in text

@@ -17,6 +17,7 @@ from stempilot.report.headline import cards
 from stempilot.report.loading import gather
 from stempilot.runs.execute import execute
 from stempilot.runs.homecoming import FROM_START_PX
+from stempilot.testing.toys import ToyCentring
 
 
 class Lasting(Desk):
@@ -91,3 +92,12 @@ def test_what_is_lost_from_view_is_not_measured(tmp_path: Path) -> None:
 
 def test_simulators_draw_no_frame_more(tmp_path: Path) -> None:
     assert FROM_START_PX not in execute(train(tmp_path / "a", settings=NO_TWIN))
+
+
+def test_a_task_that_marks_nothing_is_not_held_against_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyCentring, "marks", lambda self, state: {})
+    result = execute(run(desk_away(), tmp_path / "a", extras={"keep": False}))
+    assert result["success"]
+    assert FROM_START_PX not in result

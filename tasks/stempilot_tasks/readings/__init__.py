@@ -1,0 +1,1 @@
+"""Readings: tasks that measure the disk and what moves it, and change nothing."""
