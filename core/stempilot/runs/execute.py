@@ -94,7 +94,8 @@ def _owned(plan: Plan) -> Iterator[Plan]:
                 if plan.out_chosen:
                     raise
                 held.close()
-                plan = evolve(plan, out=default_out(plan.command, plan.parts))
+                names = (plan.parts.task.name, plan.parts.agent.name)
+                plan = evolve(plan, out=default_out(plan.command, *names))
             else:
                 break
         yield plan
