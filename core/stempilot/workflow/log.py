@@ -10,6 +10,7 @@ have ``reason``, ``products``, and of an operator's step ``read_back`` and ``not
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import Any
 from attrs import field, frozen
 
 from stempilot.errors import RunDirError
-from stempilot.files import open_own, parse_json, read_lines, recording
+from stempilot.files import open_own, parse_json, read_lines, recording, require_no_link
 from stempilot.workflow.steps import BACK_TO, SKIP
 
 STEPS = "steps.jsonl"
@@ -116,6 +117,23 @@ def kept_in(folder: Path) -> Iterator[OnLine]:
                 os.fsync(file.fileno())
 
         yield keep
+
+
+def run_of(folder: Path, line: Line) -> Path | None:
+    """Return the run that a line names; ``None`` where it names none that is there.
+
+    Raises:
+        RunDirError: what it names is not what a workflow makes.
+    """
+    name = line.get("run")
+    if name is None:
+        return None
+    if not (isinstance(name, str) and re.fullmatch(r"steps/\d+-[A-Za-z0-9_-]+", name)):
+        msg = f"{folder / STEPS} names a run {name!r}; those of steps lie in {folder / 'steps'}"
+        raise RunDirError(msg)
+    run = folder / name
+    require_no_link(run, folder)
+    return run if run.is_dir() else None
 
 
 def read_log(folder: Path) -> list[Line]:

@@ -25,7 +25,7 @@ from stempilot.record.run_dir import BASELINE, RunDir, require_free
 from stempilot.runs.execute import execute
 from stempilot.runs.job import TimeIsUp
 from stempilot.workflow.engine import Engine, Tried, result_of
-from stempilot.workflow.log import STEPS, OnLine, StepLog, kept_in, read_log
+from stempilot.workflow.log import STEPS, OnLine, StepLog, kept_in, read_log, run_of
 from stempilot.workflow.plans import WORKFLOW, WorkflowPlan, described, tasks_of
 from stempilot.workflow.steps import Step
 
@@ -246,12 +246,9 @@ def run_to_restore(run: Path) -> Path:
         return run
     read_json(run / WORKFLOW)
     begun = [line for line in read_log(run) if line["event"] == "began"]
-    last = RunDir(run / str(begun[-1].get("run", ""))) if begun else RunDir(run)
-    if (
-        last.path == run
-        or not (last.path / BASELINE).exists()
-        or not last.record().must_be_restored
-    ):
+    last = run_of(run, begun[-1]) if begun else None
+    moved = last is not None and (last / BASELINE).exists()
+    if last is None or not moved or not RunDir(last).record().must_be_restored:
         msg = f"{run} left the knobs where they belong; there is nothing to put back"
         raise RunDirError(msg)
-    return last.path
+    return last
