@@ -35,6 +35,9 @@ COMMANDS = (
     ("envelope",),
     ("envelope", "init"),
     ("emulate",),
+    ("workflow",),
+    ("workflow", "run"),
+    ("workflow", "check"),
 )
 
 

@@ -31,9 +31,7 @@ class StepsShown:
     def __init__(self, workflow: Any, lines: Sequence[Mapping[str, Any]] = ()) -> None:
         self._name = workflow.name
         self._steps: dict[str, Mapping[str, Any]] = {step.name: {} for step in workflow.steps}
-        self._live = (
-            Live(console=render.err, auto_refresh=False) if render.err.is_terminal else None
-        )
+        self._live = self._new()
         for line in lines:
             self._steps[str(line.get("step"))] = line
 
@@ -51,7 +49,13 @@ class StepsShown:
         """Let a question stand below."""
         self._draw(lambda live: live.stop())
         yield
+        # Another one, which draws below the question and not over it.
+        self._live = self._new()
         self._draw(lambda live: live.start())
+
+    @staticmethod
+    def _new() -> Live | None:
+        return Live(console=render.err, auto_refresh=False) if render.err.is_terminal else None
 
     def show(self, line: Mapping[str, Any]) -> None:
         """Show a line of the log."""
