@@ -36,6 +36,9 @@ COMMANDS = (
     ("envelope",),
     ("envelope", "init"),
     ("emulate",),
+    ("workflow",),
+    ("workflow", "run"),
+    ("workflow", "check"),
 )
 
 

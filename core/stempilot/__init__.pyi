@@ -91,6 +91,7 @@ from .errors import (
     HandsOffError as HandsOffError,
     IncompatibleError as IncompatibleError,
     InstrumentBusyError as InstrumentBusyError,
+    OperatorError as OperatorError,
     PluginError as PluginError,
     RecordError as RecordError,
     RestoreError as RestoreError,
@@ -182,5 +183,7 @@ from .runs.results import (
     TrainResult as TrainResult,
 )
 from .runs.scripting import relearn as relearn, run as run, train as train
+from .workflow.engine import WorkflowResult as WorkflowResult
+from .workflow.steps import OperatorStep as OperatorStep, Step as Step, Workflow as Workflow
 
 __version__: str

@@ -48,6 +48,12 @@ class IncompatibleError(StempilotError):
         super().__init__(f"these parts do not fit together:\n{lines}")
 
 
+class OperatorError(StempilotError):
+    """A step of a workflow is for the operator, and no one confirmed it; all before it is kept."""
+
+    exit_code = 3
+
+
 class EnvelopeError(StempilotError):
     """A value lies outside the safety envelope; nothing was sent.
 

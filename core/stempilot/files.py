@@ -106,7 +106,7 @@ def own_folder(path: Path) -> Path:
     """
     with recording():
         path.mkdir(exist_ok=True)
-    _require_no_link(path, path.parent)
+    require_no_link(path, path.parent)
     return path
 
 
@@ -126,7 +126,7 @@ def own_files(folder: Path) -> list[Path]:
     Raises:
         RunDirError: the folder is a link, or something in it is neither file nor folder.
     """
-    _require_no_link(folder, folder.parent)
+    require_no_link(folder, folder.parent)
     found = sorted(path for path in folder.rglob("*") if not stat.S_ISDIR(path.lstat().st_mode))
     for path in found:
         _require_own(path, folder, path.lstat())
@@ -177,14 +177,19 @@ def _open_carefully(path: str, flags: int) -> int:
 
 
 def _require_own(path: Path, folder: Path, found: os.stat_result) -> None:
-    _require_no_link(path, folder)
+    require_no_link(path, folder)
     if not stat.S_ISREG(found.st_mode):
         kind = _OTHER_KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         msg = f"{path} is {kind}, not a regular file; nothing was done with it"
         raise RunDirError(msg)
 
 
-def _require_no_link(path: Path, folder: Path) -> None:
+def require_no_link(path: Path, folder: Path) -> None:
+    """Check that a path in a folder leads to no other place.
+
+    Raises:
+        RunDirError: it is a link, or lies behind one.
+    """
     real, expected = (
         os.path.realpath(path),
         Path(os.path.realpath(folder), path.relative_to(folder)),

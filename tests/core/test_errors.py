@@ -13,6 +13,7 @@ CODES = {
     errors.PluginError: 2,
     errors.RunDirError: 2,
     errors.IncompatibleError: 3,
+    errors.OperatorError: 3,
     errors.EnvelopeError: 4,
     errors.BackendError: 4,
     errors.HandsOffError: 4,

@@ -13,6 +13,7 @@ from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
 from stempilot.cli.train import train
 from stempilot.cli.upkeep import envelope_app, report, restore
+from stempilot.cli.workflow import workflow_app
 from stempilot.errors import StempilotError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 for command in (train, relearn, run, plugins, check, report, restore, doctor, mask, emulate):
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
+app.add_typer(workflow_app, name="workflow")
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         render.result(describe(plan), json_wanted=as_json)
         return
     if not yes:
-        _confirm(plan)
+        confirm(plan.parts.backend.name, plan.parts.make_backend(plan.opening), plan.envelope)
     unit = "episodes" if plan.episodes else "timesteps"
     try:
         with render.progress(plan.command, unit) as show, no_way_out():
@@ -74,12 +74,41 @@ def carry_out(plan: Any, *, dry_run: bool, yes: bool, as_json: bool) -> None:
         # Here, because typer would end without a word, and with another code in older versions.
         render.remark("interrupted; the instrument was put back")
         raise typer.Exit(INTERRUPTED) from None
-    result["report"] = _write_report(Path(result["run_dir"]))
+    result["report"] = write_report_of(Path(result["run_dir"]))
     render.done(result, json_wanted=as_json)
     if result.get("success") is False:
         raise typer.Exit(1)
     if result.get("interrupted"):
         _say_interrupted(plan, Path(result["run_dir"]))
+
+
+def require_only_resume(ctx: typer.Context, beside: Collection[str], give: str) -> None:
+    """Check that nothing else was typed, not even what happens to be the default.
+
+    Args:
+        ctx: the command.
+        beside: parameters that may stand beside --resume.
+        give: what the message calls them.
+
+    Raises:
+        ConfigError: something was; it is named.
+    """
+    typed = [
+        one.opts[0] if one.opts[0].startswith("-") else one.human_readable_name
+        for one in ctx.command.params
+        if one.name not in beside and _was_typed(ctx, one.name)
+    ]
+    if typed:
+        msg = (
+            f"{', '.join(typed)}: --resume RUN goes on with what the run was begun with; "
+            f"give only {give} beside"
+        )
+        raise ConfigError(msg)
+
+
+def _was_typed(ctx: typer.Context, name: str | None) -> bool:
+    source = ctx.get_parameter_source(name or "")
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def ask_at_terminal(question: str) -> bool:
@@ -106,15 +135,19 @@ def no_way_out() -> Iterator[None]:
         raise StempilotError(msg) from error
 
 
-def _confirm(plan: Any) -> None:
-    from stempilot.instrument.opening import require_envelope
-    from stempilot.runs.dry_run import moves_real_instrument
+def confirm(name: str, backend: Any, envelope: Any) -> None:
+    """Ask before a real instrument moves.
 
-    if not moves_real_instrument(plan):
-        return
-    name = plan.parts.backend.name
+    Raises:
+        EnvelopeError: it has no envelope.
+        ConfigError: no one agreed.
+    """
+    from stempilot.instrument.opening import require_envelope
+
     # Before asking: a yes to what is refused anyway is asked in vain.
-    require_envelope(plan.envelope, plan.parts.make_backend(plan.opening).offers(), name)
+    require_envelope(envelope, backend.offers(), name)
+    if backend.offers().simulated:
+        return
     try:
         agreed = typer.confirm(f"{name} moves a real instrument. Start?", err=True)
     except typer.Abort:
@@ -126,7 +159,7 @@ def _confirm(plan: Any) -> None:
         raise ConfigError(msg)
 
 
-def _write_report(run: Path) -> str | None:
+def write_report_of(run: Path) -> str | None:
     """Return where the report is; the run is over, so that its failure changes nothing of it."""
     try:
         from stempilot.report import write_report

@@ -156,8 +156,8 @@ def result(content: Mapping[str, Any], *, json_wanted: bool) -> None:
     table.add_column(overflow="fold")
     for name, value in content.items():
         if name == "products":
-            for product, number in value.items():
-                table.add_row(product.replace("_", " "), escape(_product(number)))
+            for name_of, number in value.items():
+                table.add_row(name_of.replace("_", " "), escape(product(number)))
         elif not isinstance(value, dict):
             table.add_row(name.replace("_", " "), escape(_shown(value)))
     out.print(table)
@@ -171,7 +171,8 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _product(number: Mapping[str, Any]) -> str:
+def product(number: Mapping[str, Any]) -> str:
+    """Return a product as people read it."""
     from stempilot.contract.goals import rounded
 
     value, uncertainty = rounded(number["value"], number["uncertainty"])
@@ -215,6 +216,19 @@ def _entry(entry: Any) -> dict[str, Any]:
         "problem": entry.problem,
         "traceback": entry.trace,
     }
+
+
+def steps(content: Mapping[str, Any], *, json_wanted: bool) -> None:
+    """Print the steps of a workflow that is to be done."""
+    if json_wanted:
+        as_json(content)
+        return
+    table = Table("step", "who", "what", "moves", title=escape(content["workflow"]))
+    for row in content["steps"]:
+        table.add_row(*(escape(row[key]) for key in ("step", "who", "what", "moves")))
+    out.print(table)
+    for knob, stands in content.get("now", {}).items():
+        out.print(f"{escape(knob)}: {escape(stands)}")
 
 
 def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from stempilot.cli import options as o
-from stempilot.cli.common import carry_out, extras_of, settings_of
+from stempilot.cli.common import carry_out, extras_of, require_only_resume, settings_of
 from stempilot.errors import ConfigError
 
 BESIDE_RESUME = {
@@ -46,7 +46,7 @@ def train(
 
     beside: Any = {"minutes": minutes, "accept_position": accept_position}
     if resume is not None:
-        _require_only_resume(ctx)
+        require_only_resume(ctx, BESIDE_RESUME, "--steps, --minutes and --accept-position")
         plan = plan_resume(discover(), resume, steps=steps, **beside)
     elif task is None:
         msg = "give the name of a task, or --resume RUN; see `stempilot plugins`"
@@ -64,27 +64,3 @@ def train(
             ),
         )
     carry_out(plan, dry_run=dry_run, yes=yes, as_json=as_json)
-
-
-def _require_only_resume(ctx: typer.Context) -> None:
-    """Check that nothing else was typed, not even what happens to be the default.
-
-    Raises:
-        ConfigError: something was; it is named.
-    """
-    typed = [
-        one.opts[0] if one.opts[0].startswith("-") else one.human_readable_name
-        for one in ctx.command.params
-        if one.name not in BESIDE_RESUME and _was_typed(ctx, one.name)
-    ]
-    if typed:
-        msg = (
-            f"{', '.join(typed)}: --resume RUN goes on with what the run was begun with; "
-            "give only --steps, --minutes and --accept-position beside"
-        )
-        raise ConfigError(msg)
-
-
-def _was_typed(ctx: typer.Context, name: str | None) -> bool:
-    source = ctx.get_parameter_source(name or "")
-    return source is not None and source.name == "COMMANDLINE"

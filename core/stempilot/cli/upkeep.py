@@ -22,12 +22,16 @@ def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:
     """Put the instrument back to where it stood before a run, as after a power cut.
 
+    Of a workflow it is the step under way that is put back.
+
     It begins at once, without a question unless the instrument does not say that it is that of
     the run; --dry-run only reads where the knobs stand, and says where they would go.
     """
     from stempilot.plugins.registry import discover
     from stempilot.runs.restore import restore as put_back
+    from stempilot.workflow.recorded import run_to_restore
 
+    run = run_to_restore(run)
     try:
         with no_way_out():
             done = put_back(discover(), run, dry_run=dry_run, ask=ask_at_terminal)

@@ -1,9 +1,10 @@
 """The guarded backend: every write passes the envelope, or nothing is sent."""
 
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from attrs import Factory, evolve, frozen
@@ -126,6 +127,33 @@ class GuardedBackend:
         self._last: dict[str, KnobValue] = dict(standing or {})
         # Knobs of which a write failed: where they stand is unknown, but it was this run's doing.
         self._unsure: set[str] = set()
+
+    @contextlib.contextmanager
+    def within(self, limits: Mapping[str, KnobSpec], audit: Audit | None) -> Iterator[None]:
+        """Let these limits hold inside the block, and no knob count as written at its beginning.
+
+        What was written before is remembered: a knob that stands elsewhere was moved by a person.
+
+        Args:
+            limits: what may be written.
+            audit: told of each write; who is told before where it is ``None``.
+        """
+        before, untouched = (self.limits, self._audit), self._untouched
+        self.limits, self._audit = dict(limits), audit or self._audit
+        self._untouched = untouched | limits.keys()
+        try:
+            yield
+        finally:
+            self.limits, self._audit = before
+            self._untouched &= untouched
+
+    def places(self) -> dict[str, KnobValue]:
+        """Return where this session knows that the knobs stand, as far as it knows."""
+        return {knob: value for knob, value in self._last.items() if knob not in self._unsure}
+
+    def expect(self, places: Mapping[str, KnobValue]) -> None:
+        """Forget where the knobs stood, and expect them there; whoever moved one was a person."""
+        self._last, self._unsure, self._home = dict(places), set(), {}
 
     def remaining_writes(self) -> float:
         """Return how many writes the run budget still allows."""

@@ -104,6 +104,7 @@ def open_instrument(
     locks: bool = True,
     accept_position: bool = False,
     ask: Ask = decline,
+    any_state: bool = False,
 ) -> Iterator[Instrument]:
     """Open a backend with nothing written, and close it when the block ends.
 
@@ -118,6 +119,7 @@ def open_instrument(
         locks: keep all others away.
         accept_position: begin where the knobs stand, also where a run before left them displaced.
         ask: asked whether this is another instrument than that of such a run.
+        any_state: whoever uses the instrument checks its states later.
 
     Raises:
         IncompatibleError: the backend does not offer what is needed.
@@ -132,7 +134,7 @@ def open_instrument(
     if problems:
         raise IncompatibleError(list(dict.fromkeys(problems)))
     envelope = require_envelope(envelope, offers, name)
-    together = combined_needs([need for _, need in needs])
+    together = combined_needs([evolve(need, states={}) if any_state else need for _, need in needs])
     if baseline is None:
         check_calibration(envelope, offers, name)
     else:
@@ -143,10 +145,10 @@ def open_instrument(
         if baseline is None:
             require_finished(backend, name, accept=accept_position, ask=ask)
         check_states(together, {state: backend.state(state) for state in together.states})
-        standing = None if baseline is not None else _read_all(backend, together, offers)
+        standing = None if baseline is not None else read_all(backend, together, offers)
         baseline = standing or baseline or {}
         limits = effective_limits(envelope, offers, together, baseline)
-        audit = _audit(run_dir, ahead=not offers.simulated, must=standing is not None)
+        audit = audited(run_dir, ahead=not offers.simulated, must=standing is not None)
         guard = GuardedBackend(
             backend,
             limits,
@@ -176,13 +178,18 @@ def look_at(backend: Backend, name: str) -> Iterator[Backend]:
         yield backend
 
 
-def _read_all(backend: Backend, needs: Needs, offers: Offers) -> dict[str, KnobValue]:
+def read_all(backend: Backend, needs: Needs, offers: Offers) -> dict[str, KnobValue]:
+    """Return where all knobs stand that are needed; raises as `read_back`."""
     return {knob: read_back(backend, knob, offers.knobs[knob]) for knob in needs.knobs}
 
 
 @contextlib.contextmanager
-def _audit(run_dir: Path | None, *, ahead: bool, must: bool) -> Iterator[AuditFile | None]:
-    """Open the audit of a run directory; where it must not be, it may fail to."""
+def audited(run_dir: Path | None, *, ahead: bool, must: bool = True) -> Iterator[AuditFile | None]:
+    """Open the audit of a run directory, if there is one; where it must not be, it may fail to.
+
+    Raises:
+        RecordError: it cannot be written, and must be.
+    """
     if run_dir is None:
         yield None
         return

@@ -74,6 +74,7 @@ def _episode(env: TaskEnv, reward: float) -> Episode:
         errors=errors,
         measured={name: summary[name] for name in names if name in summary},
         products=task.products(last.state) if success else {},
+        reason=task.explain(last.state),
     )
 
 

@@ -21,6 +21,7 @@ class Episode:
         errors: true errors at the end by name; empty where there is no truth.
         measured: the task's quantities at the end, as far as it summarises them.
         products: what the episode hands on; empty unless it succeeded.
+        reason: what the task says is wrong; empty where nothing is.
     """
 
     steps: int
@@ -29,6 +30,7 @@ class Episode:
     errors: Mapping[str, float] = field(factory=dict)
     measured: Mapping[str, float] = field(factory=dict)
     products: Mapping[str, Product] = field(factory=dict)
+    reason: str = ""
 
 
 def score(

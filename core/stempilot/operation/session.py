@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Twinnable
 from stempilot.contract.task import Reading, Task
 from stempilot.contract.values import KnobValue
-from stempilot.instrument.envelope import Envelope
+from stempilot.instrument.envelope import Envelope, effective_limits
+from stempilot.instrument.fit import check_states, require_fit
 from stempilot.instrument.frame_guard import FrameGuard
 from stempilot.instrument.guard import GuardedBackend
-from stempilot.instrument.opening import Instrument, open_instrument
+from stempilot.instrument.opening import Instrument, audited, open_instrument, read_all
 from stempilot.instrument.putting_back import put_back, read_baseline, savepoint
 from stempilot.instrument.unfinished import Ask, decline, marked_unfinished
 from stempilot.operation.episodes import run_episode
@@ -26,13 +27,20 @@ from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 from stempilot.plugins.registry import discover
 
 AnyTask = Task[Any, Any]
+OnBaseline = Callable[[Mapping[str, KnobValue]], None]
 
 
 @frozen(kw_only=True)
 class Session(Instrument):
-    """An opened instrument that makes environments and is put back at the end."""
+    """An opened instrument that makes environments and is put back at the end.
+
+    Attributes:
+        in_parts: nothing may be written but in a `part`, and there is no baseline outside of one.
+    """
 
     _frames: FrameGuard = field(alias="frames")
+    _name: str = field(alias="name")
+    in_parts: bool = False
 
     def env(
         self,
@@ -81,6 +89,7 @@ class Session(Instrument):
         *,
         seed: int = 0,
         max_timesteps: int = DEFAULT_MAX_TIMESTEPS,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> Episode:
         """Play one episode from where the instrument stands; a success of a task that acts stays.
 
@@ -90,21 +99,64 @@ class Session(Instrument):
                 for a task that only measures.
             seed: seed of the agent, where it is a name, and of the episode.
             max_timesteps: the framework's budget of timesteps for the episode.
+            should_stop: asked before each timestep; then the episode has failed.
 
         Raises:
             IncompatibleError: the agent does not fit the task.
+            BackendError: the instrument is not in the states that the task needs.
             StempilotError: the instrument failed; the knobs are back where the episode began,
                 unless it is a `RestoreError`.
         """
         agent = NO_AGENT if agent is None else agent
         acts = discover().agent(agent, task, seed=seed) if isinstance(agent, str) else agent
-        with self.savepoint(keep=True) as start:
-            env = self.env(task, seed=seed, plain=True, max_timesteps=max_timesteps)
-            episode = run_episode(env, acts.policy())
-        # A task that only measures must not leave the knobs where it measured.
-        if not episode.success or isinstance(task, Reading):
-            put_back(self.guard, start, may_park=self.envelope.may_park)
+        with self.part(task, keep=True) as part:
+            env = part.env(task, seed=seed, plain=True, max_timesteps=max_timesteps)
+            episode = run_episode(env, acts.policy(), should_stop=should_stop)
+            # A task that only measures must not leave the knobs where it measured.
+            if not episode.success or isinstance(task, Reading):
+                part.put_back()
         return episode
+
+    @contextlib.contextmanager
+    def part(
+        self,
+        task: AnyTask,
+        *,
+        keep: bool,
+        run_dir: Path | None = None,
+        on_baseline: OnBaseline = lambda _: None,
+    ) -> Iterator["Session"]:
+        """Begin a session for one task within this one, where the knobs stand now.
+
+        It has a baseline of its own, and the states that the task needs are checked. In a session
+        that is used in parts, its limits are worked out from that baseline, as for a new session.
+
+        Args:
+            task: an operation that the session was opened for.
+            keep: leave the knobs where they are when the block ends without an exception.
+            run_dir: an existing folder for the audit of the part; also what a mark leads to until
+                the block ends with the knobs where they belong.
+            on_baseline: saves the baseline before the first write.
+
+        Raises:
+            BackendError: the instrument failed, or is not in the states that the task needs.
+            EnvelopeError: the envelope excludes where the knobs stand.
+            HandsOffError: another user moved a knob since the part before.
+            RestoreError: a knob is not back.
+        """
+        guard, needs, offers = self.guard, task.needs, self.backend.offers()
+        check_states(needs, {state: self.backend.state(state) for state in needs.states})
+        limits = guard.limits
+        if self.in_parts:
+            require_fit(needs, offers, task=type(task).__name__, backend=self._name)
+            standing = read_all(self.backend, needs, offers)
+            limits = effective_limits(self.envelope, offers, needs, standing)
+        with audited(run_dir, ahead=not offers.simulated) as audit, guard.within(limits, audit):
+            on_baseline(read_baseline(guard))
+            marked = marked_unfinished(self.backend, self._name, run_dir)
+            with marked, self.savepoint(keep=keep) as baseline:
+                frames = FrameGuard(offers.sources) if self.in_parts else self._frames
+                yield evolve(self, baseline=baseline, frames=frames, in_parts=False)
 
     def standing(self) -> dict[str, KnobValue]:
         """Return where the knobs stand that the session may write; raises as `read_baseline`."""
@@ -160,11 +212,12 @@ def open_session(
     name: str,
     envelope: Envelope | None = None,
     keep: bool = False,
-    on_baseline: Callable[[Mapping[str, KnobValue]], None] | None = None,
+    on_baseline: OnBaseline = lambda _: None,
     names: Sequence[str] = (),
     run_dir: Path | None = None,
     accept_position: bool = False,
     ask: Ask = decline,
+    in_parts: bool = False,
 ) -> Iterator[Session]:
     """Open a backend for some tasks, and put every knob back when the block ends.
 
@@ -182,6 +235,9 @@ def open_session(
         run_dir: an existing folder for the audit of all writes; there is none without.
         accept_position: begin where the knobs stand, also where a run before left them displaced.
         ask: asked whether this is another instrument than that of such a run.
+        in_parts: let each `Session.play`, and each `Session.part`, begin and end by itself: its
+            states are checked then and not at opening, and only what it moved is put back where it
+            fails. ``keep`` and ``on_baseline`` do nothing then.
 
     Yields:
         The session.
@@ -205,15 +261,21 @@ def open_session(
         run_dir=run_dir,
         accept_position=accept_position,
         ask=ask,
+        any_state=in_parts,
     ) as instrument:
-        if on_baseline is not None:
-            on_baseline(instrument.baseline)
         session = Session(
             backend=backend,
             guard=instrument.guard,
-            baseline=instrument.baseline,
+            baseline={} if in_parts else instrument.baseline,
             envelope=instrument.envelope,
             frames=FrameGuard(backend.offers().sources),
+            name=name,
+            in_parts=in_parts,
         )
+        if in_parts:
+            with instrument.guard.within({}, None):
+                yield session
+            return
+        on_baseline(instrument.baseline)
         with marked_unfinished(backend, name, run_dir), session.savepoint(keep=keep):
             yield session

@@ -18,6 +18,8 @@ from stempilot.report.paths import paths_picture
 from stempilot.report.pictures import finals_picture
 from stempilot.report.rise import rise_picture
 from stempilot.report.style import Picture
+from stempilot.report.workflow import workflow_page
+from stempilot.workflow.recorded import is_workflow
 
 __all__ = ["PLOTS", "write_report"]
 
@@ -45,7 +47,7 @@ _DRAWN: dict[Kind, Sequence[_Draw]] = {
 
 
 def write_report(run: str | Path) -> Path:
-    """Write ``report.html`` and the figures in ``plots/`` of a run directory.
+    """Write ``report.html`` and the figures in ``plots/`` of a run directory, or of a workflow's.
 
     The page is one file that opens offline. What a task or a backend does not tell is left out
     and named as such; so is what an interrupted or failed run did not get to, and a picture that
@@ -62,6 +64,11 @@ def write_report(run: str | Path) -> Path:
         RecordError: the disk refused.
     """
     run = Path(run)
+    if is_workflow(run):
+        with plain.defaults():
+            page = workflow_page(run, write_report)
+        write_file(run / REPORT, page.encode(errors="replace"))
+        return run / REPORT
     evidence = gather(run)
     draws = [*_DRAWN[evidence.kind], animation_picture]
     if evidence.series.shown.rises:

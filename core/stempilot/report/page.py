@@ -25,7 +25,21 @@ def whole_page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequen
     """
     record = evidence.record
     names = [record.command, record.task, record.backend, record.agent]
-    title = f"{names[0]} {names[1]} with {names[3]}"
+    return document(
+        f"{names[0]} {names[1]} with {names[3]}",
+        _header(evidence, names),
+        cards(evidence),
+        changes(evidence),
+        comparison(evidence),
+        *(figure(picture) for picture in pictures),
+        _left_out(left_out),
+        origin(evidence),
+        footer=_PAPER,
+    )
+
+
+def document(title: str, *parts: str, footer: str = "") -> str:
+    """Return a page with the project's style."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -33,17 +47,7 @@ def whole_page(evidence: Evidence, pictures: Sequence[Picture], left_out: Sequen
         tag("title", f"{title} - stempilot"),
         tag("style", Html(_style())),
     )
-    body = tag(
-        "main",
-        _header(evidence, names),
-        cards(evidence),
-        changes(evidence),
-        comparison(evidence),
-        *(_figure(picture) for picture in pictures),
-        _left_out(left_out),
-        origin(evidence),
-        tag("footer", "Written by stempilot. ", _PAPER),
-    )
+    body = tag("main", *parts, tag("footer", "Written by stempilot. ", footer))
     return html(Html("<!doctype html>\n"), tag("html", head, tag("body", body), lang="en"), "\n")
 
 
@@ -69,7 +73,8 @@ def _header(evidence: Evidence, names: Sequence[str]) -> Html:
     )
 
 
-def _figure(picture: Picture) -> Html:
+def figure(picture: Picture) -> Html:
+    """Return a picture with its title and caption."""
     source = f"plots/{picture.name}"
     if len(picture.content) < LARGEST_EMBEDDED:
         kind = picture.name.rsplit(".", 1)[-1]

@@ -12,7 +12,7 @@ from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Timestep
 from stempilot.runs.adapting import Adapting
 from stempilot.runs.ending import leave
-from stempilot.runs.job import Job
+from stempilot.runs.job import Job, TimeIsUp
 from stempilot.runs.progress import RecentEpisodes
 
 
@@ -35,7 +35,7 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         env, episode = _try_again(job, env, adapting, recent)
     if job.out_of_time() and not env.last.ended:
         job.say(job.time_is_up)
-        raise KeyboardInterrupt(job.time_is_up)
+        raise TimeIsUp(job.time_is_up)
     spent = job.budget_spent(env)
     leave(job, success=episode.success)
     recorder.close()
@@ -46,12 +46,12 @@ def run_once(job: Job, agent: Agent) -> dict[str, Any]:
         "outcome": _verdict(env.last),
         "reason": spent or job.task.explain(env.last.state),
         "budget_spent": spent,
-        "products": {name: _plain(one) for name, one in episode.products.items()},
+        "products": {name: plain_product(one) for name, one in episode.products.items()},
         **adapting.figures(),
     }
 
 
-def _plain(product: Product) -> dict[str, str | float | None]:
+def plain_product(product: Product) -> dict[str, str | float | None]:
     """Return a product as JSON values; a number that is not finite is ``None``."""
     numbers = {"value": product.value, "uncertainty": product.uncertainty}
     finite = {k: float(v) if math.isfinite(v) else None for k, v in numbers.items()}
@@ -78,7 +78,7 @@ def _try_again(
     )
     adapting.may_relearn = False
     if policy is None:
-        raise KeyboardInterrupt(job.time_is_up)
+        raise TimeIsUp(job.time_is_up)
     noting = adapting.noting(env)
     return env, run_episode(env, policy, should_stop=job.out_of_time, on_change=noting)
 

@@ -11,11 +11,6 @@ from stempilot.runs.execute import prepare, untrained
 from stempilot.runs.plans import Plan
 
 
-def moves_real_instrument(plan: Plan) -> bool:
-    """Return whether the plan's backend is a real instrument."""
-    return not plan.parts.make_backend(plan.opening).offers().simulated
-
-
 def describe(plan: Plan) -> dict[str, Any]:
     """Check a plan against the instrument as it stands, by reading alone, and describe it.
 

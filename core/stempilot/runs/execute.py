@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDi
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.instrument.unfinished import Ask, decline, require_same
-from stempilot.operation.session import open_session
+from stempilot.operation.session import Session, open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
 from stempilot.record.owner import owned
@@ -51,6 +51,7 @@ def execute(
     on_progress: OnProgress = _ignore,
     say: Callable[[str], None] = lambda _: None,
     ask: Ask = decline,
+    session: Session | None = None,
 ) -> dict[str, Any]:
     """Carry out a plan and return its result as plain JSON values.
 
@@ -62,13 +63,15 @@ def execute(
         on_progress: told of the progress.
         say: told what a person should know before the instrument moves.
         ask: asked whether the instrument is that of a run before, where that cannot be told.
+        session: an opened one of the plan's backend, to be a part of; one is opened without.
 
     Raises:
+        TimeIsUp: a single run has lasted for its minutes.
         StempilotError: see the exit codes in `stempilot.errors`; the instrument was put back
             unless it is a `RestoreError`, which also meets who resumes a run that did not.
     """
     with _owned(plan) as own:
-        return _execute(own, on_progress, say, ask)
+        return _execute(own, on_progress, say, ask, session)
 
 
 @contextmanager
@@ -91,17 +94,22 @@ def _owned(plan: Plan) -> Iterator[Plan]:
                 if plan.out_chosen:
                     raise
                 held.close()
-                plan = evolve(plan, out=default_out(plan.command, plan.parts))
+                names = (plan.parts.task.name, plan.parts.agent.name)
+                plan = evolve(plan, out=default_out(plan.command, *names))
             else:
                 break
         yield plan
 
 
 def _execute(
-    plan: Plan, on_progress: OnProgress, say: Callable[[str], None], ask: Ask
+    plan: Plan,
+    on_progress: OnProgress,
+    say: Callable[[str], None],
+    ask: Ask,
+    opened: Session | None,
 ) -> dict[str, Any]:
     task, agent, kept = prepare(plan)
-    backend = plan.parts.make_backend(plan.opening)
+    backend = opened.backend if opened else plan.parts.make_backend(plan.opening)
     run = _resumed_run(plan, backend) if plan.resumes else _new_run(plan, task, kept)
     for sentence in (*kept, *_warnings(plan, agent, run)):
         say(sentence)
@@ -109,18 +117,7 @@ def _execute(
         run_log(run.path) as log,
         ending(run) as result,
         ExitStack() as afterwards,
-        open_session(
-            backend,
-            [task],
-            name=plan.parts.backend.name,
-            envelope=plan.envelope,
-            keep=plan.keeps,
-            on_baseline=partial(_keep_baseline, run, backend, ask=ask),
-            names=[plan.parts.task.name],
-            run_dir=run.path,
-            accept_position=plan.accept_position,
-            ask=ask,
-        ) as session,
+        _session(plan, task, backend, run, ask, opened) as session,
         ExitStack() as files,
     ):
         job = Job(
@@ -142,6 +139,32 @@ def _execute(
         # Inside the session: what cannot be recorded is put back.
         write_json(run.path / RESULT, result)
     return result
+
+
+def _session(
+    plan: Plan,
+    task: Task[Any, Any],
+    backend: Backend,
+    run: RunDir,
+    ask: Ask,
+    opened: Session | None,
+) -> AbstractContextManager[Session]:
+    """Return the session of a run: a part of the opened one, if there is one."""
+    keep = partial(_keep_baseline, run, backend, ask=ask)
+    if opened is not None:
+        return opened.part(task, keep=plan.keeps, run_dir=run.path, on_baseline=keep)
+    return open_session(
+        backend,
+        [task],
+        name=plan.parts.backend.name,
+        envelope=plan.envelope,
+        keep=plan.keeps,
+        on_baseline=keep,
+        names=[plan.parts.task.name],
+        run_dir=run.path,
+        accept_position=plan.accept_position,
+        ask=ask,
+    )
 
 
 def _keep_baseline(

@@ -18,6 +18,10 @@ from stempilot.runs.plans import Plan
 from stempilot.runs.progress import OnProgress
 
 
+class TimeIsUp(KeyboardInterrupt):
+    """A run has lasted for the minutes that its plan allows; it ends as by Ctrl-C."""
+
+
 @frozen(kw_only=True)
 class Job:
     """A plan being carried out on an opened instrument.

@@ -287,7 +287,7 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
         parts=parts,
         seed=extras.seed,
         opening=opening,
-        out=extras.out or default_out(command, parts),
+        out=extras.out or default_out(command, parts.task.name, parts.agent.name),
         out_chosen=extras.out is not None,
         frames=extras.frames or FramePolicy(ends=once),
         envelope=extras.envelope,
@@ -301,10 +301,10 @@ def _plan(command: str, parts: Composition, opening: Opening, extras: Extras, **
     )
 
 
-def default_out(command: str, parts: Composition) -> Path:
-    """Return a run directory below ``runs`` that does not exist yet."""
+def default_out(*words: str) -> Path:
+    """Return a run directory below ``runs`` that does not exist yet, and has these words."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    base = Path("runs") / f"{stamp}-{command}-{parts.task.name}-{parts.agent.name}"
+    base = Path("runs") / "-".join((stamp, *words))
     candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
     return next(path for path in candidates if not path.exists())
 

@@ -59,6 +59,9 @@ COMMANDS = [
     "doctor",
     "envelope",
     "envelope init",
+    "workflow",
+    "workflow run",
+    "workflow check",
 ]
 
 

@@ -18,7 +18,7 @@ from stempilot.errors import (
     StempilotError,
 )
 from stempilot.instrument.envelope import KnobLimits, open_envelope
-from stempilot.runs.dry_run import describe, moves_real_instrument
+from stempilot.runs.dry_run import describe
 from stempilot.runs.plans import Extras, Plan, plan_resume, plan_run, plan_train
 
 
@@ -55,11 +55,6 @@ def test_a_learner_that_was_not_trained_is_named(tmp_path: Path) -> None:
     told = describe(plan(Desk(), tmp_path / "run", agent="learner"))
     assert (told["agent"], told["policy"]) == ("learner", "not trained")
     assert describe(plan(Desk(), tmp_path / "run"))["policy"] is None
-
-
-def test_it_tells_real_instruments_from_simulated_ones(tmp_path: Path) -> None:
-    assert moves_real_instrument(plan(Desk(), tmp_path))
-    assert not moves_real_instrument(plan(Desk(simulated=True), tmp_path))
 
 
 def test_the_instrument_is_closed_again(tmp_path: Path) -> None:

@@ -123,12 +123,13 @@ def test_without_out_a_free_directory_below_runs_is_taken(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     parts = train().parts
-    first = default_out("train", parts)
+    words = ("train", parts.task.name, parts.agent.name)
+    first = default_out(*words)
     assert first.parent == Path("runs")
     assert first.name.endswith("-train-centring-learner")
-    for taken in (first, default_out("train", parts)):
+    for taken in (first, default_out(*words)):
         taken.mkdir(parents=True, exist_ok=True)
-    assert not default_out("train", parts).exists()
+    assert not default_out(*words).exists()
 
 
 # --- run -----------------------------------------------------------------------------------------

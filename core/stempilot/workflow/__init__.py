@@ -1,0 +1,1 @@
+"""Chains tasks, and steps of the operator, into one run that can be resumed."""
