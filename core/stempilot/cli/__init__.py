@@ -7,6 +7,7 @@ import typer
 from stempilot.cli import render
 from stempilot.cli.doctor import doctor
 from stempilot.cli.emulate import emulate
+from stempilot.cli.new import new
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Hand routine operations of an electron microscope to an agent.",
 )
-for command in (train, relearn, run, plugins, check, report, restore, doctor, emulate):
+for command in (train, relearn, run, plugins, new, check, report, restore, doctor, emulate):
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 
