@@ -28,6 +28,7 @@ COMMANDS = (
     ("relearn",),
     ("run",),
     ("plugins",),
+    ("new",),
     ("check",),
     ("report",),
     ("restore",),

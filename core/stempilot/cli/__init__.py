@@ -8,6 +8,7 @@ from stempilot.cli import render
 from stempilot.cli.doctor import doctor
 from stempilot.cli.emulate import emulate
 from stempilot.cli.mask import mask
+from stempilot.cli.new import new
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
@@ -24,7 +25,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Hand routine operations of an electron microscope to an agent.",
 )
-for command in (train, relearn, run, plugins, check, report, restore, doctor, mask, emulate):
+for command in (
+    train,
+    relearn,
+    run,
+    plugins,
+    new,
+    check,
+    report,
+    restore,
+    doctor,
+    mask,
+    emulate,
+):
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 app.add_typer(workflow_app, name="workflow")

@@ -1,0 +1,69 @@
+"""A package of each kind is written, installed without a network, checked, and tested by itself."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from stempilot.plugins.registry import discover
+from stempilot.scaffold.write import KINDS, new_package
+
+KIND_OF = {f"new-{what}": what for what in (*KINDS, "package")}
+
+
+def python_of(folder: Path) -> Path:
+    """Make a virtual environment that sees what this one sees, and return its Python."""
+    venv.create(folder, with_pip=False)
+    own = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
+    Path(own, "outer.pth").write_text("\n".join(path for path in sys.path if path))
+    return next(folder.glob("Scripts/python.exe"), folder / "bin" / "python")
+
+
+def run(*words: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_packages_are_installed_checked_and_tested(tmp_path: Path) -> None:
+    # One test: an environment for each would cost more than all that is done in it.
+    registry = discover(only="")
+    made = [new_package(what, name, tmp_path / name, registry) for name, what in KIND_OF.items()]
+    python = python_of(tmp_path / "venv")
+    editable = [word for folder in made for word in ("--editable", folder)]
+    offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation")
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        *offline,
+        *editable,
+        cwd=tmp_path,
+    )
+    plugins = json.loads(run(python, "-m", "stempilot", "plugins", "--json", cwd=tmp_path))
+    theirs = {(e["kind"], e["name"]) for e in plugins["plugins"] if e["name"] in KIND_OF}
+    assert theirs == {(k, "new-package") for k in KINDS} | {(k, f"new-{k}") for k in KINDS}
+    checked = json.loads(
+        run(python, "-m", "stempilot", "check", "new-package", "--json", cwd=tmp_path)
+    )
+    assert {row["kind"] for row in checked["results"] if row["passed"]} == set(KINDS)
+    tests = [folder / "tests" for folder in made]
+    quiet = ("-q", "-n", "0", "-p", "no:cacheprovider", "--import-mode=importlib")
+    told = run(python, "-m", "pytest", *quiet, *tests, cwd=tmp_path)
+    assert "passed" in told
