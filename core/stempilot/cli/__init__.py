@@ -10,6 +10,7 @@ from stempilot.cli.emulate import emulate
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
+from stempilot.cli.study import study_app
 from stempilot.cli.train import train
 from stempilot.cli.upkeep import envelope_app, report, restore
 from stempilot.errors import StempilotError
@@ -25,6 +26,7 @@ app = typer.Typer(
 for command in (train, relearn, run, plugins, check, report, restore, doctor, emulate):
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
+app.add_typer(study_app, name="study")
 
 
 def _show_version(wanted: bool) -> None:
