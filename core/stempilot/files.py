@@ -344,14 +344,14 @@ def _is_deeper(content: Any, levels: int) -> bool:
     return bool(inner)
 
 
-def read_json(path: Path) -> Json:
-    """Return the content of a JSON file of this schema.
+def read_json(path: Path, *, inside: Path | None = None) -> Json:
+    """Return the content of a JSON file of this schema; arguments as of `open_own`.
 
     Raises:
-        RunDirError: missing, damaged, or of another schema.
+        RunDirError: missing, damaged, of another schema, or none that `open_own` opens.
     """
     try:
-        content = parse_json(read_file(path))
+        content = parse_json(read_file(path, inside=inside))
     except ValueError as error:
         msg = f"{path} is damaged: {error}"
         raise RunDirError(msg) from error

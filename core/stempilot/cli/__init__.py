@@ -12,6 +12,7 @@ from stempilot.cli.new import new
 from stempilot.cli.plugins import check, plugins
 from stempilot.cli.relearn import relearn
 from stempilot.cli.run import run
+from stempilot.cli.study import study_app
 from stempilot.cli.train import train
 from stempilot.cli.upkeep import envelope_app, report, restore
 from stempilot.cli.workflow import workflow_app
@@ -41,6 +42,7 @@ for command in (
     app.command()(render.results_alone()(command))
 app.add_typer(envelope_app, name="envelope")
 app.add_typer(workflow_app, name="workflow")
+app.add_typer(study_app, name="study")
 
 
 def _show_version(wanted: bool) -> None:

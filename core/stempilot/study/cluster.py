@@ -1,0 +1,225 @@
+"""Carries out the cells of a study on Dask: here, on a scheduler that runs already, or by Slurm."""
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from stempilot.errors import ConfigError, StempilotError
+from stempilot.files import recording
+from stempilot.instrument.signals import interrupts_once
+from stempilot.plugins import options as config
+from stempilot.runs.progress import OnProgress, Progress
+from stempilot.study.cells import DONE, FAILED, STOP, Ready, run_cell
+from stempilot.study.folder import place_of
+
+HOST = "127.0.0.1"
+_NEEDED = ("distributed", "dask_jobqueue", "pyarrow")
+_POLL_S, _STOPPING_S, _TIMEOUT_S = 0.2, 15.0, 30.0
+_TWICE = 1
+"""How many workers may die of a cell before it is given up, on a cluster of our own."""
+
+
+class ClusterError(StempilotError):
+    """The cluster of a study cannot be reached, or is gone."""
+
+
+def require_dask() -> None:
+    """Check that the packages of studies are there.
+
+    Raises:
+        ConfigError: one is not; with how to install it.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        msg = f'studies need {", ".join(missing)}: pip install "stempilot[study]"'
+        raise ConfigError(msg)
+
+
+@frozen(kw_only=True)
+class Where:
+    """Where cells are carried out.
+
+    Attributes:
+        workers: processes here, or jobs of Slurm.
+        scheduler: address of one that runs already; ``None`` for none.
+        slurm: TOML file of what dask-jobqueue's ``SLURMCluster`` takes; ``None`` for no Slurm.
+        insecure: why a cluster beyond this computer may go without encryption.
+    """
+
+    workers: int = 2
+    scheduler: str | None = None
+    slurm: Path | None = None
+    insecure: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """Check that one place is meant, and that it is encrypted or may go without."""
+        if self.scheduler is not None and self.slurm is not None:
+            msg = "give --scheduler or --slurm, not both"
+            raise ConfigError(msg)
+        elsewhere = self.scheduler is not None or self.slurm is not None
+        if elsewhere and not (self._is_encrypted() or self.insecure.strip()):
+            msg = (
+                "whoever reaches a Dask scheduler without TLS runs code in your name; give an "
+                "address tls://... (in a file of --slurm: security = true), or say in a sentence "
+                'why it may go without: --insecure "the cluster\'s network is closed"'
+            )
+            raise ConfigError(msg)
+
+    def _is_encrypted(self) -> bool:
+        if self.slurm is not None:
+            return config.read_toml(self.slurm).get("security") is True
+        return (self.scheduler or "").startswith("tls://")
+
+
+@contextlib.contextmanager
+def opened(where: Where) -> Iterator[Any]:
+    """Yield a client of the cluster, and close what was started here.
+
+    Raises:
+        ClusterError: it cannot be reached or started.
+    """
+    import dask
+    from distributed import Client
+
+    with contextlib.ExitStack() as closing:
+        # For a cluster of our own; one that runs already keeps its own limit.
+        closing.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _TWICE}))
+        try:
+            cluster = _cluster(where)
+            if cluster is not where.scheduler:
+                closing.callback(cluster.close)
+            client = closing.enter_context(
+                Client(cluster, set_as_default=False, timeout=_TIMEOUT_S)
+            )
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            what = where.scheduler or where.slurm or "a cluster on this computer"
+            msg = f"{what}: {type(error).__name__}: {error}; nothing was started"
+            raise ClusterError(msg) from error
+        yield client
+
+
+def _cluster(where: Where) -> Any:
+    if where.scheduler is not None:
+        return where.scheduler
+    if where.slurm is not None:
+        from dask_jobqueue import SLURMCluster
+
+        options = {"cores": 1, "processes": 1, **config.read_toml(where.slurm)}
+        cluster = SLURMCluster(**options)
+        cluster.scale(jobs=where.workers)
+        return cluster
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=where.workers,
+        threads_per_worker=1,
+        processes=True,
+        host=HOST,
+        dashboard_address=f"{HOST}:0",
+        worker_dashboard_address=f"{HOST}:0",
+        memory_limit=0,
+        silence_logs=logging.ERROR,
+    )
+
+
+def carry_out(
+    client: Any,
+    cells: Sequence[Ready],
+    folder: Path,
+    *,
+    on_progress: OnProgress,
+    say: Callable[[str], None],
+) -> None:
+    """Carry out cells, as many at a time as there are workers; report those that fail.
+
+    Args:
+        client: of the cluster.
+        cells: those that are not finished.
+        folder: that of the study, which all workers must reach by the same path.
+        on_progress: told how many are over, and when all will be.
+        say: told of each cell that fails.
+
+    Raises:
+        ClusterError: the scheduler is gone.
+        KeyboardInterrupt: a stop was asked for; the cells that were running were stopped.
+    """
+    stop = folder / STOP
+    stop.unlink(missing_ok=True)
+    waiting, running = deque(cells), dict[Any, Ready]()
+    began_s, failed = time.monotonic(), 0
+    with interrupts_once():
+        try:
+            while waiting or running:
+                for _ in range(_workers(client) - len(running)):
+                    if waiting:
+                        _submit(client, waiting.popleft(), folder, running)
+                time.sleep(_POLL_S)
+                for future in [each for each in running if each.status != "pending"]:
+                    cell = running.pop(future)
+                    result = _result(future)
+                    if result is None:
+                        waiting.append(cell)
+                        continue
+                    if result["status"] != DONE:
+                        failed += 1
+                        say(f"{cell.title} {result['status']}: {result['reason']}")
+                    done = len(cells) - len(waiting) - len(running)
+                    on_progress(_progress(done, len(cells), failed, time.monotonic() - began_s))
+        finally:
+            if running:
+                _stop(stop, running)
+
+
+def _submit(client: Any, cell: Ready, folder: Path, running: dict[Any, Ready]) -> None:
+    values, place = config.plain(cell.cell), str(place_of(folder.resolve(), cell.key))
+    running[client.submit(run_cell, values, cell.key, place, pure=False)] = cell
+
+
+def _workers(client: Any) -> int:
+    """Return how many cells may run at once: one a worker, and one where none has come yet."""
+    try:
+        # Where the scheduler does not answer, this waits for it as long as the client does.
+        return max(1, len(client.nthreads()))
+    except (OSError, TimeoutError, RuntimeError) as error:
+        msg = (
+            f"the scheduler is gone: {type(error).__name__}: {error}; finished cells are kept, "
+            "and the same command goes on with the others"
+        )
+        raise ClusterError(msg) from error
+
+
+def _result(future: Any) -> dict[str, Any] | None:
+    """Return what became of a cell; ``None`` where a scheduler that was restarted forgot it."""
+    if future.status in {"cancelled", "lost"}:
+        return None
+    error = future.exception()
+    if error is not None:
+        return {"status": FAILED, "reason": f"its worker is gone: {type(error).__name__}: {error}"}
+    found: dict[str, Any] = future.result()
+    return found
+
+
+def _progress(done: int, total: int, failed: int, took_s: float) -> Progress:
+    left_s = took_s / max(done, 1) * (total - done)
+    minutes = f"about {left_s / 60:.0f} min left" if done < total else ""
+    bad = f"{failed} failed" if failed else ""
+    return Progress(done=done, total=total, note=", ".join(filter(None, (bad, minutes))))
+
+
+def _stop(stop: Path, running: Iterable[Any]) -> None:
+    """Ask the cells that run to stop, and wait a little for them to do so."""
+    until_s = time.monotonic() + _STOPPING_S
+    with recording():
+        stop.touch()
+    try:
+        while time.monotonic() < until_s and any(one.status == "pending" for one in running):
+            time.sleep(_POLL_S)
+    finally:
+        stop.unlink(missing_ok=True)

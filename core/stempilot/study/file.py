@@ -1,0 +1,218 @@
+"""A study file: which settings are swept, and the cells that follow from them."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import evolve, field, frozen, validators
+
+from stempilot.errors import ConfigError
+from stempilot.plugins import options as config
+from stempilot.plugins.options import SECTIONS, Values
+from stempilot.plugins.registry import Registry
+from stempilot.plugins.suggest import meant
+
+ALL_SECTIONS = (*SECTIONS, "emulator")
+NAMES = ("task", "backend", "agent", "steps")
+"""What an axis may sweep beside options."""
+
+MOST_CELLS = 5_000
+
+_COUNT = field(default=0, validator=validators.and_(validators.ge(0), validators.le(2**53)))
+_TIME = field(default=60.0, validator=validators.and_(validators.gt(0), validators.lt(math.inf)))
+_EPISODES = field(default=None, validator=validators.optional(validators.ge(1)))
+Settings = dict[str, dict[str, Any]]
+
+
+@frozen(kw_only=True)
+class Relearn:
+    """What a cell goes on to relearn after its training.
+
+    Attributes:
+        steps: timesteps of it.
+        settings: what changes for it, by section.
+    """
+
+    steps: int = field(validator=validators.ge(1))
+    settings: Settings = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Cell:
+    """One training, what it relearns, and how it is evaluated, as plain values.
+
+    Attributes:
+        task: name of the task.
+        backend: name of the backend.
+        agent: name of the agent.
+        settings: options by section; ``emulator`` is that of an emulator that the cell starts.
+        seed: seed of the training.
+        steps: timesteps of it; 0 trains nothing.
+        episodes: of the evaluation; ``None`` for no evaluation.
+        minutes: after how long the cell is given up.
+        relearn: what it relearns; ``None`` for nothing.
+    """
+
+    task: str
+    backend: str
+    agent: str
+    settings: Settings = field(factory=dict)
+    seed: int = _COUNT
+    steps: int = _COUNT
+    episodes: int | None = _EPISODES
+    minutes: float = _TIME
+    relearn: Relearn | None = None
+
+
+@frozen(kw_only=True)
+class Study:
+    """The content of a study file; all but the sweep is the same for each cell (see `Cell`).
+
+    Attributes:
+        title: what it is about.
+        figure: which figure of `stempilot.study.figures` its report draws.
+        task: name of the task.
+        backend: name of the backend; the default one when ``None``.
+        agent: name of the agent; the default one when ``None``.
+        steps: timesteps of each training; 0 trains nothing.
+        episodes: of the evaluation that follows; ``None`` for none.
+        minutes: after how long a cell is given up.
+        settings: options by section.
+        relearn: what follows each training.
+        seeds: each setting is tried with each of them.
+        grid: values by option; all combinations are tried.
+        cases: options that change together; each case is tried with the whole grid.
+        draws: so many combinations of the grid, drawn at random, instead of all. A value of the
+            grid may then be a range, ``{low, high, log}``.
+        scales: other values of all these, by the name of the scale.
+    """
+
+    title: str = ""
+    figure: str = ""
+    task: str
+    backend: str | None = None
+    agent: str | None = None
+    steps: int = _COUNT
+    episodes: int | None = _EPISODES
+    minutes: float = _TIME
+    settings: Settings = field(factory=dict)
+    relearn: Relearn | None = None
+    seeds: tuple[int, ...] = field(default=(0,), validator=validators.min_len(1))
+    grid: dict[str, Any] = field(factory=dict)
+    cases: tuple[dict[str, Any], ...] = field(default=({},), validator=validators.min_len(1))
+    draws: int = _COUNT
+    scales: dict[str, dict[str, Any]] = field(factory=dict)
+
+
+def read_study(file: Path, scale: str | None = None) -> Study:
+    """Return the study of a file.
+
+    Args:
+        file: TOML; see `Study`.
+        scale: the entry of ``scales`` to lay over it.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is unknown or out of range.
+    """
+    content = config.read_toml(file)
+    scales = content.get("scales", {})
+    if scale is not None:
+        if not isinstance(scales, dict) or not isinstance(scales.get(scale), dict):
+            msg = f"{file} has no scale {scale!r}; {meant(scale, scales)}"
+            raise ConfigError(msg)
+        content = {**content, **scales[scale]}
+    return config.build(Study, content, section=file.name)
+
+
+def cells_of(study: Study, registry: Registry) -> list[tuple[Values, Cell]]:
+    """Return the cells of a study in order, each with what was swept to get it.
+
+    Raises:
+        ConfigError: an axis is neither an option nor a name, or holds no values.
+    """
+    base = Cell(
+        task=study.task,
+        backend=study.backend or registry.default("backend"),
+        agent=study.agent or registry.default("agent"),
+        settings=study.settings,
+        steps=study.steps,
+        episodes=study.episodes,
+        minutes=study.minutes,
+        relearn=study.relearn,
+    )
+    axes = (
+        {} if study.draws else {name: _choices(name, values) for name, values in study.grid.items()}
+    )
+    count = math.prod(map(len, (*axes.values(), study.cases, study.seeds)), start=study.draws or 1)
+    if count > MOST_CELLS:
+        msg = f"that makes {count} cells; a study has at most {MOST_CELLS}"
+        raise ConfigError(msg)
+    if study.draws:
+        combinations = list(_drawn(study))
+    else:
+        combinations = [
+            dict(zip(axes, each, strict=True)) for each in itertools.product(*axes.values())
+        ]
+    return [
+        (swept, evolve(_with(base, swept), seed=seed))
+        for case, chosen, seed in itertools.product(study.cases, combinations, study.seeds)
+        for swept in [{**case, **chosen}]
+    ]
+
+
+def _choices(name: str, values: Any) -> list[Any]:
+    if not isinstance(values, list) or not values:
+        msg = f"grid.{name} = {values!r} is no list of values; a range needs draws"
+        raise ConfigError(msg)
+    return values
+
+
+def _drawn(study: Study) -> Iterator[Values]:
+    # The same study draws the same cells, and one with more draws has these among its own.
+    for number in range(study.draws):
+        rng = np.random.default_rng(number)
+        yield {name: _draw(name, values, rng) for name, values in study.grid.items()}
+
+
+def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:
+    if not isinstance(values, dict):
+        choices = _choices(name, values)
+        return choices[int(rng.integers(len(choices)))]
+    low: Any = values.get("low")
+    high: Any = values.get("high")
+    numbers = all(type(end) in {int, float} and math.isfinite(end) for end in (low, high))
+    log = values.get("log", False)
+    if not (numbers and values.keys() <= {"low", "high", "log"} and low < high) or (
+        log and low <= 0
+    ):
+        msg = (
+            f"grid.{name} = {values!r} is no range; write {{low = 0.1, high = 10}}, and "
+            "log = true to draw its logarithm"
+        )
+        raise ConfigError(msg)
+    if type(low) is int and type(high) is int and not log:
+        return int(rng.integers(low, high, endpoint=True))
+    return math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+
+
+def _with(cell: Cell, swept: Mapping[str, Any]) -> Cell:
+    """Return a cell with swept values in place, also those of what it relearns."""
+    plain = config.plain(cell)
+    for name, value in swept.items():
+        place = plain
+        head, _, rest = name.partition(".")
+        if head == "relearn" and plain["relearn"] is not None and rest:
+            place, name = plain["relearn"], rest  # noqa: PLW2901 - what follows is the same
+        section, _, key = name.partition(".")
+        if key and section in ALL_SECTIONS:
+            place["settings"].setdefault(section, {})[key] = value
+        elif name in NAMES:
+            place[name] = value
+        else:
+            near = meant(section, ALL_SECTIONS if key else NAMES)
+            msg = f"{name} cannot be swept; {near}, for example agent.gamma"
+            raise ConfigError(msg)
+    return config.build(Cell, plain, section="cell")

@@ -1,0 +1,66 @@
+"""Runs a study: reads it, plans every cell, carries out those that are not finished, tables all."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stempilot.plugins.registry import Registry
+from stempilot.record.owner import owned
+from stempilot.runs.progress import OnProgress
+from stempilot.study.cells import DONE, is_done, ready
+from stempilot.study.cluster import Where, carry_out, opened, require_dask
+from stempilot.study.file import cells_of, read_study
+from stempilot.study.folder import Row, counts, place_of, read_folder, write_study, write_table
+
+
+def run_study(
+    registry: Registry,
+    file: Path,
+    where: Where,
+    *,
+    out: Path | None = None,
+    scale: str | None = None,
+    on_progress: OnProgress,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Carry out the cells of a study that are not finished; return the `summary` of all.
+
+    Args:
+        registry: what is installed.
+        file: the study file.
+        where: on which cluster.
+        out: the folder of the study; ``studies/NAME`` when ``None``, with the scale's name.
+        scale: one of the file's scales.
+        on_progress: told how many cells are over.
+        say: told what a person should know.
+
+    Raises:
+        ConfigError: the study, or a cell of it, is impossible or would drive an instrument.
+        RunDirError: another study runs in the folder.
+        RecordError: the folder cannot be written to.
+        ClusterError: the cluster cannot be reached, or is gone.
+    """
+    require_dask()
+    study = read_study(file, scale)
+    cells = ready(registry, cells_of(study, registry))
+    folder = out or Path("studies") / "-".join(filter(None, (file.stem, scale)))
+    with owned(folder):
+        write_study(folder, study, cells, where.insecure)
+        unfinished = [cell for cell in cells if not is_done(place_of(folder, cell.key))]
+        say(f"{folder}: {len(cells)} cells, {len(cells) - len(unfinished)} of them done before")
+        try:
+            if unfinished:
+                with opened(where) as client:
+                    say(f"dashboard: {client.dashboard_link}")
+                    carry_out(client, unfinished, folder, on_progress=on_progress, say=say)
+        finally:
+            _, rows = read_folder(folder)
+            table = write_table(folder, rows)
+    return {**summary(folder, rows), "table": str(table)}
+
+
+def summary(folder: Path, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return how many cells have which status, and why those are not done that are not."""
+    not_done = {row.title: row.result.reason for row in rows if row.result.status != DONE}
+    found = counts(rows)
+    return {"run_dir": str(folder), **found, "cells": found, "reasons": not_done}

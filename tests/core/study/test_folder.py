@@ -1,0 +1,85 @@
+"""The folder of a study, which may come from a stranger."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+from tests.core.study.test_cells import CELL, REGISTRY
+
+from stempilot.errors import RunDirError
+from stempilot.files import write_json
+from stempilot.study.cells import ready
+from stempilot.study.file import Study
+from stempilot.study.folder import place_of, read_folder, write_study, write_table
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a study of one cell that is done."""
+    made = tmp_path / "study"
+    made.mkdir()
+    (cell,) = ready(REGISTRY, [({"agent.hidden": [1, 2], "odd": 1}, CELL)])
+    write_study(made, Study(task="centring", title="t"), [cell], "")
+    place_of(made, cell.key).mkdir(parents=True)
+    put(made, status="done", figures={"train": {"timesteps": 3, "learner": {"x": 1}}})
+    return made
+
+
+def put(folder: Path, **content: Any) -> None:
+    (place,) = (folder / "cells").iterdir()
+    write_json(place / "cell.json", content)
+
+
+def test_the_table_has_settings_and_figures(folder: Path) -> None:
+    _, rows = read_folder(folder)
+    (row,) = parquet.read_table(write_table(folder, rows)).to_pylist()
+    assert row["status"] == "done"
+    assert row["agent.hidden"] == "[1, 2]"
+    assert row["train.timesteps"] == 3
+    assert row["train.run_dir"] == f"cells/{row['key']}/train"
+    assert "train.learner" not in row
+
+
+def change(folder: Path, **changes: Any) -> None:
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    content["cells"][0] |= changes
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("key", ["../../../etc", "/etc", "0" * 15, "0" * 17, "A" * 16])
+def test_no_key_leads_out_of_the_folder(folder: Path, key: str) -> None:
+    change(folder, key=key)
+    with pytest.raises(RunDirError, match="is damaged"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"status": 3},
+        {"figures": {"train": 3}},
+        {"episodes": {"train": {"t": ["x"], "steps": [], "reward": [], "success": []}}},
+        {"episodes": {"train": {"t": [1], "steps": [], "reward": [], "success": []}}},
+        {"wall_s": "long"},
+    ],
+)
+def test_a_damaged_result_is_named(folder: Path, content: dict[str, Any]) -> None:
+    put(folder, **content)
+    with pytest.raises(RunDirError, match=r"cell\.json is damaged"):
+        read_folder(folder)
+
+
+def test_nothing_behind_a_link_is_read(folder: Path, tmp_path: Path) -> None:
+    (place,) = (folder / "cells").iterdir()
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunDirError, match="is a link"):
+        read_folder(folder)
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirError, match=r"cannot read .*study\.json"):
+        read_folder(tmp_path)

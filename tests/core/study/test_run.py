@@ -1,0 +1,231 @@
+"""``stempilot study``: from a file to a table, resumed without repeating anything."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+from tests.core.cli.conftest import Stempilot, stempilot, use  # noqa: F401 - fixtures
+from tests.core.fakes import Desk, desk_plugin, toy_registry
+from tests.core.study.here import STUDY, Answer, InThisProcess, study_file
+
+from stempilot.plugins.registry import Registry
+from stempilot.record.owner import owned
+from stempilot.runs.execute import execute
+from stempilot.study import cells, cluster
+
+
+@pytest.fixture
+def study(client: InThisProcess, stempilot: Stempilot, tmp_path: Path) -> Callable[..., Any]:  # noqa: F811
+    """Return what runs a study of toys."""
+
+    def run(*more: str, text: str = STUDY) -> Any:
+        return stempilot("study", "run", study_file(tmp_path, text), "--out", "out", *more)
+
+    return run
+
+
+def table() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = parquet.read_table("out/table.parquet").to_pylist()
+    return found
+
+
+def test_a_study_gives_one_row_a_cell(study: Callable[..., Any]) -> None:
+    ended = study("--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["cells"] == {"done": 4}
+    rows = table()
+    assert [(row["task.tolerance"], row["seed"]) for row in rows] == [
+        (0.1, 1),
+        (0.1, 2),
+        (0.2, 1),
+        (0.2, 2),
+    ]
+    for row in rows:
+        assert row["train.timesteps"] == 30
+        assert 0 <= row["evaluate.success_rate"] <= 1
+        assert (Path("out") / row["train.run_dir"] / "record.json").is_file()
+    assert "4/4 cells" in ended.err
+
+
+def test_what_travels_is_plain(study: Callable[..., Any], client: InThisProcess) -> None:
+    study()
+    assert len(client.sent) == 4
+    assert json.loads(json.dumps(client.sent)) == [list(one) for one in client.sent]
+
+
+def test_the_same_command_repeats_nothing(study: Callable[..., Any], client: InThisProcess) -> None:
+    study()
+    again = study("--json")
+    assert len(client.sent) == 4
+    assert again.json["cells"] == {"done": 4}
+    more = study("--json", text=STUDY.replace("[1, 2]", "[1, 2, 3]"))
+    assert more.json["cells"] == {"done": 6}
+    assert len(client.sent) == 6
+
+
+def test_a_failing_cell_is_reported_and_the_rest_go_on(
+    study: Callable[..., Any],
+    client: InThisProcess,
+    stempilot: Stempilot,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    carried_out = execute
+
+    def fails(plan: Any, **more: Any) -> Any:
+        if plan.seed == 2:
+            msg = "out of cheese"
+            raise RuntimeError(msg)
+        return carried_out(plan, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "execute", fails)
+        ended = study("--json")
+    assert ended.code == 1
+    assert ended.json["cells"] == {"done": 2, "failed": 2}
+    assert "cell 2 (task.tolerance = 0.1, seed 2) failed: RuntimeError: out of" in ended.err
+    assert [row["status"] for row in table()] == ["done", "failed", "done", "failed"]
+    status = stempilot("study", "status", "out")
+    assert "cell 4 (task.tolerance = 0.2, seed 2): RuntimeError: out of cheese" in status.err
+    assert study("--json").json["cells"] == {"done": 4}
+    assert len(client.sent) == 6
+
+
+def test_a_cell_whose_worker_dies_costs_itself_alone(
+    study: Callable[..., Any], client: InThisProcess
+) -> None:
+    client.answers = [None, Answer(RuntimeError("killed"))]
+    ended = study("--json")
+    assert ended.json["cells"] == {"done": 3, "not run": 1}
+    assert "its worker is gone: RuntimeError: killed" in ended.err
+
+
+def test_a_cell_that_a_scheduler_forgot_is_sent_again(
+    study: Callable[..., Any], client: InThisProcess
+) -> None:
+    client.answers = [Answer(None, status="cancelled"), Answer(None, status="lost")]
+    assert study("--json").json["cells"] == {"done": 4}
+    assert len(client.sent) == 6
+
+
+def test_a_scheduler_that_is_gone_ends_the_study_and_what_is_done_is_tabled(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> dict[str, int]:
+        if client.sent:
+            msg = "connection refused"
+            raise OSError(msg)
+        return {"here": 1}
+
+    monkeypatch.setattr(client, "nthreads", gone)
+    ended = study()
+    assert ended.code == 1
+    assert (
+        "the scheduler is gone: OSError: connection refused; finished cells are kept" in ended.err
+    )
+    assert [row["status"] for row in table()] == ["done", "not run", "not run", "not run"]
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out = execute
+
+    def interrupts(plan: Any, **more: Any) -> Any:
+        if plan.seed == 2:
+            raise KeyboardInterrupt
+        return carried_out(plan, **more)
+
+    submit = client.submit
+
+    def stopped(*what: Any, **more: Any) -> Any:
+        answer = submit(*what, **more)
+        if answer.result()["reason"] == "stopped":
+            raise KeyboardInterrupt
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "execute", interrupts)
+        patch.setattr(client, "submit", stopped)
+        ended = study()
+    assert ended.code == 130
+    assert "the same command goes on" in ended.err
+    assert not Path("out/stop").exists()
+    assert study("--json").json["cells"] == {"done": 4}
+
+
+def test_two_studies_never_share_a_folder(study: Callable[..., Any]) -> None:
+    with owned(Path("out")):
+        ended = study()
+    assert ended.code == 2
+    assert "out is in use by process" in ended.err
+
+
+def test_a_real_backend_is_refused_before_anything_opens(
+    study: Callable[..., Any],
+    use: Callable[[Registry], None],  # noqa: F811
+    client: InThisProcess,
+) -> None:
+    desk = Desk()
+    desk.before = lambda what, name: pytest.fail(f"{what} {name}")
+    use(toy_registry(desk_plugin(desk)))
+    ended = study(text=f'backend = "desk"\n{STUDY}')
+    assert ended.code == 2
+    assert "desk is a real instrument, which no study drives" in ended.err
+    assert client.sent == []
+    assert not Path("out").exists()
+
+
+def test_an_unknown_setting_is_named_before_anything_starts(
+    study: Callable[..., Any], client: InThisProcess
+) -> None:
+    ended = study(text=STUDY.replace("task.tolerance", "task.tolerence"))
+    assert ended.code == 2
+    assert "4 of 4 cells are impossible" in ended.err
+    assert "did you mean task.tolerance?" in ended.err
+    assert not Path("out").exists()
+
+
+def test_a_study_without_dask_says_how_to_install_it(
+    study: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    ended = study()
+    assert ended.code == 2
+    assert 'pip install "stempilot[study]"' in ended.err
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "10.0.0.1:8786"])
+def test_a_scheduler_without_encryption_needs_a_reason(
+    study: Callable[..., Any], address: str
+) -> None:
+    ended = study("--scheduler", address)
+    assert ended.code == 2
+    assert "say in a sentence why" in ended.err
+    assert study("--scheduler", address, "--insecure", "a closed network").code == 0
+    assert json.loads(Path("out/study.json").read_text())["insecure"] == "a closed network"
+
+
+def test_slurm_without_encryption_needs_a_reason(study: Callable[..., Any]) -> None:
+    Path("slurm.toml").write_text('queue = "short"\n')
+    assert "say in a sentence why" in study("--slurm", "slurm.toml").err
+    Path("slurm.toml").write_text("security = true\n")
+    assert study("--slurm", "slurm.toml").code == 0
+
+
+def test_a_scheduler_that_is_not_there_is_an_error(
+    stempilot: Stempilot,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(cluster, "_TIMEOUT_S", 0.3)
+    words = ("--scheduler", address, "--insecure", "loopback")
+    ended = stempilot("study", "run", study_file(tmp_path), *words)
+    assert ended.code == 1
+    assert f"{address}: OSError" in ended.err
