@@ -23,7 +23,7 @@ PRODUCT = [
 ]
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 50
-MOST_PACKAGES, MOST_MODULES = 12, 5
+MOST_PACKAGES, MOST_MODULES = 13, 5
 """At the top of core."""
 
 WORDS = {"adaptive", "proportional", "random", "recorded", "replay"}
