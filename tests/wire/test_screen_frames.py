@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from stempilot.errors import BackendError
 from stempilot.record.recorder import read_events
 from stempilot.runs.execute import execute
 from stempilot.runs.plans import Extras, Plan, plan_run
+from stempilot_backends.usetem.client.screen import ScreenRegion
+from stempilot_tasks.imaging import locate_disk
 
 pytestmark = [
     pytest.mark.skipif(
@@ -24,11 +27,13 @@ pytestmark = [
         reason="needs Xvfb (Debian: xvfb)",
     ),
     pytest.mark.slow,
+    pytest.mark.timeout(180),
 ]
 
 CORNER = (30, 20)
 SIDE_PX = 1040
 TOLERANCE_PX = 12.2
+PAINTED_S = 30.0
 
 VIEWER = f"""
 import pickle, sys, tkinter
@@ -86,9 +91,20 @@ def viewer(url: str) -> Iterator[subprocess.Popen[str]]:
         try:
             assert window.stdout is not None
             assert window.stdout.readline().strip() == "shown"
+            wait_for_disk()
             yield window
         finally:
             window.kill()  # also where it was stopped
+
+
+def wait_for_disk() -> None:
+    """Return when the disk is on the screen: a loaded machine paints a window late."""
+    screen = ScreenRegion(CORNER, (SIDE_PX, SIDE_PX), wait_s=0.05)
+    screen.put_up()
+    deadline = time.monotonic() + PAINTED_S
+    while not locate_disk(screen.fetch()).visible:
+        assert time.monotonic() < deadline, "the window shows no disk"
+    screen.take_down()
 
 
 def plan(url: str, out: Path) -> Plan:

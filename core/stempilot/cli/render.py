@@ -260,9 +260,14 @@ def findings(found: Sequence[Any], *, json_wanted: bool) -> None:
         return
     table = Table("", "what", "found")
     for each in found:
-        said = f"{each.found}\n-> {each.advice}" if each.advice else each.found
-        table.add_row(_MARKS[each.state], escape(each.what), escape(said))
+        table.add_row(_MARKS[each.state], escape(each.what), escape(each.found))
     out.print(table)
+    # Below it, where commands and paths stay whole, to be copied.
+    for each in found:
+        if each.advice:
+            out.print(
+                f"{_MARKS[each.state]} {escape(each.what)}: {escape(each.advice)}", soft_wrap=True
+            )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What ``stempilot doctor`` finds at a site: locks, runs, envelope and instrument."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def diagnose(
         ("caches", caches),
         ("clock", clock),
         ("locks", locks),
+        ("unfinished", displaced),
         ("runs", lambda: unfinished(runs)),
     ]
     if envelope is not None:
@@ -64,7 +66,39 @@ def locks() -> Iterator[Finding]:
         elif note.exists():
             advice = "see where the knobs stand: stempilot restore RUN --dry-run"
             yield Finding("locks", said.format("is free; a run was killed,"), "note", advice)
-    yield Finding("locks", f"{len(files) - held} of {len(files)} known instruments are free")
+    free = f"{len(files) - held} of {len(files)} known instruments are free"
+    yield Finding("locks", free if files else "no real instrument has been opened here yet")
+
+
+def displaced() -> Iterator[Finding]:
+    """Yield which runs on this computer, wherever recorded, may have left an instrument displaced.
+
+    The next run on that instrument would refuse to start.
+    """
+    from stempilot.instrument.lock import is_held
+    from stempilot.instrument.unfinished import unfinished_runs
+    from stempilot.record.owner import HOLDER, LOCK
+
+    marks = unfinished_runs()
+    if not marks:
+        yield Finding("unfinished", "no run has left an instrument displaced")
+    for each in marks:
+        run, instrument = each.run_dir, ", ".join(f"{k} {v}" for k, v in each.identity.items())
+        said = f"{run} did not put its instrument back ({instrument or 'unknown'})"
+        if not run.is_dir():
+            advice = "its folder is gone: see where the knobs stand, then begin --accept-position"
+            yield Finding("unfinished", said, "problem", advice)
+        elif not is_held(run / LOCK, run / HOLDER):
+            yield Finding("unfinished", said, "problem", f"stempilot restore {run}")
+
+
+def _told() -> set[Path]:
+    """Return the runs that `displaced` tells of."""
+    from stempilot.instrument.unfinished import unfinished_runs
+
+    with contextlib.suppress(Exception):
+        return {each.run_dir for each in unfinished_runs()}
+    return set()
 
 
 def unfinished(runs: Path) -> Iterator[Finding]:
@@ -78,6 +112,7 @@ def unfinished(runs: Path) -> Iterator[Finding]:
     from stempilot.record.record import RECORD
     from stempilot.record.run_dir import RunDir
 
+    told = _told()
     found = [path.parent for path in sorted([*runs.glob(RECORD), *runs.glob(f"*/{RECORD}")])]
     for run in found:
         if is_held(run / LOCK, run / HOLDER):
@@ -88,7 +123,7 @@ def unfinished(runs: Path) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - the others are looked at all the same
             yield Finding("runs", f"{run}: {error}", "note")
             continue
-        if not record.must_be_restored:
+        if not record.must_be_restored or run.resolve() in told:
             continue
         if record.simulated:
             yield Finding("runs", f"{run} did not come to its end", "note")

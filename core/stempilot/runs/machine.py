@@ -126,7 +126,9 @@ def places(runs: Path) -> Iterator[Finding]:
     advice = "make it writable, or give another --out"
     yield _place("working folder", Path.cwd, advice)
     yield _place("run directories", lambda: runs, advice)
-    yield _place("locks", lock_folder, f"make it writable, or set {FOLDER_VARIABLE} to another")
+    yield _place(
+        "lock folder", lock_folder, f"make it writable, or set {FOLDER_VARIABLE} to another"
+    )
     yield _place("temporary files", lambda: Path(tempfile.gettempdir()), "set TMPDIR to another")
 
 

@@ -1,5 +1,6 @@
 """``stempilot doctor`` shows what is wrong with a machine, also where half of it is broken."""
 
+import json
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_it_works_where_half_is_broken(
     assert ended.code == 1
     for what in ("packages", "python", "working folder"):
         assert rows(ended, what)[-1][:2] == ("problem", "RuntimeError: broken")
-    assert [state for state, *_ in rows(ended, "locks")] == ["problem", "problem"]
+    assert [rows(ended, what)[0][0] for what in ("lock folder", "locks")] == ["problem"] * 2
     assert rows(ended, "envelope")[0][0] == "problem"
     assert rows(ended, "plug-ins")[0][0] == "ok"
     assert rows(ended, "temporary files")[0][0] == "ok"
@@ -127,6 +128,41 @@ def test_runs_that_did_not_put_back_are_problems(stempilot: Stempilot) -> None:
     assert f"is in use by process {os.getpid()}" in found[str(folder / "writing")][1]
     assert str(folder / "sound") not in found
     assert found["5"][1] == "5 below runs"
+
+
+def mark(run: Path) -> None:
+    """Leave what a run leaves that was killed on a real instrument."""
+    content = json.dumps({"run_dir": str(run.resolve()), "identity": {"serial": "7"}})
+    (lock_folder() / f"desk-{run.name}.unfinished").write_text(content)
+
+
+def test_runs_that_keep_the_next_one_from_starting_are_problems_wherever_they_are(
+    stempilot: Stempilot, tmp_path: Path
+) -> None:
+    assert rows(stempilot("doctor", "--json"), "unfinished")[0][0] == "ok"
+    what = {"status": "running", "displaced": True, "backend": "desk", "simulated": False}
+    elsewhere, below, gone = tmp_path / "data" / "old", tmp_path / "runs" / "new", tmp_path / "gone"
+    for run in (elsewhere, below):
+        put_record(RunDir.create(run).path, **what)
+        mark(run)
+    mark(gone)
+    (lock_folder() / "desk-torn.unfinished").write_bytes(b"{")
+    ended = stempilot("doctor", "--json")
+    assert ended.code == 1
+    found = rows(ended, "unfinished")
+    assert {state for state, *_ in found} == {"problem"}
+    advice = {said.split()[0]: to for _, said, to in found}
+    assert advice[str(elsewhere)] == f"stempilot restore {elsewhere}"
+    assert advice[str(below)] == f"stempilot restore {below}"
+    assert "its folder is gone" in advice[str(gone)]
+    assert "its folder is gone" in advice["unknown"]
+    assert "did not put its instrument back (serial 7)" in found[0][1]
+    assert [said for _, said, _ in rows(ended, "runs")] == ["1 below runs"], "said once"
+    shown = stempilot("doctor").out.splitlines()
+    assert f"fails unfinished: stempilot restore {below}" in shown, "whole, to be copied"
+    with owned(elsewhere):
+        said = [found for _, found, _ in rows(stempilot("doctor", "--json"), "unfinished")]
+    assert not any(each.startswith(str(elsewhere)) for each in said), "that run goes on"
 
 
 @pytest.fixture
