@@ -23,7 +23,7 @@ _REMEMBERED: Final = 24
 _RIVAL: Final = 0.2
 """A disk of less than this share of the most marked one's contrast is a diffracted one."""
 
-_GRAINS, _PILED = 6, 0.5
+_GRAINS, _PILED = 5, 0.5
 """A polycrystal shows at least so many grains, none of them of more than this share of the direct
 disk's contrast: several may lie on one place."""
 

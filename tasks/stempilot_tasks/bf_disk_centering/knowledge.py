@@ -74,9 +74,7 @@ def _with(known: Knowledge, choice: Choice, measured: Measured) -> Knowledge:
     return evolve(known, disk=choice.disk, disks=disks, ambiguous=choice.ambiguous)
 
 
-def _expected_px(
-    known: Knowledge, moved_rad: Point, reference: Reference | None
-) -> Point | None:
+def _expected_px(known: Knowledge, moved_rad: Point, reference: Reference | None) -> Point | None:
     """Return how far the disk should move; ``None`` where nothing tells.
 
     That is what two moves in different directions showed, or a reference.

@@ -243,14 +243,10 @@ def _edges(roots: FloatImage, block: int) -> Edges:
     noise, most = np.percentile(size[::4, ::4], (50.0, _STEEPEST)).tolist()
     most = max(most, _STEEPEST_OF_FEW * noise)
     least = max(_STEEP * noise, _STEEP_SHARE * most)
-    return Edges(
-        roots=roots, dx=dx, dy=dy, size=size, least=least, most=most, block=block
-    )
+    return Edges(roots=roots, dx=dx, dy=dy, size=size, least=least, most=most, block=block)
 
 
-def places(
-    edges: Edges, radii: npt.NDArray[np.float64], count: int, apart: float
-) -> list[Place]:
+def places(edges: Edges, radii: npt.NDArray[np.float64], count: int, apart: float) -> list[Place]:
     """Return the places with the most votes, the best first.
 
     Args:
