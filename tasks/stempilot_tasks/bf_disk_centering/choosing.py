@@ -23,6 +23,14 @@ _REMEMBERED: Final = 24
 _RIVAL: Final = 0.2
 """A disk of less than this share of the most marked one's contrast is a diffracted one."""
 
+_GRAINS, _PILED = 5, 0.5
+"""A polycrystal shows at least so many grains, none of them of more than this share of the direct
+disk's contrast: several may lie on one place."""
+
+_ON_RING, _MOST, _CROWDED = 0.06, 0.75, 0.7
+"""Two disks at distances so alike, in radii, lie on one ring; most of them do; and half of them are
+nearer to a neighbour, over their distance from the centre, than those of a lattice."""
+
 _ALIKE: Final = math.log(1.35)
 """Largest logarithm of the ratio of two contrasts of one disk: crystals flicker."""
 
@@ -71,7 +79,25 @@ def first(
     if reference is not None:
         return _by_reference(disks, shift_rad, reference)
     strong = [disk for disk in disks if disk.contrast >= _RIVAL * disks[0].contrast]
-    return _only(strong or disks)
+    return _only(disks[:1] if _is_centre_of_rings(disks[0], disks[1:]) else strong or disks)
+
+
+def _is_centre_of_rings(disk: Disk, others: Sequence[Disk]) -> bool:
+    """Return whether a disk is the direct beam of a polycrystal.
+
+    It is by far the brightest, and the others lie on rings about it, more closely than the spots of
+    a lattice can.
+    """
+    if len(others) < _GRAINS or others[0].contrast > _PILED * disk.contrast:
+        return False
+    places = np.array([one.position_px for one in others]) - disk.position_px
+    far = np.linalg.norm(places, axis=1)
+    alike = np.abs(far[:, None] - far) <= _ON_RING * disk.radius_px + 1.0
+    on_ring = np.count_nonzero(alike, axis=1) > 2  # noqa: PLR2004  any three, or a ring
+    apart = np.linalg.norm(places[:, None] - places, axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    crowded = bool(np.median(apart.min(axis=1) / far) < _CROWDED)
+    return crowded and bool(np.mean(on_ring) >= _MOST)
 
 
 def _only(disks: Sequence[Disk]) -> Choice:

@@ -29,7 +29,13 @@ def begin(measured: Measured, picked_px: Point | None, reference: Reference | No
     return _with(Knowledge(), choice, measured)
 
 
-def follow(known: Knowledge, measured: Measured, moved_rad: Point, half_px: Point) -> Knowledge:
+def follow(
+    known: Knowledge,
+    measured: Measured,
+    moved_rad: Point,
+    half_px: Point,
+    reference: Reference | None,
+) -> Knowledge:
     """Return what a further frame tells.
 
     Args:
@@ -37,6 +43,7 @@ def follow(known: Knowledge, measured: Measured, moved_rad: Point, half_px: Poin
         measured: what the frame shows after it.
         moved_rad: how far the diffraction shift was asked to move.
         half_px: half the field.
+        reference: what the direct beam was without a specimen.
     """
     if known.disk is None:
         # Nothing is known of where it is; the episode has ended, or this is a recorded one.
@@ -46,7 +53,7 @@ def follow(known: Knowledge, measured: Measured, moved_rad: Point, half_px: Poin
         known.disks,
         measured.disks,
         half_px=half_px,
-        expected_px=_expected_px(known, moved_rad),
+        expected_px=_expected_px(known, moved_rad, reference),
     )
     found = _with(known, choice, measured)
     if choice.disk is None:
@@ -67,11 +74,17 @@ def _with(known: Knowledge, choice: Choice, measured: Measured) -> Knowledge:
     return evolve(known, disk=choice.disk, disks=disks, ambiguous=choice.ambiguous)
 
 
-def _expected_px(known: Knowledge, moved_rad: Point) -> Point | None:
-    """Return how far the disk should move; ``None`` before two moves in different directions."""
+def _expected_px(known: Knowledge, moved_rad: Point, reference: Reference | None) -> Point | None:
+    """Return how far the disk should move; ``None`` where nothing tells.
+
+    That is what two moves in different directions showed, or a reference.
+    """
     moves = np.array(known.moves).reshape(-1, 4)
-    if len(moves) < 2 or np.linalg.matrix_rank(moves[:, :2], tol=1e-6) < 2:  # noqa: PLR2004
+    if len(moves) >= 2 and np.linalg.matrix_rank(moves[:, :2], tol=1e-6) == 2:  # noqa: PLR2004
+        response = np.linalg.lstsq(moves[:, :2], moves[:, 2:], rcond=None)[0].T
+    elif reference is not None and reference.response.any():
+        response = reference.response
+    else:
         return None
-    response = np.linalg.lstsq(moves[:, :2], moves[:, 2:], rcond=None)[0]
-    x, y = (np.array(moved_rad) @ response).tolist()
+    x, y = (response @ np.array(moved_rad)).tolist()
     return x, y

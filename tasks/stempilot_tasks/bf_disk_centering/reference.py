@@ -1,5 +1,6 @@
 """What the direct beam was without a specimen: a run that a later one refers to."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +41,25 @@ class Reference:
             RunDirError: the folder is not that of a run.
             ValueError: the disk was not seen in it.
         """
-        told = [line["summary"] for line in read_events(Path(run))]
-        seen = [one for one in told if one.keys() >= set(_WANTED)]
-        if not seen:
+        found = cls.told(line["summary"] for line in read_events(Path(run)))
+        if found is None:
             msg = (
                 f"reference = {run!r}: no timestep of that run tells {', '.join(_WANTED)}; "
                 "give the folder of a run of this task in which the disk was seen"
             )
             raise ValueError(msg)
+        return found
+
+    @classmethod
+    def told(cls, summaries: Iterable[Mapping[str, float]]) -> "Reference | None":
+        """Return what timesteps tell; ``None`` where the disk was not seen in any.
+
+        Args:
+            summaries: what `BfDiskCentering.summary` returns for each.
+        """
+        seen = [one for one in summaries if one.keys() >= set(_WANTED)]
+        if not seen:
+            return None
         shifts = np.array([(one["shift_x_rad"], one["shift_y_rad"]) for one in seen])
         places = np.array([(one["x_px"], one["y_px"]) for one in seen])
         response = np.zeros((2, 2))

@@ -188,7 +188,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         target_rad, out = self._next(state, action)
         before_rad = self._stands_at(state)
         moved_rad = target_rad[0] - before_rad[0], target_rad[1] - before_rad[1]
-        known = follow(state.known, measured, moved_rad, self.config.half_px)
+        half_px, reference = self.config.half_px, self._reference
+        known = follow(state.known, measured, moved_rad, half_px, reference)
         return self._state(
             measured,
             evolve(known, excursion_rad=target_rad if out else None),

@@ -32,6 +32,10 @@ _SAME_RADIUS: Final = 0.12
 _LEAST_COVERAGE, _LEAST_COVERAGE_OF_SMALL, _SMALL_PX = 0.58, 0.8, 8.0
 """Least coverage, and that of radii below a limit, where chance makes many circles."""
 
+_LEAST_COVERAGE_OF_EXACT, _EXACT = 0.48, 0.012
+"""Least coverage of an edge that a beam stop hides, and how near to a circle the rest lies, as
+a share of its radius."""
+
 _RAGGED: Final = 0.06
 """Largest RMS distance of a rim's points from its circle, over its radius, beside half a pixel."""
 
@@ -135,11 +139,18 @@ def _without(frame: Frame, disks: list[Rim]) -> Frame:
 
 def _is_disk(rim: Rim) -> bool:
     return (
-        rim.coverage >= (_LEAST_COVERAGE_OF_SMALL if rim.radius < _SMALL_PX else _LEAST_COVERAGE)
+        rim.coverage >= _least_coverage(rim)
         and rim.error <= _RAGGED * rim.radius + 0.5
         and rim.contrast > 0
         and (rim.sharpness >= _SHARP or rim.radius < _BLURRED_PX)
     )
+
+
+def _least_coverage(rim: Rim) -> float:
+    if rim.radius < _SMALL_PX:
+        return _LEAST_COVERAGE_OF_SMALL
+    exact = rim.radius >= _BLURRED_PX and rim.error <= _EXACT * rim.radius + 0.1
+    return _LEAST_COVERAGE_OF_EXACT if exact else _LEAST_COVERAGE
 
 
 def _is_alike(rim: Rim, radius_px: float) -> bool:
@@ -148,5 +159,5 @@ def _is_alike(rim: Rim, radius_px: float) -> bool:
 
 def _markedness(rim: Rim) -> tuple[bool, float]:
     """Return how sure a rim is: large rather than a spot, with many rays that agree on it."""
-    marked = rim.coverage**8 * rim.shown * rim.contrast**0.5 * rim.radius
+    marked = rim.coverage**8 * rim.shown * rim.contrast * rim.radius**0.5
     return rim.radius >= _SMALL_PX, float(marked)

@@ -9,6 +9,7 @@ import pytest
 from stempilot.contract.values import Outcome
 from stempilot.errors import StempilotError
 from stempilot_tasks.bf_disk_centering.choosing import again, first, outside
+from stempilot_tasks.bf_disk_centering.knowledge import begin, follow
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Disk, Measured
 
@@ -40,6 +41,46 @@ def test_disks_that_are_alike_are_ambiguous(share):
     choice = chosen([disk(0, 0), disk(100, 0, 1000 * share)])
     assert choice.disk is None
     assert choice.ambiguous
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+def rings(rng, *, count=12, radii=(80.0, 130.0), share=0.25):
+    angle, radius = rng.uniform(0, 2 * np.pi, count), rng.choice(radii, count)
+    places = zip(radius * np.cos(angle), radius * np.sin(angle), strict=True)
+    return [disk(40 + x, 7 + y, 1000 * share * rng.uniform(0.3, 1.0)) for x, y in places]
+
+
+def brightest_first(disks):
+    return sorted(disks, key=lambda one: -one.contrast)
+
+
+def test_the_brightest_disk_that_rings_lie_about_is_the_direct_beam(rng):
+    grains = brightest_first(rings(rng))
+    assert grains[0].contrast > 200  # several grains on one place are no longer faint
+    assert chosen([disk(40, 7), *grains]).disk == disk(40, 7)
+
+
+def test_the_brightest_grain_is_not_the_direct_beam(rng):
+    grains = rings(rng, share=1.0)
+    assert chosen(brightest_first([disk(40, 7), *grains])).ambiguous
+    assert chosen(brightest_first(grains)).ambiguous
+
+
+@pytest.mark.parametrize("angle", [60.0, 90.0, 75.0])
+@pytest.mark.parametrize("at", [(0, 0), (1, 0), (1, 1), (2, 1)])
+def test_the_brightest_spot_of_a_lattice_is_not_taken_for_a_centre_of_rings(angle, at):
+    turn = np.deg2rad(angle)
+    steps = [(i, j) for i in range(4) for j in range(3)]
+    places = {
+        step: (60 * (step[0] + step[1] * np.cos(turn)), 60 * step[1] * np.sin(turn))
+        for step in steps
+    }
+    disks = [disk(x, y, 2500.0 if step == at else 800.0) for step, (x, y) in places.items()]
+    assert chosen(brightest_first(disks)).ambiguous
 
 
 def test_a_person_picks_one_and_only_one():
@@ -207,6 +248,41 @@ def run_of(folder: Path, count: int) -> Path:
     text = "".join(json.dumps({"reward": 0.0, "truncated": False, **one}) + "\n" for one in lines)
     (folder / "events.jsonl").write_text(text)
     return folder
+
+
+def test_a_reference_tells_how_far_the_first_move_goes():
+    told = Reference.told(
+        {
+            "x_px": 30.0 * x,
+            "y_px": 30.0 * y,
+            "radius_px": RADIUS,
+            "contrast": 1000.0,
+            "shift_x_rad": x,
+            "shift_y_rad": y,
+        }
+        for x, y in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    )
+    assert told is not None
+    before, after = (
+        Measured(
+            position_px=None,
+            radius_px=None,
+            visible=True,
+            cut=False,
+            saturated=False,
+            pixel_rad=None,
+            shift_rad=(shift, 0.0),
+            disks=disks,
+        )
+        for shift, disks in (
+            (0.0, (disk(100, 0, 1200.0), disk(-300, 0))),
+            # Has the other one left the field, and the direct one gone where that was?
+            (0.7, (disk(121, 0, 1000.0), disk(-279, 0, 950.0))),
+        )
+    )
+    known = begin(before, (-300.0, 0.0), None)
+    assert follow(known, after, (0.7, 0.0), HALF, None).ambiguous
+    assert follow(known, after, (0.7, 0.0), HALF, told).disk == disk(-279, 0, 950.0)
 
 
 def test_a_run_tells_radius_contrast_place_and_response(tmp_path):

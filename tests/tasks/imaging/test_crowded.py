@@ -72,6 +72,24 @@ def test_fringes_do_not_hide_the_disk(rng):
     assert away(locate_disk(exposed(600 * disk(*HERE, 40) * fringes, rng)), *HERE) < 0.7
 
 
+def test_a_beam_stop_may_hide_nearly_half_of_the_edge(rng):
+    lit = 800 * disk(*HERE, 30)
+    lit[int(HERE[1] + 4) : int(HERE[1] + 34), int(HERE[0] - 26) :] = 0
+    found = find_disks(exposed(lit, rng))
+    assert len(found) == 1
+    assert away(found[0], *HERE) < 0.5
+
+
+def test_grains_side_by_side_on_a_ring_make_no_disk_of_the_rings_size(rng):
+    angles = np.linspace(0, 2 * np.pi, 26, endpoint=False)
+    lit = 1000 * disk(*HERE, 24)
+    for angle in angles:
+        lit += 80 * disk(HERE[0] + 86 * np.cos(angle), HERE[1] + 86 * np.sin(angle), 24)
+    found = find_disks(exposed(lit, rng))
+    assert found[0].radius_px == pytest.approx(24, abs=0.5)
+    assert away(found[0], *HERE) < 0.3
+
+
 @pytest.mark.parametrize("radius", [9, 35])
 def test_a_beam_stop_leaves_the_rest_of_the_edge(radius, rng):
     lit = disk(*HERE, radius)
