@@ -1,18 +1,28 @@
 """The electron-optical column as the simulator and the emulator share it."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from stempilot_backends.column.drive import Drive
+from stempilot_backends.column.drive import Drive, Floats
+from stempilot_backends.column.film import fresh_area
 from stempilot_backends.column.frame.camera import Camera, scene
-from stempilot_backends.column.frame.pattern import pattern
+from stempilot_backends.column.frame.flaws import beam_stop
+from stempilot_backends.column.frame.pattern import NO_PATTERN, pattern
+from stempilot_backends.column.frame.ronchigram import ronchigram
 from stempilot_backends.column.frame.scene import Pattern, Scene
 from stempilot_backends.column.matrix import Vector, apply, inverse, product
 from stempilot_backends.column.parameters import TOLD, ColumnParameters, spread
+from stempilot_backends.column.probe import (
+    Aberrations,
+    aberrations,
+    probe_response,
+    turned_astigmatism,
+)
 from stempilot_backends.column.response import (
     distort,
     distortion_jacobian,
@@ -23,13 +33,33 @@ from stempilot_backends.column.response import (
 from stempilot_backends.column.specimen import is_bare, shares_now, specimen
 
 DIFFRACTION_SHIFT = "diffraction_shift"
+STEM_DEFOCUS = "stem_defocus"
+CONDENSER_STIGMATOR = "condenser_stigmator"
 CAMERA_LENGTH_INDEX = "camera_length_index"
-SHIFT_LIMIT_RAD = 1000.0
-"""Larger shifts are refused: they are no angles, and the arithmetic stays finite."""
+
+
+class _Reach(NamedTuple):
+    """What a knob takes: larger values mean nothing, and the arithmetic stays finite."""
+
+    size: int
+    limit: float
+    unit: str
+    play: str
+
+
+_KNOBS = {
+    DIFFRACTION_SHIFT: _Reach(2, 1000.0, " rad", "backlash_rad"),
+    STEM_DEFOCUS: _Reach(1, 1.0, " m", "defocus_backlash_m"),
+    CONDENSER_STIGMATOR: _Reach(2, 1000.0, "", "stigmator_backlash"),
+}
+"""Knobs with play, lag and noise."""
 
 
 class Column:
-    """A bright-field disk that a knob moves over a camera, with all that is hidden in between.
+    """What knobs do to the camera's frames, with all that is hidden in between.
+
+    Frames show the bright-field disk, which the diffraction shift moves. Where a film is in and
+    the disk is large, they show a Ronchigram, which focus and stigmator change.
 
     The column has its own random state and no clock: time passes in `advance` only. The same
     parameters, seed and calls give the same bytes.
@@ -43,7 +73,11 @@ class Column:
         self.beam_blanked = False
         self._screen = "down"
         self._truth: dict[str, tuple[float, ...]] | None = None
-        self._drive = Drive(np.zeros((Drive.FIELDS, 1)), parameters)
+        self._drives = {
+            knob: Drive(np.zeros((Drive.FIELDS, 1)), parameters, play=reach.play)
+            for knob, reach in _KNOBS.items()
+        }
+        self._drive = self._drives[DIFFRACTION_SHIFT]
         self._adopt(parameters)
         self.reseed(seed)
 
@@ -67,16 +101,18 @@ class Column:
         """Command an absolute value; repeating a command changes nothing.
 
         Args:
-            knob: "diffraction_shift" (x, y) in radians or "camera_length_index" (i,).
+            knob: "diffraction_shift" (x, y) in radians, "stem_defocus" (d,) in metres,
+                "condenser_stigmator" (x, y) or "camera_length_index" (i,).
             value: One number per component.
 
         Raises:
             ValueError: the knob is unknown, or the value has the wrong size or range.
         """
-        if knob == DIFFRACTION_SHIFT:
-            command = _shift(value)
+        if knob in _KNOBS:
+            command = _command(knob, value)
             if command != self.get(knob):
-                self._drive.move(np.array(command)[:, np.newaxis], self._normals())
+                both = (*command, 0.0)[:2]
+                self._drives[knob].move(np.array(both)[:, np.newaxis], self._normals())
         elif knob == CAMERA_LENGTH_INDEX:
             self.change(camera_length_index=_whole(value))
         else:
@@ -88,8 +124,8 @@ class Column:
         Raises:
             ValueError: the knob is unknown.
         """
-        if knob == DIFFRACTION_SHIFT:
-            return _pair(self._drive.command)
+        if knob in _KNOBS:
+            return _pair(self._drives[knob].command)[: _KNOBS[knob].size]
         if knob == CAMERA_LENGTH_INDEX:
             return (float(self._parameters.camera_length_index),)
         raise _unknown(knob)
@@ -106,6 +142,8 @@ class Column:
         cycles = dt_s / parameters.cycle_s
         self._cycles += cycles
         self._drive.advance(cycles, self._normals(), parameters.pixel_rad_in_use)
+        for knob in (STEM_DEFOCUS, CONDENSER_STIGMATOR):
+            self._drives[knob].advance(cycles, None)
 
     def expose(self, exposure_s: float) -> NDArray[np.uint16]:
         """Return a new frame, shape (side, side) as (row, col), in digital numbers.
@@ -122,6 +160,8 @@ class Column:
         lit = self._screen == "down" and not self.beam_blanked
         x, y = self._truth["position_px"]
         image = scene(self._parameters, (x, y) if lit else None, exposure_s)
+        if self._parameters.shows_ronchigram:
+            return self._camera.expose(self._parameters, *self._shadow(image))
         if is_bare(self._parameters):
             return self._camera.expose(self._parameters, image)
         return self._camera.expose(self._parameters, *self._beside(image, shake_px))
@@ -133,12 +173,16 @@ class Column:
         direction, the errors of past moves, and the misalignment. Knobs, parameters, screen and
         blanking stay.
         """
-        self._mechanics, electronics, self._flicker = _generators(seed)
+        self._mechanics, electronics, self._flicker, places = _generators(seed)
         self._cycles = 0.0
         self._camera = Camera(electronics)
         angle = self._mechanics.uniform(0.0, 2.0 * math.pi)
         self._drive.rest(np.array([[math.cos(angle)], [math.sin(angle)]]))
+        for knob in (STEM_DEFOCUS, CONDENSER_STIGMATOR):
+            self._drives[knob].rest(np.zeros((2, 1)))
+        self._area, self._film_turn = fresh_area(places), places.uniform(0.0, 2.0 * math.pi)
         self._misalignment_rad: Vector = (0.0, 0.0)
+        self._misfocus_m = np.zeros(3)
         self._truth = None
 
     def misalign(self, position_px: tuple[float, float]) -> None:
@@ -157,6 +201,16 @@ class Column:
         mx, my = apply(inverse(self._pattern), (x - rx, y - ry))
         dx, dy = _pair(self._drive.drift)
         self._misalignment_rad = (float(mx - dx), float(my - dy))
+
+    def misfocus(self, c1_m: float, a1_m: Vector) -> None:
+        """Set what the aberrations settle at, at the present knobs.
+
+        Args:
+            c1_m: Defocus.
+            a1_m: Twofold astigmatism (x, y).
+        """
+        played = self._probe_knobs(lambda drive: drive.resting_deflection)
+        self._misfocus_m = np.array([c1_m, *a1_m]) - self._probe_response @ played
 
     def change(self, **parameters: Any) -> None:
         """Change parameters in mid-run; knobs and hidden state stay, so the disk may jump.
@@ -180,12 +234,19 @@ class Column:
             radius_px: Radius of the disk.
             pixel_rad: Angle of a pixel.
             lag, backlash_rad, ...: The parameters that are told.
+
+            Where the frame is a Ronchigram, also the aberrations that it shows, about the middle
+            of the disk: defocus_m, astigmatism_m (x, y), aberration_response, which is
+            d (C1, A1x, A1y) / d (focus knob, stigmator x, stigmator y), row by row, and
+            aberration_pending_m, what of C1, A1x and A1y the lag holds back.
         """
         return dict(self._look((0.0, 0.0)) if self._truth is None else self._truth)
 
     def _adopt(self, parameters: ColumnParameters) -> None:
         self._parameters = parameters
-        self._drive.adopt(parameters)
+        for drive in self._drives.values():
+            drive.adopt(parameters)
+        self._probe_response = probe_response(parameters)
         self._pattern = pattern_matrix(parameters)
         self._response = response_matrix(parameters)
         self._shake_px = spread("exposure", parameters)
@@ -199,6 +260,26 @@ class Column:
         ox, oy = apply(self._pattern, (mx + dx, my + dy))
         rx, ry = apply(self._response, _pair(self._drive.deflection))
         return (ox + rx, oy + ry)
+
+    def _probe_knobs(self, of: Callable[[Drive], Floats]) -> Floats:
+        """Return (3,) of the focus knob and the stigmator."""
+        focus, stigmator = self._drives[STEM_DEFOCUS], self._drives[CONDENSER_STIGMATOR]
+        return np.concatenate([of(focus)[:1, 0], of(stigmator)[:, 0]])
+
+    def _aberrations(self) -> Aberrations:
+        knobs = self._probe_knobs(lambda drive: drive.deflection)
+        return aberrations(self._parameters, self._misfocus_m + self._probe_response @ knobs)
+
+    def _shadow(self, image: Scene) -> tuple[Scene, Pattern]:
+        """Return the scene without its disk, and the Ronchigram that takes its place."""
+        if image.disk_e == 0.0:
+            return image, NO_PATTERN
+        (x, y), drift = self._area.place_m, self._cycles * self._parameters.film_drift_m
+        drifted = x + drift * math.cos(self._film_turn), y + drift * math.sin(self._film_turn)
+        area = evolve(self._area, place_m=drifted)
+        wave = ronchigram(self._parameters, image, self._aberrations(), area)
+        stop = beam_stop(self._parameters)
+        return image._replace(disk_e=0.0, radius=0.0), NO_PATTERN._replace(wave=wave, stop=stop)
 
     def _beside(self, image: Scene, shake_px: Vector) -> tuple[Scene, Pattern]:
         """Return the scene as the specimen changes it, and what there is beside it."""
@@ -227,11 +308,24 @@ class Column:
             "radius_px": (parameters.radius_px,),
             "pixel_rad": (parameters.pixel_rad_in_use,),
             **{name: (float(getattr(parameters, name)),) for name in TOLD},
+            **(self._told_of_probe() if parameters.shows_ronchigram else {}),
+        }
+
+    def _told_of_probe(self) -> dict[str, tuple[float, ...]]:
+        parameters, probe = self._parameters, self._aberrations()
+        turn = turned_astigmatism(parameters)
+        response = turn @ self._probe_response
+        pending = response @ self._probe_knobs(lambda drive: drive.pending)
+        return {
+            "defocus_m": (probe.c1,),
+            "astigmatism_m": (probe.a1.real, probe.a1.imag),
+            "aberration_response": tuple(response.ravel().tolist()),
+            "aberration_pending_m": tuple(pending.tolist()),
         }
 
 
 def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, ...]:
-    """Return generators for what moves the disk, what the camera adds, and what a crystal changes.
+    """Return generators: what moves the disk, the camera, a crystal's changes, and a film's place.
 
     Apart, the path of the disk does not depend on the pixels drawn. ``seed.spawn`` would count
     its calls, so that the same seed gave something else the second time.
@@ -240,7 +334,7 @@ def _generators(seed: np.random.SeedSequence) -> tuple[np.random.Generator, ...]
         np.random.SeedSequence(
             entropy=seed.entropy, spawn_key=(*seed.spawn_key, part), pool_size=seed.pool_size
         )
-        for part in range(3)
+        for part in range(4)
     )
     return tuple(map(np.random.default_rng, parts))
 
@@ -251,13 +345,12 @@ def _pair(vectors: NDArray[np.float64]) -> Vector:
     return (x, y)
 
 
-def _shift(value: tuple[float, ...]) -> Vector:
-    x, y = _sized(DIFFRACTION_SHIFT, value, 2)
-    if not (abs(x) <= SHIFT_LIMIT_RAD and abs(y) <= SHIFT_LIMIT_RAD):
-        raise ValueError(
-            f"{DIFFRACTION_SHIFT} = {value} rad must be finite and within ±{SHIFT_LIMIT_RAD:g} rad"
-        )
-    return (x, y)
+def _command(knob: str, value: tuple[float, ...]) -> tuple[float, ...]:
+    size, limit, unit, _ = _KNOBS[knob]
+    command = _sized(knob, value, size)
+    if not all(abs(component) <= limit for component in command):
+        raise ValueError(f"{knob} = {value}{unit} must be finite and within ±{limit:g}{unit}")
+    return command
 
 
 def _whole(value: tuple[float, ...]) -> int:
@@ -274,6 +367,5 @@ def _sized(knob: str, value: tuple[float, ...], size: int) -> tuple[float, ...]:
 
 
 def _unknown(knob: str) -> ValueError:
-    return ValueError(
-        f"knob {knob!r} is unknown; this column has {DIFFRACTION_SHIFT} and {CAMERA_LENGTH_INDEX}"
-    )
+    known = ", ".join([*_KNOBS, CAMERA_LENGTH_INDEX])
+    return ValueError(f"knob {knob!r} is unknown; this column has {known}")

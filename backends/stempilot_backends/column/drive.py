@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stempilot_backends.column.parameters import NOTHING, ColumnParameters, spread
+from stempilot_backends.column.parameters import ColumnParameters, spread
+from stempilot_backends.column.rows import NOTHING
 
 Floats = NDArray[np.float64]
 
@@ -17,12 +18,14 @@ class Drive:
 
     A command drags the played command along with play, the settled deflection follows that with
     lag, and every move leaves a random error behind. Vectors are (2, n): x and y of each column,
-    those of a knob in radians.
+    those of a
+    knob in its unit. A knob of one component has it in x.
 
     Args:
         state: (`FIELDS`, n), where all numbers are kept, one column of it for each column.
         parameters: what the columns have in common.
         drawn: (n,) values in place of the parameters', by name.
+        play: the parameter that is the half-width of the knob's play.
 
     Attributes:
         command: What was commanded.
@@ -33,8 +36,13 @@ class Drive:
     FIELDS: Final = 13
 
     def __init__(
-        self, state: Floats, parameters: ColumnParameters, drawn: Mapping[str, Any] = NOTHING
+        self,
+        state: Floats,
+        parameters: ColumnParameters,
+        drawn: Mapping[str, Any] = NOTHING,
+        play: str = "backlash_rad",
     ) -> None:
+        self._play = play
         self.command, self.played, self._settled = state[0:2], state[2:4], state[4:6]
         self._error, self.drift, self._direction = state[6:8], state[8:10], state[10:12]
         self._noise = state[12]
@@ -60,7 +68,7 @@ class Drive:
         """Command absolute shifts; where a command is repeated, nothing changes.
 
         Args:
-            command: (2, n) in rad.
+            command: (2, n).
             normals: (2, n) standard normal numbers; overwritten.
         """
         change = np.abs(command - self.command)
@@ -97,7 +105,7 @@ class Drive:
 
     @property
     def play(self) -> Floats:
-        """Commands minus played commands, at most ``backlash_rad`` per axis."""
+        """Commands minus played commands, at most the half-width of the play per axis."""
         return self.command - self.played
 
     @property
@@ -112,7 +120,7 @@ class Drive:
 
     def _follow(self) -> None:
         """Drag the played commands along; without lag the deflections are there at once."""
-        half = self._parameters.backlash_rad
+        half: float = getattr(self._parameters, self._play)
         if half == 0.0:
             self.played[...] = self.command
         else:

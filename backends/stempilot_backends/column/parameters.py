@@ -5,18 +5,14 @@ instrument, the truth, and the batch of columns read the rows.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import reduce
-from operator import index
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from attrs import Attribute, Factory, field, fields, frozen
-from attrs.validators import instance_of
 
 from stempilot_backends.column.matrix import (
-    Matrix,
     Numbers,
     mirror,
     rotation_by_degrees,
@@ -24,6 +20,7 @@ from stempilot_backends.column.matrix import (
     shear_by_degrees,
     stretch,
 )
+from stempilot_backends.column.rows import NOTHING, Draws, Row, row as _row
 
 CAMERA_LENGTHS_M = (
     0.038, 0.048, 0.060, 0.077, 0.100, 0.130, 0.160, 0.195, 0.245, 0.300, 0.380,
@@ -40,97 +37,28 @@ PUBLISHED_EXPOSURE_S = 0.170
 FULL_ACTION_RAD = 10 * (1040 / 255) * PUBLISHED_PIXEL_RAD
 """The published full action: 10 bins of 1040 / 255 px, 23.04 mrad."""
 
+RONCHIGRAM_SHARE = 0.125
+"""Radius of the disk over the frame's side from which a film shows as a Ronchigram. Below it the
+camera's period on the film, wavelength over pixel angle, no longer holds what the probe lights."""
+
+REST_V = 510998.95
+"""Energy of an electron at rest, over its charge."""
+
+_HC_VM = 1.23984198e-6
+"""Planck's constant times the speed of light, over the charge of an electron."""
+
 _FAR_PX = 10_000.0
 """Nothing that happens in a frame is farther than that."""
-
-Span = float | tuple[float, float]
-"""A number, or the range that each new instrument draws it from."""
-
-Draws = Literal["move", "exposure"]
-"""What makes the disk miss by a random amount."""
-
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-@frozen(kw_only=True)
-class Row:
-    """What there is to know of a parameter beside name (with unit), type, default and meaning.
-
-    Attributes:
-        lower: smallest value.
-        upper: largest value.
-        below: whether it stays below ``upper``.
-        option: whether it is an option of the simulator.
-        share: which of an instrument's uniform numbers it is drawn from, where the option is a
-            range. A new row takes the next number: then a seed stays the same instrument. Without
-            one, all instruments of the same options have the parameter in common.
-        logarithmic: whether it is drawn log-uniformly.
-        presets: its value or range in the conditions that set it, by their names.
-        changes: whether it may change in the middle of a run.
-        told: whether the truth tells it.
-        pixels_only: whether it shows in pixels alone, so that it is not modelled without frames.
-        specimen: whether it is of what a frame shows beside the disk. Where the option is a range
-            it is drawn for each instrument from numbers of its own, in the order of the rows.
-        response: its part in the response, from one value or n; applied after the rows above.
-        spread: what leaves an error with this RMS per axis: a ``move``, as a share of its larger
-            component, or an ``exposure``, in pixels.
-    """
-
-    lower: float
-    upper: float
-    below: bool = False
-    option: bool = True
-    share: int | None = None
-    logarithmic: bool = False
-    presets: Mapping[str, Any] = NOTHING
-    changes: bool = False
-    told: bool = False
-    pixels_only: bool = False
-    specimen: bool = False
-    response: Callable[[Numbers], Matrix] | None = None
-    spread: Draws | None = None
-
-    @property
-    def ranges(self) -> bool:
-        """Whether the option may be a range that each instrument draws from."""
-        return self.specimen or self.share is not None
-
-
-def ends(span: Span) -> tuple[float, float]:
-    """Return the ends of a span; a single number is both."""
-    return span if isinstance(span, tuple) else (span, span)
-
-
-def check(_: object, attribute: "Attribute[Any]", value: Any) -> None:
-    """Check a value or a range against the row; no value, and ``either``, always fit.
-
-    Raises:
-        ValueError: it does not lie in the row's range.
-    """
-    if value is None or isinstance(value, str):
-        return
-    row: Row = attribute.metadata["row"]
-    low, high = ends(value)
-    if not row.lower <= low <= high <= row.upper or (row.below and high == row.upper):
-        msg = (
-            f"{attribute.name} = {value!r} must lie in [{row.lower:.7g}, {row.upper:.7g}"
-            + (")" if row.below else "]")
-            + (", the smaller end of a range first" if isinstance(value, tuple) else "")
-        )
-        raise ValueError(msg)
-
-
-def _row(default: float, lower: float, upper: float, does: str, **more: Any) -> Any:
-    kind: Any = type(default)
-    plain: Any = {float: float, int: index, bool: None}[kind]
-    checked: Any = instance_of(bool) if kind is bool else check
-    about = {"row": Row(lower=lower, upper=upper, **more), "does": does}
-    return field(default=default, converter=plain, validator=checked, metadata=about)
 
 
 def _beside(default: float, lower: float, upper: float, does: str, **more: Any) -> Any:
     """Return a row of what stands in the frame beside the disk."""
     return _row(default, lower, upper, does, specimen=True, pixels_only=True, **more)
+
+
+def _probe(default: float, lower: float, upper: float, does: str, **more: Any) -> Any:
+    """Return a row of the probe, its aberrations and what changes them."""
+    return _row(default, lower, upper, does, probe=True, **more)
 
 
 def _floats(values: Any) -> tuple[float, ...]:
@@ -153,8 +81,11 @@ def _check_rotations(
 
 
 _LAST_LENGTH = len(CAMERA_LENGTHS_M) - 1
+_TURN = {"random": (0.0, 360.0)}
 _DISTORTED = {"distorted": 0.2, "everything": 0.2}
 _LOOSE = {"backlash": 0.05 * FULL_ACTION_RAD, "everything": 0.05 * FULL_ACTION_RAD}
+_COUPLED = {"random": (-0.07, 0.07)}
+_RESIDUAL = {"random": (0.0, 60e-9)}
 _RADII_RAD = (9 * PUBLISHED_PIXEL_RAD, 60 * PUBLISHED_PIXEL_RAD)
 
 
@@ -185,16 +116,18 @@ class ColumnParameters:
         share=4, presets={"random": (-5.0, 5.0)}, response=shear_by_degrees)
     rotation_deg: float = _row(
         30.0, -360.0, 360.0, "rotation from the knob's axes to the camera's.",
-        share=0, presets={"random": (0.0, 360.0)}, changes=True, response=rotation_by_degrees)
+        share=0, presets=_TURN, changes=True, response=rotation_by_degrees)
     scale: float = _row(
         1.0, 1e-3, 1e3, "response over the calibrated one (40.8 px per published full action).",
         share=2, logarithmic=True, presets={"random": (0.25, 4.0)}, changes=True, response=scale)
     action_noise: float = _row(
         0.001, 0.0, 10.0,
         "RMS error that a move leaves behind, over its larger component, per axis.",
-        share=5, presets={"random": (0.0, 0.1), "everything": 0.1}, spread="move")
+        share=5, presets={"random": (0.0, 0.1), "everything": 0.1, "film": (0.0, 0.05)},
+        spread="move")
     backlash_rad: float = _row(
-        0.0, 0.0, 10.0, "half-width of the play of each knob axis.", presets=_LOOSE, told=True)
+        0.0, 0.0, 10.0, "half-width of the play of each axis of the diffraction shift.",
+        presets=_LOOSE, told=True)
     lag: float = _row(
         0.0, 0.0, 1.0, "share of a move still to come at the exposure after it, first order.",
         below=True, presets={"lagged": 0.4, "everything": 0.2}, told=True)
@@ -217,10 +150,12 @@ class ColumnParameters:
     semi_angle_rad: float = _row(
         30.2 * PUBLISHED_PIXEL_RAD, 1e-5, 1.0,
         "convergence semi-angle, the angular radius of the disk.",
-        share=7, presets={"random": _RADII_RAD, "low-dose": 30 * PUBLISHED_PIXEL_RAD})
+        share=7, presets={
+            "random": _RADII_RAD, "low-dose": 30 * PUBLISHED_PIXEL_RAD, "film": 0.030})
     probe_current_a: float = _row(
         10e-12, 1e-18, 1e-6, "current in the disk.",
-        share=8, logarithmic=True, presets={"random": (1e-12, 100e-12), "low-dose": 0.1e-12})
+        share=8, logarithmic=True, presets={
+            "random": (1e-12, 100e-12), "low-dose": 0.1e-12, "film": (20e-12, 200e-12)})
     frame_side_px: int = _row(1040, 8, 8192, "rows and columns of the square frame.", option=False)
     pixel_rad: float = _row(
         PUBLISHED_PIXEL_RAD, 1e-9, 1.0, "angle of one pixel at the reference camera length.",
@@ -228,7 +163,8 @@ class ColumnParameters:
     camera_lengths_m: tuple[float, ...] = field(
         default=CAMERA_LENGTHS_M, converter=_floats, validator=_check_lengths)
     camera_length_index: int = _row(
-        6, 0, _LAST_LENGTH, "position in the table of camera lengths at the start.", changes=True)
+        6, 0, _LAST_LENGTH, "position in the table of camera lengths at the start.",
+        presets={"film": 15}, changes=True)
     reference_camera_length_index: int = _row(
         6, 0, _LAST_LENGTH,
         "camera length to which ``pixel_rad`` belongs. A guess (160 mm): the paper does not tell.",
@@ -280,6 +216,42 @@ class ColumnParameters:
         presets={"beam-stop": (0.3, 1.2)})
     specimen_seed: int = _row(
         0, 0, 2**63, "how the disks, bands, defects and the beam stop lie.", option=False)
+    film: bool = _row(
+        False, 0, 1, "whether an amorphous film is in the beam.", presets={"film": True})
+    film_drift_m: float = _probe(
+        0.0, 0.0, 1e-6, "drift of the film per exposure in one direction.",
+        presets={"random": (0.0, 0.2e-9)})
+    accelerating_voltage_v: float = _row(
+        300e3, 1e3, 1e7, "accelerating voltage, which sets the wavelength.")
+    defocus_scale: float = _probe(
+        1.0, 1e-3, 1e3, "change of the defocus over that of the knob.",
+        presets={"random": (0.9, 1.1)})
+    defocus_backlash_m: float = _row(
+        0.0, 0.0, 1e-3, "half-width of the play of the focus knob.")
+    stigmator_mirrored: bool = _probe(
+        False, 0, 1, "whether the stigmator's second axis is turned round; ``either`` draws it.",
+        presets={"random": "either"})
+    stigmator_rotation_deg: float = _probe(
+        30.0, -360.0, 360.0, "rotation from the stigmator's axes to those of the astigmatism.",
+        presets=_TURN)
+    stigmator_scale: float = _probe(
+        1.0, 1e-3, 1e3, "astigmatism over the calibrated one (1 um per unit of the stigmator).",
+        logarithmic=True, presets={"random": (0.25, 4.0)})
+    stigmator_focus_x: float = _probe(
+        0.0, -1.0, 1.0, "defocus over astigmatism that the stigmator's first axis brings.",
+        presets=_COUPLED)
+    stigmator_focus_y: float = _probe(
+        0.0, -1.0, 1.0, "the same of its second axis.", presets=_COUPLED)
+    stigmator_backlash: float = _row(
+        0.0, 0.0, 1.0, "half-width of the play of each stigmator axis.")
+    coma_m: float = _probe(
+        0.0, 0.0, 1e-3, "size of the axial coma B2.", presets=_RESIDUAL)
+    coma_deg: float = _probe(0.0, -360.0, 360.0, "its direction.", presets=_TURN)
+    threefold_m: float = _probe(
+        0.0, 0.0, 1e-3, "size of the threefold astigmatism A2.", presets=_RESIDUAL)
+    threefold_deg: float = _probe(0.0, -360.0, 360.0, "its direction.", presets=_TURN)
+    spherical_m: float = _probe(
+        0.0, -0.1, 0.1, "spherical aberration C3.", presets={"random": (-0.5e-6, 0.5e-6)})
     # fmt: on
 
     def __attrs_post_init__(self) -> None:
@@ -294,15 +266,35 @@ class ColumnParameters:
                 raise ValueError(f"{name} = {getattr(self, name)} is above {largest}; {why}")
 
     @property
+    def shows_ronchigram(self) -> bool:
+        """Whether the film is in, and the disk large enough on the camera to show its shadow."""
+        return self.film and self.radius_px >= RONCHIGRAM_SHARE * self.frame_side_px
+
+    @property
+    def camera_length_m(self) -> float:
+        """Camera length in use."""
+        return self.camera_lengths_m[self.camera_length_index]
+
+    @property
     def magnification(self) -> float:
         """Camera length in use over the reference one."""
-        lengths = self.camera_lengths_m
-        return lengths[self.camera_length_index] / lengths[self.reference_camera_length_index]
+        return self.camera_length_m / self.camera_lengths_m[self.reference_camera_length_index]
 
     @property
     def pixel_rad_in_use(self) -> float:
         """Angle of one pixel at the camera length in use."""
         return self.pixel_rad / self.magnification
+
+    @property
+    def wavelength_m(self) -> float:
+        """Wavelength of the electrons, with relativity."""
+        momentum = self.accelerating_voltage_v * (2.0 * REST_V + self.accelerating_voltage_v)
+        return _HC_VM / math.sqrt(momentum)
+
+    @property
+    def pattern_turn_deg(self) -> float:
+        """Rotation of the pattern at the camera length in use."""
+        return self.camera_length_rotation_deg[self.camera_length_index]
 
     @property
     def radius_px(self) -> float:
@@ -322,6 +314,9 @@ DRAWN: Final = tuple(name for name, row in ROWS.items() if row.share is not None
 
 SPECIMEN: Final = tuple(name for name, row in ROWS.items() if row.specimen)
 """Parameters of what a frame shows beside the disk."""
+
+PROBE: Final = tuple(name for name, row in ROWS.items() if row.probe)
+"""Parameters of the probe, which differ from instrument to instrument where they have a range."""
 
 TOLD: Final = tuple(name for name, row in ROWS.items() if row.told)
 """Parameters that the truth tells."""

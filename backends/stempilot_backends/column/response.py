@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from stempilot_backends.column.matrix import Matrix, Numbers, Vector, apply, product, rotation
-from stempilot_backends.column.parameters import NOTHING, ROWS, ColumnParameters
+from stempilot_backends.column.parameters import ROWS, ColumnParameters
+from stempilot_backends.column.rows import NOTHING
 
 _NEWTON_STEPS = 60
 
 
 def pattern_matrix(parameters: ColumnParameters) -> Matrix:
     """Return pixels per radian of the pattern: the camera length's magnification and rotation."""
-    turn_deg = parameters.camera_length_rotation_deg[parameters.camera_length_index]
     scale = 1.0 / parameters.pixel_rad_in_use
-    a, b, c, d = rotation(math.radians(turn_deg))
+    a, b, c, d = rotation(math.radians(parameters.pattern_turn_deg))
     return (scale * a, scale * b, scale * c, scale * d)
 
 

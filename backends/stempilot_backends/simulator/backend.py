@@ -10,11 +10,16 @@ from numpy.random import SeedSequence
 
 from stempilot import (
     BEAM_BLANKER,
+    CAMERA_LENGTH,
     CAMERA_LENGTH_INDEX,
+    CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT,
     FLUCAM,
+    KNOB_UNITS,
+    NUMBER_UNITS,
     SCREEN,
     SCREEN_CURRENT,
+    STEM_DEFOCUS,
     Backend,
     BackendError,
     Frame,
@@ -29,11 +34,16 @@ from stempilot import (
 )
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.column.parameters import ROWS
-from stempilot_backends.simulator.drawing import draw_instrument
+from stempilot_backends.simulator.drawing import draw_instrument, draw_start
 from stempilot_backends.simulator.instruments import MEASUREMENTS, Model, SimulatorBatch
 from stempilot_backends.simulator.options import SimulatorConfig
 
 _SHIFT_RESOLUTION_RAD = 1e-9
+_NUMBERS = (SCREEN_CURRENT, CAMERA_LENGTH)
+_DEFOCUS_M = (10e-6, 1e-12)
+_STIGMATOR = (1.0, 1e-9)
+"""How far these knobs go either way, and what their read-back shows."""
+
 _INSTRUMENT, _START = 0, 1
 """Streams that a seed is split into: which instrument, and how it stands."""
 
@@ -44,7 +54,8 @@ class Standing:
 
     drawn: ColumnParameters
     parameters: ColumnParameters
-    shift_rad: KnobValue
+    knobs: Mapping[str, KnobValue]
+    operated: Mapping[str, Any]
     timestep: int
     redraw: Literal["episode", "run"]
 
@@ -76,6 +87,7 @@ class Simulator(Backend):
         self._first_timestep = 0
         self._exposures = 0
         self._is_twin = standing is not None
+        self._operated: dict[str, Any] = {}
         if standing is not None:
             self._begin(standing)
 
@@ -95,19 +107,15 @@ class Simulator(Backend):
         self._column = None
 
     def offers(self) -> Offers:
-        """Return the shift and camera-length knobs, the FluCam, screen and blanker."""
+        """Return the knobs, the FluCam, screen and blanker, and what can be read of the rest."""
         reach = self._config.shift_limit_rad
         lengths = len(self._drawn.camera_lengths_m)
         side = self._drawn.frame_side_px
         return Offers(
             knobs={
-                DIFFRACTION_SHIFT: KnobSpec(
-                    unit="rad",
-                    lower=(-reach, -reach),
-                    upper=(reach, reach),
-                    max_change=(2 * reach, 2 * reach),
-                    resolution=(_SHIFT_RESOLUTION_RAD, _SHIFT_RESOLUTION_RAD),
-                ),
+                DIFFRACTION_SHIFT: _around_zero(DIFFRACTION_SHIFT, reach, _SHIFT_RESOLUTION_RAD),
+                STEM_DEFOCUS: _around_zero(STEM_DEFOCUS, *_DEFOCUS_M),
+                CONDENSER_STIGMATOR: _around_zero(CONDENSER_STIGMATOR, *_STIGMATOR),
                 CAMERA_LENGTH_INDEX: KnobSpec(
                     unit="index", lower=0, upper=lengths - 1, max_change=lengths, resolution=0
                 ),
@@ -117,7 +125,7 @@ class Simulator(Backend):
                 SCREEN: StateSpec(values=("down", "up")),
                 BEAM_BLANKER: StateSpec(values=("open", "blanked")),
             },
-            numbers={SCREEN_CURRENT: NumberSpec(unit="A")},
+            numbers={name: NumberSpec(unit=NUMBER_UNITS[name]) for name in _NUMBERS},
             misaligns=True,
             simulated=True,
         )
@@ -138,11 +146,13 @@ class Simulator(Backend):
         raise BackendError(msg)
 
     def number(self, name: str) -> float:
-        """Return the current on the screen in A: that of the beam, or 0 where none gets there."""
+        """Return the camera length, or the current on the screen: the beam's or 0 where none is."""
         column = self._opened()
-        if name != SCREEN_CURRENT:
-            msg = f"no number {name!r}; the simulator has {SCREEN_CURRENT}"
+        if name not in _NUMBERS:
+            msg = f"no number {name!r}; the simulator has {' and '.join(_NUMBERS)}"
             raise BackendError(msg)
+        if name == CAMERA_LENGTH:
+            return column.parameters.camera_length_m
         lit = column.screen == "down" and not column.beam_blanked
         return column.parameters.probe_current_a if lit else 0.0
 
@@ -188,7 +198,8 @@ class Simulator(Backend):
             rng = np.random.default_rng(_stream(seed, _INSTRUMENT))
             self._drawn = draw_instrument(self._config, rng)
         length = column.parameters.camera_length_index
-        column.change(**asdict(evolve(self._drawn, camera_length_index=length)))
+        stays = {"camera_length_index": length, **self._operated}
+        column.change(**asdict(evolve(self._drawn, **stays)))
         if not self._is_twin:
             self._first_timestep = timestep
         self._stand(_stream(seed, _START))
@@ -199,7 +210,8 @@ class Simulator(Backend):
         standing = Standing(
             drawn=self._drawn,
             parameters=column.parameters,
-            shift_rad=column.get(DIFFRACTION_SHIFT),
+            knobs={knob: column.get(knob) for knob in self.offers().knobs},
+            operated=self._operated,
             timestep=self._first_timestep + max(0, self._exposures - 1),
             redraw=self._redraw,
         )
@@ -222,6 +234,7 @@ class Simulator(Backend):
                 for one in fields(ColumnParameters)
                 if one.name in ROWS and ROWS[one.name].pixels_only
             },
+            "film": (column.parameters.shows_ronchigram, False),
             SCREEN: (self.state(SCREEN), "down"),
             BEAM_BLANKER: (self.state(BEAM_BLANKER), "open"),
         }
@@ -256,7 +269,43 @@ class Simulator(Backend):
         self._first_timestep = standing.timestep
         column = self._opened()
         column.change(**asdict(standing.parameters))
-        column.set(DIFFRACTION_SHIFT, standing.shift_rad)
+        for knob, value in standing.knobs.items():
+            column.set(knob, value)
+        self._operated = dict(standing.operated)
+
+    def operate(
+        self,
+        *,
+        film: Literal["in", "out"] | None = None,
+        semi_angle_rad: float | None = None,
+        camera_length_m: float | None = None,
+    ) -> None:
+        """Change by hand what no knob changes, as an operator would; a scripted one calls this.
+
+        Args:
+            film: whether the amorphous film is in the beam. It shows as a Ronchigram where the
+                disk is large on the camera.
+            semi_angle_rad: convergence semi-angle of another aperture.
+            camera_length_m: one of the instrument's camera lengths.
+
+        Raises:
+            BackendError: there is no such camera length or aperture; nothing has changed.
+        """
+        column = self._opened()
+        values: dict[str, Any] = {"film": None if film is None else film == "in"}
+        values["semi_angle_rad"] = semi_angle_rad
+        values = {name: value for name, value in values.items() if value is not None}
+        lengths = column.parameters.camera_lengths_m
+        if camera_length_m is not None and camera_length_m not in lengths:
+            msg = f"camera_length_m = {camera_length_m:g} is none of {lengths}; choose one of them"
+            raise BackendError(msg)
+        try:
+            column.change(**values)
+        except ValueError as error:
+            raise BackendError(str(error)) from error
+        self._operated |= values
+        if camera_length_m is not None:
+            column.set(CAMERA_LENGTH_INDEX, (float(lengths.index(camera_length_m)),))
 
     def truth(self) -> dict[str, KnobValue]:
         """Return the column's hidden state at the last exposure."""
@@ -273,8 +322,10 @@ class Simulator(Backend):
         self._apply_changes(column, self._first_timestep)
         column.reseed(_stream(seed, 0))
         reach = self._config.start_range * column.parameters.frame_side_px / 2
-        x, y = np.random.default_rng(_stream(seed, 1)).uniform(-reach, reach, 2)
+        rng = np.random.default_rng(_stream(seed, 1))
+        x, y = rng.uniform(-reach, reach, 2)
         column.misalign((float(x), float(y)))
+        column.misfocus(*draw_start(self._config, rng))
 
     def _due(self, timestep: int) -> dict[str, Any]:
         """Return what has changed by then, by the column's parameter."""
@@ -295,6 +346,18 @@ class Simulator(Backend):
             msg = "the simulator is closed; open it first"
             raise BackendError(msg)
         return self._column
+
+
+def _around_zero(knob: str, limit: float, resolution: float) -> KnobSpec:
+    """Return the specification of a knob that goes as far either way, in one write."""
+    unit, size = KNOB_UNITS[knob]
+    return KnobSpec(
+        unit=unit,
+        lower=(-limit,) * size,
+        upper=(limit,) * size,
+        max_change=(2 * limit,) * size,
+        resolution=(resolution,) * size,
+    )
 
 
 def _stream(seed: SeedSequence, number: int) -> SeedSequence:

@@ -10,16 +10,21 @@ from typing import Any, ClassVar, Final, Literal
 
 from attrs import Attribute, field, fields, fields_dict, frozen, make_class, validators
 
-from stempilot_backends.column.parameters import ROWS, ColumnParameters, Span, check
+from stempilot_backends.column.parameters import ROWS, ColumnParameters
+from stempilot_backends.column.rows import Span, check, ends
 
 CONDITIONS: Final = (
     "random", "lagged", "backlash", "distorted", "drifting", "low-dose", "everything",
-    "halo", "polycrystal", "crystal", "zone-axis", "structured", "defects", "beam-stop",
+    "halo", "polycrystal", "crystal", "zone-axis", "structured", "defects", "beam-stop", "film",
 )  # fmt: skip
 """Presets beside the published instrument; all lie on top of the first."""
 
+_LARGEST_START_M: Final = 1e-3
 COLUMN_OPTIONS: Final = tuple(name for name, row in ROWS.items() if row.option)
 _CHANGING: Final = tuple(name for name, row in ROWS.items() if row.changes)
+
+_START_RANGES: Final = MappingProxyType({"film": 0.01})
+"""Where the disk stands at a start, in conditions that have it elsewhere than within 0.85."""
 
 _Fields = list["Attribute[Any]"]
 
@@ -46,11 +51,18 @@ def _preset(condition: str) -> Mapping[str, Any]:
         {name: row.presets[one] for name, row in ROWS.items() if one in row.presets}
         for one in (CONDITIONS[0], condition)
     )
-    return {**usual, "start_range": 0.85, **own}
+    return {**usual, "start_range": _START_RANGES.get(condition, 0.85), **own}
 
 
 def _within(lower: float, upper: float) -> Any:
     return validators.and_(validators.ge(lower), validators.le(upper))
+
+
+def _size(_: object, attribute: "Attribute[Any]", value: Span) -> None:
+    low, high = ends(value)
+    if not 0.0 <= low <= high <= _LARGEST_START_M:
+        msg = f"{attribute.name} = {value} must lie in [0, {_LARGEST_START_M:g}] m, smaller first"
+        raise ValueError(msg)
 
 
 @frozen(kw_only=True, field_transformer=_rows(_CHANGING, changed=True))
@@ -94,12 +106,15 @@ class SimulatorConfig:
             one of the conditions on top of it: ``lagged``, ``backlash``, ``distorted``,
             ``drifting``, ``low-dose``, ``everything``; with a specimen ``halo``, ``polycrystal``,
             ``crystal``, ``zone-axis``, ``structured``; with a flawed camera ``defects``; with a
-            ``beam-stop``.
+            ``beam-stop``; with a ``film``, which shows as a Ronchigram.
         redraw: draw a new instrument for each ``episode`` or once for the ``run``; by default
             evaluation draws by episode, training and policies that were trained here by run.
         changes: what changes in the middle of a run.
         start_range: where the disk stands at a start, uniform within this share of the half field
             on each axis.
+        start_defocus_m: size of the defocus at a start.
+        start_side: whether that is ``under`` or ``over`` focus.
+        start_astigmatism_m: size of the twofold astigmatism at a start, in any direction.
         exposure_s: exposure of a frame.
         screen: position of the screen.
         beam_blanker: whether the beam is blanked.
@@ -114,6 +129,9 @@ class SimulatorConfig:
     redraw: Literal["episode", "run"] | None = None
     changes: tuple[Change, ...] = ()
     start_range: float = field(default=1.0, validator=_within(0, 1))
+    start_defocus_m: Span = field(default=(180e-9, 220e-9), validator=_size)
+    start_side: Literal["under", "over", "either"] = "either"
+    start_astigmatism_m: Span = field(default=(0.0, 100e-9), validator=_size)
     exposure_s: float = field(default=0.170, validator=_within(1e-6, 3600.0))
     screen: Literal["down", "up"] = "down"
     beam_blanker: Literal["open", "blanked"] = "open"

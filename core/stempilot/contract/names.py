@@ -14,6 +14,9 @@ BEAM_SHIFT: Final = "beam_shift"
 STEM_DEFOCUS: Final = "stem_defocus"
 """Knob in m."""
 
+CONDENSER_STIGMATOR: Final = "condenser_stigmator"
+"""Knob (x, y), a pure number: makes the probe astigmatic."""
+
 CAMERA_LENGTH_INDEX: Final = "camera_length_index"
 """Knob in ``index``: position in the instrument's table of camera lengths."""
 
@@ -25,6 +28,9 @@ SCREEN: Final = "screen"
 
 SCREEN_CURRENT: Final = "screen_current"
 """Number in A: the current that reaches the phosphor screen."""
+
+CAMERA_LENGTH: Final = "camera_length_m"
+"""Number in m: the nominal camera length."""
 
 BEAM_BLANKER: Final = "beam_blanker"
 """State ``open`` or ``blanked``."""
@@ -42,6 +48,7 @@ KNOB_UNITS: Final = {
     DIFFRACTION_SHIFT: ("rad", 2),
     BEAM_SHIFT: ("m", 2),
     STEM_DEFOCUS: ("m", 1),
+    CONDENSER_STIGMATOR: ("1", 2),
     CAMERA_LENGTH_INDEX: ("index", 1),
 }
 """Unit and number of components of each shared knob."""
@@ -49,7 +56,7 @@ KNOB_UNITS: Final = {
 SOURCES: Final = (FLUCAM,)
 """The shared sources."""
 
-NUMBER_UNITS: Final = {SCREEN_CURRENT: "A"}
+NUMBER_UNITS: Final = {SCREEN_CURRENT: "A", CAMERA_LENGTH: "m"}
 """Shared numbers and their units."""
 
 STATES: Final = (SCREEN, BEAM_BLANKER, COLUMN_VALVES, INSTRUMENT_MODE, PROJECTION_MODE)

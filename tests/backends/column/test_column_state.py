@@ -158,6 +158,9 @@ def test_reseed_forgets_the_last_exposure() -> None:
     assert old.truth()["position_px"] == pytest.approx((2.0, 0.0))
 
 
+FILMS = ("film", "accelerating", "defocus_", "stigmator_", "coma_", "threefold_", "spherical_")
+
+
 def test_the_table_of_changes_is_complete() -> None:
     assert set(CHANGES) == {entry.name for entry in fields(ColumnParameters)}
 
@@ -167,6 +170,10 @@ def test_no_parameter_is_ignored(name: str) -> None:
     base = evolve(RESTLESS, hot_pixels=5, camera_length_index=7)
     if name in (*SPECIMEN, "specimen_seed"):
         base = evolve(base, halo=0.5, ring=0.1, diffracted=0.5, spacing_radii=2.0)
+    if name.startswith(FILMS):
+        base = evolve(
+            base, film=name != "film", semi_angle_rad=30e-3, coma_m=4e-6, threefold_m=4e-6
+        )
     assert getattr(base, name) != CHANGES[name]
 
     def frame(parameters: ColumnParameters) -> np.ndarray:
@@ -174,6 +181,8 @@ def test_no_parameter_is_ignored(name: str) -> None:
         played.set(SHIFT, (0.02, 0.01))
         played.advance(0.18)
         played.set(SHIFT, (0.01, 0.011))
+        played.set("stem_defocus", (30e-9,))
+        played.set("condenser_stigmator", (0.03, 0.02))
         played.advance(0.18)
         return played.expose(0.17)
 

@@ -14,6 +14,8 @@ from stempilot.plugins import options as config
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.simulator.options import SimulatorConfig
 
+from .film_cases import DIFFERENT as FILMS
+
 SHIFT = "diffraction_shift"
 N = 300
 
@@ -91,8 +93,9 @@ REFUSED: dict[str, Any] = {
     "screen": "up",
     "beam_blanker": "blanked",
 }
-ELSEWHERE = {"shift_limit_rad"}
-"""In the limits of the environment, as for a single instrument; see tests/core/test_vec_env.py."""
+ELSEWHERE = {"shift_limit_rad", *FILMS}
+"""In the limits of the environment, as for a single instrument, see tests/core/test_vec_env.py; and
+what shows with a film alone, see `test_films`."""
 
 
 def test_every_option_is_accounted_for() -> None:

@@ -13,6 +13,8 @@ from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.simulator.drawing import draw_instrument
 from stempilot_backends.simulator.options import SimulatorConfig
 
+from .film_cases import DIFFERENT as FILMS
+
 SHIFT, FLUCAM = "diffraction_shift", "flucam"
 
 
@@ -85,8 +87,10 @@ DIFFERENT_PIXELS = {
 ELSEWHERE = {
     *("preset", "redraw", "shift_limit_rad"),
     *("halo_radii", "ring_radii", "spacing_radii", "beam_stop_radii"),
+    *FILMS,
 }
-"""Options with tests of their own: below, and those with radii in column/test_column_beside.py."""
+"""Options with tests of their own: below, in `test_films`, and those with radii in
+column/test_column_beside.py."""
 
 
 def test_every_option_is_in_one_of_the_tables():

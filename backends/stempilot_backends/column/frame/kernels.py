@@ -16,7 +16,6 @@ SATURATION_DN = 65535
 
 NORMAL_ABOVE_E = 1e9
 """Mean above which Poisson noise is drawn as normal; its skewness is then below 4e-5."""
-
 _HALF_DIAGONAL = math.sqrt(0.5)
 
 # SplitMix64 (Steele, Lea, Flood 2014): a counter and a mixer. Its steps do not depend on each
@@ -108,9 +107,12 @@ def draw_pattern(
 @compiled
 def _light(signal: NDArray[np.float64], row: int, scene: Scene, pattern: Pattern) -> bool:
     """Work out the mean electrons of a row beside the background; return whether there are any."""
-    lit = pattern.halo.size > 0
+    halo, wave = pattern.halo.size > 0, pattern.wave
     for column in range(signal.size):
-        signal[column] = pattern.halo[0, column] * pattern.halo[1, row] if lit else 0.0
+        signal[column] = pattern.halo[0, column] * pattern.halo[1, row] if halo else 0.0
+    for column in range(wave.shape[1]):
+        signal[column] += wave[row, column].real ** 2 + wave[row, column].imag ** 2
+    lit = halo or wave.size > 0
     if abs(row - scene.y) < pattern.ring_start + 0.5 * pattern.ring.size:
         _add_ring(signal, row, scene, pattern)
         lit = True
@@ -267,7 +269,7 @@ def coverage(x: float, y: float, radius: float) -> float:
 
     Args:
         x: Column of the pixel centre from the disk centre, in pixels.
-        y: Row of the pixel centre from the disk centre, in pixels.
+        y: Row of the pixel centre, likewise.
         radius: Radius of the disk in pixels.
     """
     square = x * x + y * y

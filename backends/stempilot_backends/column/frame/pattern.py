@@ -19,6 +19,7 @@ NO_PATTERN = Pattern(
     slope=np.zeros(2),
     bands=np.empty((0, 5)),
     stop=np.zeros(5),
+    wave=np.empty((0, 0), np.complex64),
 )
 RING_WIDTH = 0.15
 """Standard deviation of the diffuse ring's profile, over its radius."""
@@ -54,6 +55,7 @@ def pattern(
         slope=of.slope @ turned / radius,
         bands=np.hstack([normals, between, factors]),
         stop=stop,
+        wave=NO_PATTERN.wave,
     )
 
 

@@ -80,6 +80,8 @@ class Pattern(NamedTuple):
             distances along it from the disk's centre a band lies, and by what it multiplies.
         stop: (5,), of the beam stop: column and row of the tip, the direction (column, row) that
             the bar takes from there, and half its width; 0 for no beam stop.
+        wave: (side, side), the wave that a film leaves on the camera; its square is the mean
+            electrons of a pixel. (0, 0) for none.
     """
 
     disks: NDArray[np.float64]
@@ -89,3 +91,4 @@ class Pattern(NamedTuple):
     slope: NDArray[np.float64]
     bands: NDArray[np.float64]
     stop: NDArray[np.float64]
+    wave: NDArray[np.complex64]
