@@ -113,7 +113,10 @@ class ProbeBatch:
         return self._block[_MISFOCUS] + self._brought(knobs)
 
     def _brought(self, knobs: Floats) -> Floats:
-        brought: Floats = np.einsum("abn,bn->an", self._block[_RESPONSE].reshape(3, 3, -1), knobs)
+        response = self._block[_RESPONSE]
+        brought: Floats = response[0::3] * knobs[0]
+        brought += response[1::3] * knobs[1]
+        brought += response[2::3] * knobs[2]
         return brought
 
     def _knobs(self, of: Any) -> Floats:

@@ -24,10 +24,10 @@ FARTHEST_M: Final = 8e-7
 DARK_E: Final = 3.0
 """Electrons of a pixel below which the disk does not stand out."""
 
-_FLOOR_M = np.array([[0.25e-9], [0.15e-9], [0.15e-9]])
-_NEAR_M2 = np.array([[33e-18], [24e-18], [24e-18]])
-"""Errors of C1, A1x and A1y far from focus, and their products with the nearer direction's distance
-from it."""
+_FLOORS_M = (0.25e-9, 0.15e-9)
+_NEAR_M2 = (33e-18, 24e-18)
+"""Errors of C1 and of A1's components far from focus, and their products with the nearer
+direction's distance from it."""
 
 _WEAK_E = 20.0
 """Electrons of a pixel from which their noise hardly matters."""
@@ -56,20 +56,25 @@ def read(aberrations: Floats, dose: Floats, normals: Floats) -> dict[str, NDArra
         a1_m: (n, 2) twofold astigmatism in x and y.
         uncertainty_m: (n, 3) standard uncertainties of C1, A1x and A1y as the fit says them.
     """
-    size, wide = np.abs(aberrations[0]), np.hypot(aberrations[1], aberrations[2])
-    near = size - wide
+    size = np.abs(aberrations[0])
+    wide = np.sqrt(aberrations[1] ** 2 + aberrations[2] ** 2)
+    near, lit = size - wide, dose > DARK_E
     told = near > CLEAR_M[0] + CLEAR_M[1] * normals[3]
-    told &= (wide <= LARGEST_RATIO * size) & (size <= FARTHEST_M)
-    lit = dose > DARK_E
-    told &= lit
-    weak = _NEAR_M2 * np.sqrt(1.0 + _WEAK_E / np.maximum(dose, DARK_E))
-    errors = np.hypot(_FLOOR_M, weak / np.maximum(near, 1e-9))
-    found = np.sign(aberrations[0]) * aberrations + errors * normals[:3]
-    found[:, ~told] = np.nan
-    unsure = np.where(told, np.hypot(errors[1], _MODEL_M), np.nan)
+    told &= (wide <= LARGEST_RATIO * size) & (size <= FARTHEST_M) & lit
+    weak = (1.0 + _WEAK_E / np.maximum(dose, DARK_E)) / np.maximum(near, 1e-9) ** 2
+    of_c1, of_a1 = (
+        np.sqrt(floor**2 + product**2 * weak)
+        for floor, product in zip(_FLOORS_M, _NEAR_M2, strict=True)
+    )
+    found = np.copysign(1.0, aberrations[0]) * aberrations
+    found[0] += of_c1 * normals[0]
+    found[1:] += of_a1 * normals[1:3]
+    unsure = np.sqrt(of_a1**2 + _MODEL_M**2)
+    blind = (~told).nonzero()[0]
+    found[:, blind] = unsure[blind] = np.nan
     return {
         "lit": lit,
         "c1_m": np.abs(found[0]),
         "a1_m": found[1:].T,
-        "uncertainty_m": np.tile(unsure[:, np.newaxis], 3),
+        "uncertainty_m": np.broadcast_to(unsure, (3, len(unsure))).T.copy(order="K"),
     }
