@@ -61,7 +61,8 @@ def scattering_m(frequency_per_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     square = (frequency_per_m * 1e-10 / 2.0) ** 2
     parts = np.exp(-np.multiply.outer(square, _WIDTHS))
-    return np.dot(parts, 1e-10 * np.array(_HEIGHTS))
+    factor: NDArray[np.float64] = parts @ (1e-10 * np.array(_HEIGHTS))
+    return factor
 
 
 def film(parameters: ColumnParameters, piece: int) -> NDArray[np.complex64]:
