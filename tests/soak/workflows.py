@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -137,16 +138,14 @@ def operated(made: Lab) -> Callable[[str], bool]:
 
 def kill(count: int, seed: int, say: Callable[[str], None]) -> list[str]:
     """Kill so many workflows; return what went wrong."""
-    from stempilot.cli import workflow
-
+    command: Any = import_module("stempilot.cli.workflow")
     imported()
     say(f"seed {seed}")
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
     wrong: list[str] = []
     tally: Counter[str] = Counter()
-    before, reports = workflow.ask_at_terminal, workflow.write_report_of
+    before, reports = command.ask_at_terminal, command.write_report_of
     with lab(seed % 1000) as made:
-        command: Any = workflow
         command.ask_at_terminal, command.write_report_of = operated(made), lambda run: None
         try:
             Path("flow.toml").write_text(FILE)
