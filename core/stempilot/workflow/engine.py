@@ -94,7 +94,7 @@ class Engine:
         """
         steps, at, tries = self.workflow.steps, len(self.log.passed()), 0
         operated = [each for each in steps[:at] if isinstance(each, OperatorStep)]
-        for last in operated[-1:]:
+        for last in operated[-1:] if at < len(steps) else ():
             self._operate(last)
         while at < len(steps):
             step = steps[at]

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field
 
-from stempilot.contract.backend import Backend
-from stempilot.contract.values import KnobValue
 from stempilot.errors import BudgetSpentError, RunDirError, StempilotError
 from stempilot.files import read_json, write_json
 from stempilot.instrument.envelope_file import plain_envelope
@@ -102,7 +100,7 @@ def standing(plan: WorkflowPlan) -> dict[str, str]:
         }
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class _Recorded:
     """A workflow that is being carried out, in its run directory."""
 
@@ -112,40 +110,52 @@ class _Recorded:
     say: Say
     ask: Ask
     sleep: Callable[[float], None]
-    _backends: list[Backend] = field(factory=list, init=False)
+    _began_s: float = field(default=0.0, init=False)
+    _end: datetime | None = field(init=False)
 
     def carry_out(self) -> str:
-        """Go through the steps, as often as they repeat; return why one stopped it."""
-        workflow, places = self.plan.workflow, dict[str, KnobValue]()
-        end = self._end(datetime.now(UTC).astimezone())
-        while True:
-            began_s = time.monotonic()
-            stopped, places = self._once(places)
-            if stopped or workflow.every_minutes is None:
-                return stopped
-            wait_s = max(0.0, began_s + 60.0 * workflow.every_minutes - time.monotonic())
-            if end and datetime.now(UTC) + timedelta(seconds=wait_s) > end:
-                return ""
-            self.sleep(wait_s)
-            self.log.add("repeated")
+        """Go through the steps, as often as they repeat; return why one stopped it.
 
-    def _end(self, now: datetime) -> datetime | None:
+        Each repetition has a session of its own, with the instrument free in between. A simulated
+        one is kept open: it would begin anew.
+        """
+        with self._session() as session:
+            simulated = session.backend.offers().simulated
+            stopped, places = self._once(session), session.guard.places()
+            while simulated and not stopped and self._again():
+                stopped = self._once(session)
+        while not simulated and not stopped and self._again():
+            with self._session() as session:
+                # Whoever moved a knob since was a person.
+                session.guard.expect(places)
+                stopped, places = self._once(session), session.guard.places()
+        return stopped
+
+    def _again(self) -> bool:
+        """Wait for the next repetition, if there is one."""
+        workflow, now = self.plan.workflow, datetime.now(UTC)
+        if workflow.every_minutes is None:
+            return False
+        wait_s = max(0.0, self._began_s + 60.0 * workflow.every_minutes - time.monotonic())
+        if self._end and now + timedelta(seconds=wait_s) > self._end:
+            return False
+        self.sleep(wait_s)
+        self.log.add("repeated")
+        return True
+
+    @_end.default
+    def _until(self) -> datetime | None:
         """Return when the workflow's time of day comes next."""
-        until = self.plan.workflow.until
+        until, now = self.plan.workflow.until, datetime.now(UTC).astimezone()
         if until is None:
             return None
         end = datetime.combine(now.date(), until, now.tzinfo)
         return end if end > now else end + timedelta(days=1)
 
-    def _once(self, places: dict[str, KnobValue]) -> tuple[str, dict[str, KnobValue]]:
-        """Go through the steps in one session; return why one stopped it, and where knobs stand.
-
-        Args:
-            places: where the session before left the knobs; whoever moved one since was a person.
-        """
+    def _session(self) -> AbstractContextManager[Session]:
         plan, (names, tasks) = self.plan, tasks_of(self.plan)
-        with open_session(
-            self._backend(),
+        return open_session(
+            plan.make_backend(),
             tasks,
             names=names,
             name=plan.backend,
@@ -154,24 +164,18 @@ class _Recorded:
             accept_position=plan.accept_position,
             ask=self.ask,
             in_parts=True,
-        ) as session:
-            if places:
-                session.guard.expect(places)
-            engine = Engine(
-                workflow=plan.workflow,
-                session=session,
-                play=self._player(session),
-                name_run=lambda step, number: f"steps/{number:02d}-{step.name}",
-                operator=self.operator,
-                log=self.log,
-            )
-            return engine.go(), session.guard.places()
+        )
 
-    def _backend(self) -> Backend:
-        """Return the instrument; a simulated one is the same at each repetition."""
-        if not (self._backends and self._backends[0].offers().simulated):
-            self._backends[:] = [self.plan.make_backend()]
-        return self._backends[0]
+    def _once(self, session: Session) -> str:
+        self._began_s = time.monotonic()
+        return Engine(
+            workflow=self.plan.workflow,
+            session=session,
+            play=self._player(session),
+            name_run=lambda step, number: f"steps/{number:02d}-{step.name}",
+            operator=self.operator,
+            log=self.log,
+        ).go()
 
     def _player(self, session: Session) -> Callable[[Step, Mapping[str, Any], int, str], Tried]:
         def play(step: Step, values: Mapping[str, Any], number: int, run: str) -> Tried:

@@ -245,7 +245,7 @@ def test_a_terminal_that_is_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -
         def isatty(self) -> bool:
             return True
 
-    console: Any = render._Remarks(force_terminal=True, file=Gone())
-    monkeypatch.setattr(render, "err", console)
+    gone: Any = Gone()
+    monkeypatch.setattr(render, "err", render._Remarks(force_terminal=True, file=gone))
     with StepsShown(STEPS) as shown:
         shown.show(DONE)

@@ -346,7 +346,7 @@ def test_a_workflow_that_repeats_is_no_part_of_a_session() -> None:
 
 def test_a_plain_session_is_put_back_at_its_end_and_keeps_its_limits() -> None:
     column = Column()
-    workflow = Workflow([CENTRE, LOOK])
+    workflow = Workflow([CENTRE, evolve(CENTRE, name="again")])
     with opened(column, workflow, in_parts=False) as session:
         assert workflow.run(session, registry=REGISTRY).success
         assert column.place != (0.0, 0.0)
@@ -383,3 +383,39 @@ def test_reach_counts_from_where_a_part_begins() -> None:
                 part.guard.send([SetPoint(BEAM_SHIFT, (x, 0.0))])
         with session.part(task, keep=True) as part, pytest.raises(EnvelopeError, match="outside"):
             part.guard.send([SetPoint(BEAM_SHIFT, (8e-7, 0.0))])
+
+
+def test_a_part_that_wrote_nothing_leaves_the_knob_where_it_is() -> None:
+    column = Column()
+    limits = column_envelope()
+    row = evolve(limits.knobs[BEAM_SHIFT], approach=(1e-7, 1e-7))
+    envelope = evolve(limits, knobs={BEAM_SHIFT: row})
+    broken = Step(name="broken", task="centre", agent="exact", options={"broken": True})
+    workflow = Workflow([CENTRE, broken])
+    with pytest.raises(BackendError, match="the camera is gone"):
+        with opened(column, workflow, envelope=envelope) as session:
+            centred = Workflow([CENTRE]).run(session, registry=REGISTRY)
+            count = len(column.writes)
+            Workflow([broken]).run(session, registry=REGISTRY)
+    assert centred.success
+    assert len(column.writes) == count
+
+
+def test_a_part_needs_its_states_before_it_looks() -> None:
+    column = Column()
+    task = REGISTRY.task("centre", film="in")
+    with opened(column, Workflow([CENTRE])) as session:
+        with pytest.raises(BackendError, match="film is out, set it to in"):
+            with session.part(task, keep=True):
+                pytest.fail("the block must not begin")
+
+
+def test_what_was_seen_before_says_nothing_of_another_part() -> None:
+    column = Column()
+
+    def takes_the_beam_away(question: str) -> bool:
+        column.film, column.dark = "in", True
+        return True
+
+    result = carried_out(column, CENTRE, FILM_IN, LOST, operator=takes_the_beam_away)
+    assert result.reason == "lost failed: the dot is gone"

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from attrs import evolve, field, frozen
-from tests.core.fakes import ExactAgent, NoOptions, plugin, toy_registry
+from tests.core.fakes import ExactAgent, NoOptions, blank, plugin, toy_registry
 
 from stempilot.contract.agent import Agent, Policy
 from stempilot.contract.goals import Product
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.task import Reading
 from stempilot.contract.values import (
+    Frame,
     Needs,
     NumberSpec,
     Offers,
@@ -35,13 +36,14 @@ class Column(ToyBackend):
     Attributes:
         film: ``in`` or ``out``.
         length_m: what the camera length reads.
+        dark: the camera shows nothing at all.
         writes: where the knob was sent, in their order.
         before_write: called before each write.
     """
 
     def __init__(self, serial: int = 0, *, real: bool = False) -> None:
         super().__init__(serial)
-        self.film, self.length_m, self.real = "out", 0.3, real
+        self.film, self.length_m, self.dark, self.real = "out", 0.3, False, real
         self.writes: list[tuple[float, ...]] = []
         self.before_write: Any = lambda count: None
 
@@ -60,6 +62,10 @@ class Column(ToyBackend):
 
     def number(self, name: str) -> float:
         return self.length_m if name == LENGTH else super().number(name)
+
+    def acquire(self, source: str) -> Frame:
+        frame = super().acquire(source)
+        return blank(frame) if self.dark else frame
 
     def write(self, knob: str, value: Any) -> None:
         self.before_write(len(self.writes))
