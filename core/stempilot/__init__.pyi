@@ -50,6 +50,7 @@ from .contract.names import (
     SCREEN as SCREEN,
     SCREEN_CURRENT as SCREEN_CURRENT,
     STEM_DEFOCUS as STEM_DEFOCUS,
+    UNITS as UNITS,
 )
 from .contract.plugin import (
     API as API,

@@ -231,11 +231,19 @@ def steps(content: Mapping[str, Any], *, json_wanted: bool) -> None:
         out.print(f"{escape(knob)}: {escape(stands)}")
 
 
-def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) -> None:
-    """Print which parts of a contract the plug-ins of a name keep, by kind."""
+def checks(name: str, found: Mapping[str, Sequence[Any]], *, again: str, json_wanted: bool) -> None:
+    """Print which parts of a contract the plug-ins of a name keep, by kind, and what to mend.
+
+    Args:
+        name: of the plug-ins.
+        found: `stempilot.testing.CheckResult` by kind.
+        again: the command that makes the checks again.
+        json_wanted: as one JSON object.
+    """
     if json_wanted:
+        keys = ("check", "passed", "message", "remedy")
         rows = [
-            {"kind": kind, "check": one.check, "passed": one.passed, "message": one.message}
+            {"kind": kind} | {key: getattr(one, key) for key in keys}
             for kind, results in found.items()
             for one in results
         ]
@@ -247,6 +255,11 @@ def checks(name: str, found: Mapping[str, Sequence[Any]], *, json_wanted: bool) 
             mark = "[green]ok[/green]" if one.passed else "[red]fails[/red]"
             table.add_row(escape(one.check), mark, escape(one.message))
         out.print(table)
+    for one in (one for results in found.values() for one in results if not one.passed):
+        # An object that cannot be made is found before any check.
+        alone = f" --only {one.check}" if one.check != "can_be_made" else ""
+        text = f"\n{one.check}: {one.remedy}\n  again: {again}{alone}"
+        out.print(escape(text), soft_wrap=True)
 
 
 _MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[red]fails[/red]"}

@@ -36,7 +36,7 @@ ONLY_VARIABLE = "STEMPILOT_PLUGINS"
 CHANGES_SINCE_1 = (
     ': Plugin.config and Plugin.load became text, "package.module:attribute"; Task.hints became '
     "goal, Task.plan became targets(state, action, standing), Backend.capabilities became offers; "
-    "see how-to-write-a-plugin.md, or install an earlier stempilot"
+    "see contract-versions.md, or install an earlier stempilot"
 )
 
 
@@ -235,7 +235,8 @@ def _problem(plugin: Plugin) -> str:
     functions = callable(plugin.config) or callable(plugin.load)
     api = 1 if functions else plugin.api
     if api != API:
-        changes = CHANGES_SINCE_1 if api == 1 else ""
+        newer = "; install a newer stempilot" if api > API else ""
+        changes = CHANGES_SINCE_1 if api == 1 else newer
         return f"written for contract version {api}; this stempilot has {API}{changes}"
     for what, reference in (("config", plugin.config), ("load", plugin.load)):
         if not re.fullmatch(r"\w+(\.\w+)*:\w+", reference):

@@ -86,6 +86,17 @@ class BackendContract(ReadOnlyBackendContract):
         sentence = "two instruments reseeded alike deliver the same frames and truth, bit for bit"
         expect(first == second, sentence, _first_difference(first, second))
 
+    def test_frames_follow_the_last_write(self) -> None:
+        """The first frame after a write shows it; a buffer would show it one frame later."""
+        with self._reseedable() as backend:
+            for knob, spec in backend.offers().knobs.items():
+                target = reachable(spec, backend.read(knob))
+                for source in backend.offers().sources:
+                    still, moved = (_watched(backend, source, knob, to) for to in (None, target))
+                    late = moved[0] == still[0] and moved != still
+                    sentence = f"the first frame of {source} after a move of {knob} shows it"
+                    expect(not late, sentence, "what stood there before; a later frame shows it")
+
     def test_other_seed_gives_other_frames(self) -> None:
         """Another seed is another draw."""
         with self._reseedable() as backend:
@@ -232,6 +243,19 @@ def _exercise(backend: Backend) -> list[str]:
         found += _exposures(backend)
         backend.write(knob, home[knob])
         found += _exposures(backend)
+    return found
+
+
+def _watched(backend: Backend, source: str, knob: str, target: KnobValue | None) -> list[str]:
+    """Return what three frames show, always drawn alike, before which the knob is moved or not."""
+    home = backend.read(knob)
+    _reseed(backend, 1)
+    backend.acquire(source)
+    if target is not None:
+        backend.write(knob, target)
+    found = [fingerprint(backend.acquire(source).pixels) for _ in range(3)]
+    if target is not None:
+        backend.write(knob, home)
     return found
 
 

@@ -1,11 +1,14 @@
 """Runs the contract suites without any test framework; behind ``stempilot check NAME``."""
 
 import inspect
+import tomllib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest import SkipTest
 
@@ -24,8 +27,10 @@ from stempilot.plugins.parts import Part, part
 from stempilot.plugins.registry import Kind, Registry
 from stempilot.testing.agents import AgentContract
 from stempilot.testing.backends import BackendContract
-from stempilot.testing.contract import Contract, ContractError
+from stempilot.testing.contract import Contract, ContractError, does_not_apply
 from stempilot.testing.emulators import EmulatorContract
+from stempilot.testing.imports import imports_of
+from stempilot.testing.needs import knob_problems, name_problems
 from stempilot.testing.readonly import ReadOnlyBackendContract
 from stempilot.testing.tasks import TaskContract
 from stempilot.testing.toys import ToyBackend, ToyCentring
@@ -52,14 +57,28 @@ class CheckResult:
     message: str = ""
     applies: bool = True
 
+    @property
+    def remedy(self) -> str:
+        """What to do, of ``remedies.toml``; empty when all is well, or for a check of others."""
+        return "" if self.passed else remedies().get(self.check, "")
 
-def run_contract(contract: type[Contract]) -> list[CheckResult]:
+
+@cache
+def remedies() -> Mapping[str, str]:
+    """Return what to do where a check fails, by its name."""
+    text = files("stempilot.testing").joinpath("remedies.toml").read_text(encoding="utf-8")
+    return MappingProxyType(tomllib.loads(text))
+
+
+def run_contract(contract: type[Contract], only: str = "") -> list[CheckResult]:
     """Return what each check of a suite finds, each on a new object of the suite's class.
 
     Args:
         contract: a suite that can be made without arguments.
+        only: name of the one check to make; empty for all.
     """
-    return [run_check(contract, name) for name in contract.checks()]
+    wanted = [name for name in contract.checks() if only in {"", name.removeprefix("test_")}]
+    return [run_check(contract, name) for name in wanted]
 
 
 def run_check(contract: type[Contract], name: str) -> CheckResult:
@@ -91,7 +110,11 @@ def _told(sentence: str, error: Exception) -> str:
 
 
 def check_plugin(
-    registry: Registry, kind: Kind, name: str, settings: Mapping[str, Any] | None = None
+    registry: Registry,
+    kind: Kind,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    only: str = "",
 ) -> list[CheckResult]:
     """Return what the contract's checks find on an installed plug-in.
 
@@ -104,6 +127,7 @@ def check_plugin(
         kind: backend, task, agent or emulator.
         name: the plug-in's name.
         settings: options of the plug-in, as in its section of the configuration.
+        only: name of the one check to make; empty for all.
 
     Raises:
         PluginError: the name is unknown or the plug-in broken.
@@ -123,7 +147,8 @@ def check_plugin(
         except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything at all
             message = _told(f"The {kind} can be made with its options", error)
             return [CheckResult(check="can_be_made", passed=False, message=message)]
-        return run_contract(suite)
+        quick = imports_of(registry, kind, name)
+        return [*run_contract(quick, only), *run_contract(suite, only)]
 
 
 def _suite(registry: Registry, kind: Kind, checked: Part) -> type[Contract]:
@@ -172,7 +197,14 @@ def _reached(checked: Part) -> Iterator[None]:
 
 
 def _task_suite(registry: Registry, checked: Part) -> type[TaskContract]:
-    make_backend = _fitting_backend(registry, _load_task(checked), checked.name)
+    task = _load_task(checked)
+    try:
+        make_backend = _fitting_backend(registry, task, checked.name)
+    except IncompatibleError:
+        # A wrong unit or name fits nothing either, and is the task's own fault.
+        if not [*knob_problems(task.needs), *name_problems(task.needs, type(task))]:
+            raise
+        make_backend = _no_backend
 
     class Bound(TaskContract):
         def make(self) -> Task[Any, Any]:
@@ -207,6 +239,10 @@ def _agent_suite(registry: Registry, checked: Part) -> type[AgentContract]:
             return make_backend()
 
     return Bound
+
+
+def _no_backend() -> Backend:
+    raise does_not_apply("no installed backend offers what it needs")
 
 
 def _load_backend(loaded: Part) -> Backend:

@@ -172,6 +172,13 @@ class OwnRandomness(ToyBackend):
         self._rng = np.random.default_rng()
 
 
+class Buffered(ToyBackend):
+    def acquire(self, source: str) -> Frame:
+        fresh = super().acquire(source)
+        held, self._held = getattr(self, "_held", fresh), fresh
+        return evolve(held, taken_at_s=fresh.taken_at_s)
+
+
 class IgnoresSeed(ToyBackend):
     def reseed(self, seed: SeedSequence, *, timestep: int = 0) -> None:
         super().reseed(SeedSequence(0), timestep=timestep)
@@ -234,6 +241,7 @@ BROKEN: dict[str, Callable[[], Backend]] = {
     "closed_backend_is_not_written": WritesWhenClosed,
     "parking_succeeds": Unparkable,
     "same_seed_gives_same_frames": OwnRandomness,
+    "frames_follow_the_last_write": Buffered,
     "other_seed_gives_other_frames": IgnoresSeed,
     "reseeding_forgets_what_went_before": KeepsPlay,
     "reseeding_moves_no_knob": MovesOnReseed,
@@ -286,6 +294,7 @@ def test_optional_protocols_are_left_out_where_they_are_not_offered() -> None:
         "truth_is_finite",
         "parking_succeeds",
         "same_seed_gives_same_frames",
+        "frames_follow_the_last_write",
         "other_seed_gives_other_frames",
         "reseeding_forgets_what_went_before",
         "reseeding_moves_no_knob",

@@ -20,10 +20,11 @@ from stempilot.errors import (
     PluginError,
 )
 from stempilot.instrument.lock import instrument_lock
-from stempilot.plugins.registry import Entry, Kind, Registry
+from stempilot.plugins.registry import Entry, Kind, Registry, discover
 from stempilot.testing import (
     AgentContract,
     BackendContract,
+    EmulatorContract,
     ReadOnlyBackendContract,
     TaskContract,
     ToyBackend,
@@ -32,6 +33,7 @@ from stempilot.testing import (
     ToyWalker,
     check_plugin,
 )
+from stempilot.testing.checks import remedies
 
 
 @frozen(kw_only=True)
@@ -116,14 +118,14 @@ def failures(results: list[Any]) -> list[str]:
 
 def test_simulator_is_moved() -> None:
     results = check_plugin(registry(entry("backend", "toy", toy)), "backend", "toy")
-    assert len(results) == len(BackendContract.checks())
+    assert len(results) == 1 + len(BackendContract.checks())
     assert failures(results) == []
 
 
 def test_real_instrument_is_only_read() -> None:
     real = entry("backend", "real", lambda _options, _opening: Real())
     results = check_plugin(registry(real), "backend", "real")
-    assert len(results) == len(ReadOnlyBackendContract.checks())
+    assert len(results) == 1 + len(ReadOnlyBackendContract.checks())
     assert failures(results) == []
 
 
@@ -174,7 +176,7 @@ def test_task_is_checked_on_the_simulator_that_it_fits_or_on_the_toy() -> None:
     made.clear()
     results = check_plugin(registry(task, *entries[:2]), "task", "centring")
     assert failures(results) == []
-    assert len(results) == len(TaskContract.checks())
+    assert len(results) == 1 + len(TaskContract.checks())
     # Made to ask for their capabilities, and never for a check.
     assert set(made) == {"a-real", "b-renamed"}
     assert len(made) <= 5
@@ -210,7 +212,7 @@ def test_agent_is_checked_on_a_toy_that_it_accepts(agent: Callable[[Brief], Agen
     offered = entry("agent", "mine", lambda _, brief: agent(brief))
     results = check_plugin(registry(offered), "agent", "mine")
     assert failures(results) == []
-    assert len(results) == len(AgentContract.checks())
+    assert len(results) == 1 + len(AgentContract.checks())
 
 
 def test_agent_that_refuses_the_toys_is_checked_on_an_installed_task() -> None:
@@ -272,3 +274,43 @@ def test_plugin_that_cannot_be_made_is_a_failed_check() -> None:
     (result,) = check_plugin(registry(entry("agent", "bad", load)), "agent", "bad")
     assert (result.check, result.passed) == ("can_be_made", False)
     assert "NameError: name 'Walk' is not defined (test_checks.py:" in result.message
+
+
+def test_each_check_has_a_remedy_and_each_remedy_a_check() -> None:
+    suites = (BackendContract, TaskContract, AgentContract, EmulatorContract)
+    names = {name.removeprefix("test_") for suite in suites for name in suite.checks()}
+    assert remedies().keys() == names | {"can_be_made", "imports_are_quick"}
+    assert [name for name, text in remedies().items() if not 20 < len(text) < 250] == []
+
+
+def test_one_check_can_be_made_alone() -> None:
+    offered = registry(entry("backend", "toy", toy))
+    results = check_plugin(offered, "backend", "toy", only="closing_is_harmless")
+    assert [(result.check, result.remedy) for result in results] == [("closing_is_harmless", "")]
+
+
+def test_a_task_that_fits_nothing_by_its_own_fault_fails_its_checks() -> None:
+    class Misspelt(ToyCentring):
+        """Needs what is called ``toy_camera``."""
+
+        @property
+        def needs(self) -> Needs:
+            return evolve(super().needs, knobs={"Beam-Shift": super().needs.knobs["beam_shift"]})
+
+    results = check_plugin(registry(entry("task", "bad", lambda _: Misspelt())), "task", "bad")
+    failed = next(one for one in results if one.check == "names_are_shared_or_documented")
+    assert not failed.passed
+    assert "is spelt 'beam_shift' by everybody else" in failed.message
+    assert "Use the shared name" in failed.remedy
+
+
+def test_only_a_package_that_is_installed_is_imported_by_itself() -> None:
+    (result,) = check_plugin(
+        registry(entry("backend", "toy", toy)), "backend", "toy", only="imports_are_quick"
+    )
+    assert not result.applies
+    built_in = discover(only="")
+    name = built_in.default("backend")
+    (result,) = check_plugin(built_in, "backend", name, only="imports_are_quick")
+    assert result.applies
+    assert result.passed

@@ -40,7 +40,7 @@ class MyDemoTaskConfig:
         step_rad: change of the knob by a full action.
     """
 
-    tolerance: float = field(default=0.03, validator=[validators.gt(0), validators.lt(1)])
+    tolerance: float = field(default=0.05, validator=[validators.gt(0), validators.lt(1)])
     step_rad: float = field(default=0.06, validator=validators.gt(0))
 
 
