@@ -27,7 +27,7 @@ from stempilot.plugins.options import Values
 from stempilot.plugins.parts import options_class, part
 from stempilot.plugins.registry import Registry, discover
 from stempilot.record.owner import owned
-from stempilot.record.provenance import provenance
+from stempilot.record.provenance import provenance, versions
 from stempilot.record.recorder import read_events
 from stempilot.runs.execute import execute, prepare
 from stempilot.runs.plans import Extras, Plan, plan_relearn, plan_run, plan_train
@@ -112,7 +112,7 @@ def key_of(registry: Registry, cell: Cell, prepared: set[str] | None = None) -> 
     Raises:
         StempilotError: the cell is impossible, or would drive an instrument.
     """
-    made_of: list[Any] = [provenance()["versions"]]
+    made_of: list[Any] = [versions()]
     for stage in _stages_of(cell):
         settings = _overlaid(cell, stage)
         plan = _plan(registry, cell, settings)

@@ -92,7 +92,7 @@ def test_the_key_is_of_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert {key_of(REGISTRY, one) for one in same} == {key}
     assert len({key, *(key_of(REGISTRY, one) for one in others)}) == 1 + len(others)
-    monkeypatch.setattr(cells, "provenance", lambda: {"versions": {"torch": "0"}})
+    monkeypatch.setattr(cells, "versions", lambda: {"torch": "0"})
     assert key_of(REGISTRY, CELL) != key
 
 
