@@ -35,6 +35,10 @@ COMMANDS = (
     ("envelope",),
     ("envelope", "init"),
     ("emulate",),
+    ("study",),
+    ("study", "run"),
+    ("study", "status"),
+    ("study", "report"),
 )
 
 

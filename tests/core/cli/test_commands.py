@@ -59,6 +59,10 @@ COMMANDS = [
     "doctor",
     "envelope",
     "envelope init",
+    "study",
+    "study run",
+    "study status",
+    "study report",
 ]
 
 

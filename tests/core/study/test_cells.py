@@ -155,6 +155,15 @@ def test_two_workers_never_carry_out_one_cell(client: InThisProcess, tmp_path: P
     assert "is in use by process" in found["reason"]
 
 
+def test_a_cell_behind_a_link_removes_nothing(client: InThisProcess, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "train").mkdir(parents=True)
+    place(tmp_path).parent.mkdir()
+    place(tmp_path).symlink_to(mine)
+    assert "is a link" in carried_out(tmp_path)["reason"]
+    assert [path.name for path in mine.iterdir()] == ["train"]
+
+
 def test_impossible_cells_are_named_by_number_and_settings() -> None:
     wrong = evolve(CELL, settings={"task": {"tolerence": -1}})
     listed: list[tuple[dict[str, Any], Cell]] = [
