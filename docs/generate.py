@@ -40,6 +40,10 @@ COMMANDS = (
     ("workflow",),
     ("workflow", "run"),
     ("workflow", "check"),
+    ("study",),
+    ("study", "run"),
+    ("study", "status"),
+    ("study", "report"),
 )
 
 

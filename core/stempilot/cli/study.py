@@ -83,3 +83,12 @@ def study_status(folder: Folder, as_json: o.AsJson = False) -> None:
     for cell, reason in found["reasons"].items():
         if reason:
             render.remark(f"{cell}: {reason}")
+
+
+@study_app.command("report")
+@render.results_alone()
+def study_report(folder: Folder, as_json: o.AsJson = False) -> None:
+    """Write the table and the picture of a study, and judge the findings that it is about."""
+    from stempilot.study.run import report_study
+
+    render.done(report_study(folder), json_wanted=as_json)

@@ -68,6 +68,8 @@ def _of_task(
     declared = [quantity.error for quantity in quantities if quantity.error]
     for name in dict.fromkeys([*declared, *(name for one in played for name in one.errors)]):
         yield f"{name}_rms", _rms([one.errors.get(name, math.nan) for one in played])
+        reached = [one.errors.get(name, math.nan) for one in played if one.success]
+        yield f"{name}_rms_success", _rms(reached)
     for quantity in quantities:
         ends = [one.measured.get(quantity.name, math.nan) for one in played]
         if not quantity.error and quantity.better != "neither":

@@ -16,9 +16,14 @@ def provenance() -> dict[str, Any]:
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": versions(),
         "git_commit": _commit(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of the packages that decide what a run gives; ``None`` for no package."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

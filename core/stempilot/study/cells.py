@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import attrs
 from attrs import evolve, frozen
 
+from stempilot.contract.backend import Opening
 from stempilot.contract.emulator import Emulator
 from stempilot.contract.values import Outcome
 from stempilot.errors import ConfigError, StempilotError
-from stempilot.files import Json, read_json, remove_folder, write_json
+from stempilot.files import Json, own_folder, read_json, remove_folder, write_json
 from stempilot.instrument.envelope import Envelope, open_envelope
 from stempilot.instrument.lock import FOLDER_VARIABLE
 from stempilot.plugins import options as config
@@ -27,7 +28,7 @@ from stempilot.plugins.options import Values
 from stempilot.plugins.parts import options_class, part
 from stempilot.plugins.registry import Registry, discover
 from stempilot.record.owner import owned
-from stempilot.record.provenance import provenance
+from stempilot.record.provenance import provenance, versions
 from stempilot.record.recorder import read_events
 from stempilot.runs.execute import execute, prepare
 from stempilot.runs.plans import Extras, Plan, plan_relearn, plan_run, plan_train
@@ -36,7 +37,7 @@ from stempilot.study.file import Cell, Settings
 
 CELL, STOP = "cell.json", "stop"
 STAGES = ("train", "relearn", "evaluate")
-DONE, FAILED, LATE = "done", "failed", "out of time"
+DONE, FAILED, LATE, STOPPED = "done", "failed", "out of time", "stopped"
 EVALUATION_SEED = 1_000_000
 """Added to the seed of a training for its evaluation, whose starts it has not met."""
 
@@ -107,22 +108,22 @@ def key_of(registry: Registry, cell: Cell, prepared: set[str] | None = None) -> 
     Args:
         registry: what is installed.
         cell: which is checked.
-        prepared: combinations whose parts were made before; making them is not repeated.
+        prepared: combinations whose task and agent were made before, each only once; ``None`` to
+            make none.
 
     Raises:
         StempilotError: the cell is impossible, or would drive an instrument.
     """
-    made_of: list[Any] = [provenance()["versions"]]
+    made_of: list[Any] = [versions()]
     for stage in _stages_of(cell):
         settings = _overlaid(cell, stage)
-        plan = _plan(registry, cell, settings)
+        plan = _plan(registry, cell, stage, settings, Extras(seed=cell.seed))
         emulator = settings.get("emulator")
         made_of.append([plan.parts.resolved(), dict(plan.parts.sources), emulator])
-        known = json.dumps([made_of[-1], cell.task, cell.backend, cell.agent, bool(cell.steps)])
-        if prepared is None or known not in prepared:
-            _require_harmless(registry, cell, plan, emulator)
+        _require_harmless(registry, cell, plan, emulator)
+        known = json.dumps([made_of[-1], cell.task, cell.agent, plan.command])
+        if prepared is not None and known not in prepared:
             prepare(plan)
-        if prepared is not None:
             prepared.add(known)
     relearn = cell.relearn and evolve(cell.relearn, settings={})
     counted = config.plain(evolve(cell, settings={}, relearn=relearn, minutes=1.0))
@@ -152,13 +153,23 @@ def _of_run(settings: Settings) -> Settings:
     return {name: values for name, values in settings.items() if name != "emulator"}
 
 
-def _plan(registry: Registry, cell: Cell, settings: Settings) -> Plan:
-    """Return a plan that has all parts of a stage, by which the stage is checked."""
-    what: Any = {"task": cell.task, "backend": cell.backend, "agent": cell.agent}
-    what |= {"settings": _of_run(settings), "extras": Extras(seed=cell.seed)}
-    if cell.steps:
-        return plan_train(registry, steps=cell.steps, **what)
-    return plan_run(registry, episodes=cell.episodes, **what)
+def _plan(
+    registry: Registry,
+    cell: Cell,
+    stage: str,
+    settings: Settings,
+    extras: Extras,
+    policy: Path | None = None,
+) -> Plan:
+    """Return the plan of a stage; without a policy to go on from, one that has the same parts."""
+    what: Any = {"settings": _of_run(settings), "extras": extras}
+    if stage == "relearn" and policy is not None and cell.relearn is not None:
+        return plan_relearn(registry, policy, steps=cell.relearn.steps, **what)
+    what |= {"task": cell.task, "backend": cell.backend}
+    if stage != "evaluate":
+        return plan_train(registry, agent=cell.agent, steps=cell.steps, **what)
+    who: Any = {"agent": cell.agent} if policy is None else {"policy": policy}
+    return plan_run(registry, episodes=cell.episodes, **who, **what)
 
 
 def _require_harmless(registry: Registry, cell: Cell, plan: Plan, emulator: Values | None) -> None:
@@ -177,7 +188,7 @@ def _require_harmless(registry: Registry, cell: Cell, plan: Plan, emulator: Valu
         return
     part(registry, "emulator", cell.backend, emulator)
     options = attrs.fields_dict(options_class(registry, "backend", cell.backend))
-    if "url" not in options or "url" in plan.parts.settings["backend"]:
+    if "url" not in options or "url" in plan.parts.settings.get("backend", {}):
         msg = (
             f"backend.url is for each cell to set, to the emulator that it starts; {cell.backend} "
             "must have that option, and a study must not set it"
@@ -202,9 +213,8 @@ def _instrument(
             msg = f"emulator {cell.backend} listens at {url}, not on loopback; nothing was sent"
             raise ConfigError(msg)
         found = {**_of_run(settings), "backend": {**settings.get("backend", {}), "url": url}}
-        plan = _plan(registry, cell, found)
-        offers = plan.parts.make_backend(plan.opening).offers()
-        yield found, open_envelope(cell.backend, offers)
+        made = part(registry, "backend", cell.backend, found["backend"]).load(Opening())
+        yield found, open_envelope(cell.backend, made.offers())
 
 
 @contextlib.contextmanager
@@ -240,18 +250,33 @@ def run_cell(values: Json, key: str, place: str) -> Json:
     """
     folder, began_s = Path(place), time.monotonic()
     result: Json = {"status": FAILED, "reason": "", "cell": values, "figures": {}, "episodes": {}}
-    with _ONE_AT_A_TIME, contextlib.redirect_stdout(sys.stderr):
-        try:
-            with owned(folder):
-                if is_done(folder):
-                    return {"status": DONE, "reason": ""}
-                _carry_out(config.build(Cell, values, section="cell"), key, folder, result)
-                _keep(folder, result, began_s)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a failing cell stops no other
-            _fail(folder, result, error, began_s)
-        except KeyboardInterrupt:
-            result["reason"] = "stopped"
+    with (
+        _ONE_AT_A_TIME,
+        contextlib.redirect_stdout(sys.stderr),
+        _explained(result),
+        # Of a stranger's study too nothing outside of it is written, let alone removed.
+        owned(own_folder(own_folder(folder.parent) / folder.name)),
+    ):
+        if is_done(folder):
+            return {"status": DONE, "reason": ""}
+        with _explained(result):
+            _carry_out(config.build(Cell, values, section="cell"), key, folder, result)
+        if result["reason"] != STOPPED:
+            _keep(folder, result, began_s)
     return {name: result[name] for name in ("status", "reason")}
+
+
+@contextlib.contextmanager
+def _explained(result: Json) -> Iterator[None]:
+    """Let a failing cell stop no other: note why it failed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        result.update(status=FAILED, reason=STOPPED)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - parts may raise anything
+        name = "" if isinstance(error, StempilotError) else f"{type(error).__name__}: "
+        status = LATE if isinstance(error, _LateError) else FAILED
+        result.update(status=status, reason=f"{name}{error}")
 
 
 def is_done(folder: Path) -> bool:
@@ -260,15 +285,6 @@ def is_done(folder: Path) -> bool:
         return read_json(folder / CELL).get("status") == DONE
     except StempilotError:
         return False
-
-
-def _fail(folder: Path, result: Json, error: BaseException, began_s: float) -> None:
-    name = "" if isinstance(error, StempilotError) else f"{type(error).__name__}: "
-    result["status"] = LATE if isinstance(error, _LateError) else FAILED
-    result["reason"] = f"{name}{error}"
-    # The disk that failed the cell may refuse this note too, and the folder may be another's.
-    with contextlib.suppress(StempilotError, OSError), owned(folder):
-        _keep(folder, result, began_s)
 
 
 def _keep(folder: Path, result: Json, began_s: float) -> None:
@@ -282,7 +298,7 @@ def _carry_out(cell: Cell, key: str, folder: Path, result: Json) -> None:
     registry, until_s = discover(), time.monotonic() + 60.0 * cell.minutes
     if key_of(registry, cell) != key:
         msg = (
-            f"this worker ({provenance()['versions']}) has other versions than the study; install "
+            f"this worker ({versions()}) has other versions than the study; install "
             "the same ones, or begin the study again where they are"
         )
         raise ConfigError(msg)
@@ -299,7 +315,7 @@ def _carry_out(cell: Cell, key: str, folder: Path, result: Json) -> None:
                 minutes=max(left_s, 1e-3) / 60.0,
                 envelope=envelope,
             )
-            plan = _stage(registry, cell, stage, settings=settings, extras=extras, policy=policy)
+            plan = _plan(registry, cell, stage, settings, extras, policy)
             figures = execute(plan, on_progress=_stop_if_asked(folder.parent.parent / STOP))
         result["figures"][stage] = {**figures, "run_dir": stage}
         result["episodes"][stage] = episodes(folder / stage)
@@ -310,25 +326,6 @@ def _carry_out(cell: Cell, key: str, folder: Path, result: Json) -> None:
             raise _LateError(msg)
         policy = folder / stage
     result["status"] = DONE
-
-
-def _stage(
-    registry: Registry,
-    cell: Cell,
-    stage: str,
-    *,
-    settings: Settings,
-    extras: Extras,
-    policy: Path | None,
-) -> Plan:
-    what: Any = {"settings": settings, "extras": extras}
-    if stage == "relearn" and policy and cell.relearn:
-        return plan_relearn(registry, policy, steps=cell.relearn.steps, **what)
-    what |= {"task": cell.task, "backend": cell.backend}
-    if stage == "train":
-        return plan_train(registry, agent=cell.agent, steps=cell.steps, **what)
-    who: Any = {"agent": cell.agent} if policy is None else {"policy": policy}
-    return plan_run(registry, episodes=cell.episodes, **who, **what)
 
 
 def _stop_if_asked(file: Path) -> Callable[[Progress], None]:

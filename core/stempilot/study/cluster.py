@@ -201,7 +201,7 @@ def _result(future: Any) -> dict[str, Any] | None:
         return None
     error = future.exception()
     if error is not None:
-        return {"status": FAILED, "reason": f"its worker is gone: {type(error).__name__}: {error}"}
+        return {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
     found: dict[str, Any] = future.result()
     return found
 

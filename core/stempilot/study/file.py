@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from attrs import evolve, field, frozen, validators
@@ -16,13 +16,15 @@ from stempilot.plugins.registry import Registry
 from stempilot.plugins.suggest import meant
 
 ALL_SECTIONS = (*SECTIONS, "emulator")
+LABEL = "label"
+"""Section of swept names that set nothing, and tell cases apart in tables and pictures."""
 NAMES = ("task", "backend", "agent", "steps")
 """What an axis may sweep beside options."""
 
 MOST_CELLS = 5_000
 
-_COUNT = field(default=0, validator=validators.and_(validators.ge(0), validators.le(2**53)))
-_TIME = field(default=60.0, validator=validators.and_(validators.gt(0), validators.lt(math.inf)))
+_COUNT: Any = field(default=0, validator=[validators.ge(0), validators.le(2**53)])
+_TIME: Any = field(default=60.0, validator=[validators.gt(0), validators.lt(math.inf)])
 _EPISODES = field(default=None, validator=validators.optional(validators.ge(1)))
 Settings = dict[str, dict[str, Any]]
 
@@ -68,12 +70,63 @@ class Cell:
 
 
 @frozen(kw_only=True)
+class Plot:
+    """What the picture of a study's report shows.
+
+    Attributes:
+        kind: ``curves`` of learning, ``points`` of a figure against an option, or ``actions`` of
+            one training.
+        axes: swept names that the lines are told apart by; of points the first is the x axis.
+        y: name of the figure that points show.
+        x_label: what stands on the x axis of points, with its unit.
+        y_label: the same of the y axis.
+    """
+
+    kind: Literal["curves", "points", "actions"]
+    axes: tuple[str, ...] = ()
+    y: str = ""
+    x_label: str = ""
+    y_label: str = ""
+
+
+@frozen(kw_only=True)
+class Finding:
+    """A published finding, to be judged by an effect: a mean, or a difference of two means.
+
+    Attributes:
+        says: the finding as a sentence.
+        of: name of the figure, for example ``train.reward_converged_at``. Where it is missing, as
+            without convergence, it counts as the cell's timesteps.
+        within: take, instead of the figure, whether it is at most this; missing is no.
+        cells: swept values of the cells that count.
+        against: those of the cells whose mean is subtracted; ``None`` for no difference.
+        above: reproduced where the effect is above this.
+        below: or below this.
+    """
+
+    says: str
+    of: str
+    within: float | None = None
+    cells: dict[str, Any] = field(factory=dict)
+    against: dict[str, Any] | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Check that it can be told what reproduces it."""
+        if (self.above is None) == (self.below is None):
+            msg = f"finding {self.says!r} needs above or below, and not both"
+            raise ValueError(msg)
+
+
+@frozen(kw_only=True)
 class Study:
     """The content of a study file; all but the sweep is the same for each cell (see `Cell`).
 
     Attributes:
         title: what it is about.
-        figure: which figure of `stempilot.study.figures` its report draws.
+        plot: what its report shows.
+        findings: what its report judges.
         task: name of the task.
         backend: name of the backend; the default one when ``None``.
         agent: name of the agent; the default one when ``None``.
@@ -91,7 +144,8 @@ class Study:
     """
 
     title: str = ""
-    figure: str = ""
+    plot: Plot | None = None
+    findings: tuple[Finding, ...] = ()
     task: str
     backend: str | None = None
     agent: str | None = None
@@ -209,6 +263,8 @@ def _with(cell: Cell, swept: Mapping[str, Any]) -> Cell:
         section, _, key = name.partition(".")
         if key and section in ALL_SECTIONS:
             place["settings"].setdefault(section, {})[key] = value
+        elif key and section == LABEL:
+            continue
         elif name in NAMES:
             place[name] = value
         else:

@@ -19,7 +19,7 @@ from stempilot.files import write_file, write_json
 from stempilot.plugins import options as config
 from stempilot.record.run_dir import read_checked
 from stempilot.study.cells import CELL, Ready, title
-from stempilot.study.file import Cell, Study
+from stempilot.study.file import Cell, Finding, Plot, Study
 
 STUDY, CELLS, TABLE = "study.json", "cells", "table.parquet"
 NOT_RUN = "not run"
@@ -42,13 +42,15 @@ class StudyFile:
 
     Attributes:
         title: what the study is about.
-        figure: which figure its report draws.
+        plot: what its report shows.
+        findings: what its report judges.
         insecure: why its scheduler may be reached without encryption.
         cells: in order.
     """
 
     title: str
-    figure: str
+    plot: Plot | None = None
+    findings: tuple[Finding, ...] = ()
     insecure: str = ""
     cells: tuple[Listed, ...]
 
@@ -106,7 +108,13 @@ class Row:
 def write_study(folder: Path, study: Study, cells: Sequence[Ready], insecure: str) -> None:
     """Write ``study.json``; raises as `stempilot.files.write_file`."""
     listed = tuple(Listed(key=one.key, swept=one.swept, cell=one.cell) for one in cells)
-    made = StudyFile(title=study.title, figure=study.figure, insecure=insecure, cells=listed)
+    made = StudyFile(
+        title=study.title,
+        plot=study.plot,
+        findings=study.findings,
+        insecure=insecure,
+        cells=listed,
+    )
     write_json(folder / STUDY, config.plain(made))
 
 

@@ -4,13 +4,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from attrs import asdict
+
+from stempilot.files import write_file, write_json
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
 from stempilot.runs.progress import OnProgress
 from stempilot.study.cells import DONE, is_done, ready
 from stempilot.study.cluster import Where, carry_out, opened, require_dask
 from stempilot.study.file import cells_of, read_study
+from stempilot.study.findings import judge
 from stempilot.study.folder import Row, counts, place_of, read_folder, write_study, write_table
+
+FINDINGS = "findings.json"
 
 
 def run_study(
@@ -64,3 +70,26 @@ def summary(folder: Path, rows: Sequence[Row]) -> dict[str, Any]:
     not_done = {row.title: row.result.reason for row in rows if row.result.status != DONE}
     found = counts(rows)
     return {"run_dir": str(folder), **found, "cells": found, "reasons": not_done}
+
+
+def report_study(folder: Path) -> dict[str, Any]:
+    """Write the table, the picture and the findings of a study; return where, and the verdicts.
+
+    Raises:
+        RunDirError: it is no study, or a file of it is damaged or a link.
+        ConfigError: there is nothing to draw.
+        RecordError: the folder cannot be written to.
+    """
+    from stempilot.study.picture import draw
+
+    require_dask()
+    study, rows = read_folder(folder)
+    judged = [judge(finding, rows) for finding in study.findings]
+    written = {"table": str(write_table(folder, rows))}
+    write_json(folder / FINDINGS, {"findings": [asdict(one) for one in judged]})
+    if study.plot is not None:
+        picture = draw(study.title, study.plot, rows)
+        write_file(folder / picture.name, picture.content)
+        written["picture"] = str(folder / picture.name)
+    findings = {one.says: one.text for one in judged}
+    return {"title": study.title, "run_dir": str(folder), **written, **findings}

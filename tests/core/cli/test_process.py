@@ -17,7 +17,10 @@ from stempilot.instrument.envelope_file import write_envelope
 
 ROOT = Path(__file__).parents[3]
 MAIN = "from stempilot.cli import main; main()"
-HEAVY = {"torch", "numba", "matplotlib", "gymnasium", "stable_baselines3", "scipy"}
+HEAVY = {
+    *("torch", "numba", "matplotlib", "gymnasium", "stable_baselines3", "scipy"),
+    *("dask", "distributed", "pyarrow"),
+}
 
 PACKAGE = """
 import json, os, time

@@ -162,6 +162,7 @@ def test_figures_say_what_they_say() -> None:
     assert (figures["frames_mean"], figures["frames_median"]) == (5.0, 5.0)
     assert figures["reward_mean"] == pytest.approx((5 - 100 + 6) / 3), "of all"
     assert figures["error_px_rms"] == pytest.approx(math.sqrt((9 + 16) / 2)), "failures included"
+    assert figures["error_px_rms_success"] == 3.0
     assert figures["error_mrad_rms"] == pytest.approx(math.sqrt((1 + 4) / 2))
     assert figures["measured_error_px_rms"] == pytest.approx(math.sqrt((3.5**2 + 4.5**2) / 2))
     assert figures["oracle_success_rate"] == pytest.approx(2 / 3)
@@ -180,6 +181,7 @@ FIXED = {
 
 def test_a_centring_task_has_these_figures_with_truth_and_without() -> None:
     errors = {"error_px_rms", "error_mrad_rms", "measured_error_px_rms"}
+    errors |= {"error_px_rms_success", "error_mrad_rms_success"}
     for played in (ended(3, (3.0, 1.0, 3.5)), episode(3)):
         assert set(score([played], [], CENTRING)) == FIXED | errors
 

@@ -92,7 +92,7 @@ def test_the_key_is_of_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert {key_of(REGISTRY, one) for one in same} == {key}
     assert len({key, *(key_of(REGISTRY, one) for one in others)}) == 1 + len(others)
-    monkeypatch.setattr(cells, "provenance", lambda: {"versions": {"torch": "0"}})
+    monkeypatch.setattr(cells, "versions", lambda: {"torch": "0"})
     assert key_of(REGISTRY, CELL) != key
 
 
@@ -153,6 +153,15 @@ def test_two_workers_never_carry_out_one_cell(client: InThisProcess, tmp_path: P
     with owned(place(tmp_path)):
         found = carried_out(tmp_path)
     assert "is in use by process" in found["reason"]
+
+
+def test_a_cell_behind_a_link_removes_nothing(client: InThisProcess, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "train").mkdir(parents=True)
+    place(tmp_path).parent.mkdir()
+    place(tmp_path).symlink_to(mine)
+    assert "is a link" in carried_out(tmp_path)["reason"]
+    assert [path.name for path in mine.iterdir()] == ["train"]
 
 
 def test_impossible_cells_are_named_by_number_and_settings() -> None:

@@ -100,7 +100,7 @@ def test_a_cell_whose_worker_dies_costs_itself_alone(
     client.answers = [None, Answer(RuntimeError("killed"))]
     ended = study("--json")
     assert ended.json["cells"] == {"done": 3, "not run": 1}
-    assert "its worker is gone: RuntimeError: killed" in ended.err
+    assert "failed: RuntimeError: killed" in ended.err
 
 
 def test_a_cell_that_a_scheduler_forgot_is_sent_again(
