@@ -8,7 +8,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from attrs import frozen
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -82,14 +81,16 @@ def film(parameters: ColumnParameters, piece: int) -> NDArray[np.complex64]:
 
 @lru_cache(maxsize=PIECES)
 def _film(piece: int, side: int, period_m: float, strength_m: float) -> NDArray[np.complex64]:
+    from scipy import fft
+
     cell = (period_m / side) ** 2
     atoms = np.random.default_rng(piece).poisson(ATOMS_PER_M3 * THICKNESS_M * cell, (side, side))
-    along = scipy.fft.rfftfreq(side, period_m / side)
-    down = scipy.fft.fftfreq(side, period_m / side)[:, np.newaxis]
+    along = fft.rfftfreq(side, period_m / side)
+    down = fft.fftfreq(side, period_m / side)[:, np.newaxis]
     frequency = np.hypot(along, down)
     factor = scattering_m(frequency) * np.exp(-2.0 * (math.pi * SOURCE_M * frequency) ** 2)
-    seen = scipy.fft.rfft2(atoms.astype(np.float32)) * factor.astype(np.float32)
-    phase = scipy.fft.irfft2(seen, (side, side)) * np.float32(strength_m / cell)
+    seen = fft.rfft2(atoms.astype(np.float32)) * factor.astype(np.float32)
+    phase = fft.irfft2(seen, (side, side)) * np.float32(strength_m / cell)
     through: NDArray[np.complex64] = np.exp(1j * phase).astype(np.complex64)
     through.setflags(write=False)
     return through

@@ -295,13 +295,16 @@ class Simulator(Backend):
             camera_length_m: one of the instrument's camera lengths.
 
         Raises:
-            BackendError: there is no such camera length or aperture; nothing has changed.
+            BackendError: one of them is impossible; nothing has changed.
         """
         column = self._opened()
         values: dict[str, Any] = {"film": None if film is None else film == "in"}
         values["semi_angle_rad"] = semi_angle_rad
         values = {name: value for name, value in values.items() if value is not None}
         lengths = column.parameters.camera_lengths_m
+        if film not in {None, "in", "out"}:
+            msg = f"film = {film!r} is unknown; choose 'in' or 'out'"
+            raise BackendError(msg)
         if camera_length_m is not None and camera_length_m not in lengths:
             msg = f"camera_length_m = {camera_length_m:g} is none of {lengths}; choose one of them"
             raise BackendError(msg)

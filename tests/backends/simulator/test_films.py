@@ -151,6 +151,12 @@ def test_what_an_operator_cannot_do_changes_nothing(wrong: dict[str, float]) -> 
     assert "defocus_m" not in simulator.truth(), "the film stayed out"
 
 
+def test_a_film_is_in_or_out() -> None:
+    half: Any = "half"
+    with pytest.raises(BackendError, match="film = 'half' is unknown"):
+        opened(**SHOWN).operate(film=half)
+
+
 def test_a_twin_stands_at_the_same_knobs() -> None:
     simulator = opened(preset="film")
     stands: dict[str, KnobValue] = {FOCUS: (30e-9,), STIGMATOR: (0.1, -0.2)}
