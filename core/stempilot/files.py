@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -36,6 +37,10 @@ MIB = 2**20
 MOST_JSON, MOST_LINE, MOST_LINES = 8 * MIB, 4 * MIB, 8192 * MIB
 MOST_ARRAY, MOST_AGENT_FILE = 256 * MIB, 2048 * MIB
 """How many bytes a file of each kind may have: JSON, a line, all lines, an array, an agent's."""
+
+_WINDOWS = os.name == "nt"
+_PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""How long is waited for a program that looks into a file which is to be replaced."""
 
 _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _OTHER_KINDS = {
@@ -89,12 +94,27 @@ def write_file(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path)
+            _rename(beside, path)
         except OSError:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise
         synchronise_names(path.parent)
+
+
+def _rename(beside: Path, path: Path) -> None:
+    """Give a file its name, whoever looks into the one that has it.
+
+    Windows refuses while another program has that one open, such as a reader or a virus scanner.
+    """
+    for pause_s in _PAUSES_S if _WINDOWS else ():
+        try:
+            beside.replace(path)
+        except PermissionError:
+            time.sleep(pause_s)
+        else:
+            return
+    beside.replace(path)
 
 
 def own_folder(path: Path) -> Path:
@@ -270,9 +290,9 @@ def _reading(path: Path) -> Iterator[None]:
 def synchronise_names(folder: Path) -> None:
     """Return when the names in a folder are on the disk.
 
-    Windows has no such call, and its file system keeps a audit of names.
+    Windows has no such call, and its file system keeps a log of names.
     """
-    if os.name == "nt":
+    if _WINDOWS:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

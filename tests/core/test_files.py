@@ -1,9 +1,11 @@
 """Files of a run are regular files inside its folder, whoever made it; all else is refused."""
 
+import errno
 import io
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,41 @@ def test_what_lies_in_the_place_of_a_folder_is_removed_without_being_opened(run:
     (run / "agent-10").symlink_to(run.parent / "elsewhere")
     remove_folder(run / "agent-10")
     assert (run.parent / "elsewhere" / "precious").exists()
+
+
+def blocked(monkeypatch: pytest.MonkeyPatch, times: int) -> list[float]:
+    """Let so many renamings fail as where another program has the file open; return the pauses."""
+    rename, failed = Path.replace, list[Path]()
+    pauses: list[float] = []
+
+    def refusing(self: Path, target: Path) -> Path:
+        if len(failed) < times:
+            failed.append(target)
+            raise PermissionError(errno.EACCES, "in use", str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
+
+
+def test_a_reader_does_not_keep_a_file_from_being_replaced_on_windows(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_WINDOWS", True)
+    pauses = blocked(monkeypatch, 3)
+    write_file(run / "record.json", b"new")
+    assert (run / "record.json").read_bytes() == b"new"
+    assert pauses == [0.01, 0.03, 0.1]
+    blocked(monkeypatch, 99)
+    with pytest.raises(RecordError, match=r"record\.json: in use"):
+        write_file(run / "record.json", b"newer")
+    assert [path.name for path in run.iterdir()] == ["record.json"]
+
+
+def test_elsewhere_a_refusal_is_one_at_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_WINDOWS", False)
+    pauses = blocked(monkeypatch, 1)
+    with pytest.raises(RecordError, match="in use"):
+        write_file(run / "record.json", b"new")
+    assert pauses == []

@@ -12,8 +12,8 @@ from typing import Any
 def _nothing_set() -> Iterator[None]:
     """Hide what would make the import of matplotlib read the user's settings, or fail over them."""
     hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
-    # Found before the user's own file, and empty.
-    os.environ["MATPLOTLIBRC"] = os.devnull
+    # Found before the user's own file, and empty, on every system; Windows has no file `nul`.
+    os.environ["MATPLOTLIBRC"] = str(Path(__file__).parents[1] / "py.typed")
     # The one in the working folder comes before all others.
     in_folder = Path("matplotlibrc").is_file()
     try:

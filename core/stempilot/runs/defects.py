@@ -124,11 +124,14 @@ def _require_alike(
     Raises:
         ConfigError: a frame differs from the others.
     """
-    level = float(np.median(image))
-    scales = [1.0] * len(stack)
-    if flat:
-        # A beam's current may differ from frame to frame.
-        scales = [level / max(float(np.median(frame)), 1e-12) for frame in stack]
+    levels = [float(np.percentile(frame, 75)) for frame in stack]
+    level = float(np.median(levels))
+    if flat and min(levels) <= 0:
+        worst = int(np.argmin(levels))
+        msg = f"{names[worst]} is no flat frame: three quarters of it read {levels[worst]:.4g}"
+        raise ConfigError(msg)
+    # A beam's current may differ from frame to frame.
+    scales = [level / each if flat else 1.0 for each in levels]
     off = [np.abs(frame * scale - image) for frame, scale in zip(stack, scales, strict=True)]
     spread = max(float(np.median([_deviation(each) for each in off])), 1e-6 * abs(level), 1e-12)
     if stack.dtype.kind in "ui":
@@ -141,7 +144,7 @@ def _require_alike(
         worst = worst if shares[worst] > _MOST_UNLIKE else int(np.argmax(np.abs(np.log(scales))))
         msg = (
             f"{names[worst]} is unlike the other frames: {shares[worst]:.0%} of its pixels differ, "
-            f"and its median is {float(np.median(stack[worst])):.4g} where theirs is {level:.4g}; "
+            f"and it reads about {levels[worst]:.4g} where they read {level:.4g}; "
             "give frames of one kind, taken one after the other"
         )
         raise ConfigError(msg)
@@ -250,8 +253,7 @@ def _enclosed(lit: Flags) -> Flags:
         before = np.logical_or.accumulate(image, axis=0)
         behind = np.logical_or.accumulate(image[::-1], axis=0)[::-1]
         flags[before & behind] = True
-    inside: Flags = _with_neighbours(between).all((2, 3))
-    return inside
+    return np.asarray(_with_neighbours(between).all((2, 3)))
 
 
 def _with_neighbours(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

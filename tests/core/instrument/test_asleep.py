@@ -1,7 +1,10 @@
 """After a sleep of this computer nobody else is blamed."""
 
+import ctypes
 import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.core.fakes import KNOBS, START, Bench, bench_envelope, bench_task, focus
@@ -41,6 +44,20 @@ def test_elsewhere_the_clock_on_the_wall_tells(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
     monkeypatch.setattr(time, "time", lambda: 50.0)
     monkeypatch.setattr(time, "monotonic", lambda: 20.0)
+    assert slept_s() == 30.0
+
+
+def test_the_clock_of_windows_that_stands_still_in_sleep_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Kernel:
+        @staticmethod
+        def QueryUnbiasedInterruptTime(told: Any) -> None:  # noqa: N802 - its name there
+            told._obj.value = 200_000_000  # of 100 ns
+
+    monkeypatch.setattr(asleep, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=Kernel), raising=False)
+    monkeypatch.setattr(time, "monotonic", lambda: 50.0)
     assert slept_s() == 30.0
 
 

@@ -131,10 +131,23 @@ def test_a_disk_is_no_flat_frame_and_a_faint_one_hides_dead_pixels():
         found(frames_of(dark, level=40.0), is_flat=True)
 
 
+def test_a_screen_that_fills_less_than_half_of_the_frame_and_an_unlit_one():
+    rows, cols = np.ogrid[:600, :600]
+    lit = np.where(np.hypot(rows - 300, cols - 300) < 225, 2000, 0)
+    rng = np.random.default_rng(3)
+    screens = [rng.poisson(lit).astype(np.uint16) for _ in range(3)]
+    for screen in screens:
+        screen[300, 200:202] = 0
+    defects = found(screens, is_flat=True)
+    assert (defects.dead, defects.hot) == (2, 0)
+    with pytest.raises(ConfigError, match="frame 0 is no flat frame: three quarters of it read 0"):
+        found([np.zeros(SHAPE)] * 3, is_flat=True)
+
+
 def test_frames_unlike_each_other_are_named():
     darks, flats = frames_of(dark), frames_of(flat)
     with pytest.raises(
-        ConfigError, match=r"frame 4 is unlike .* [0-9]+% of its pixels .* theirs is 10"
+        ConfigError, match=r"frame 4 is unlike .* [0-9]+% of its pixels .* they read 10"
     ):
         found([*darks[:4], flats[0]], is_flat=False)
     brighter = frames_of(flat, level=9000.0)
