@@ -96,11 +96,11 @@ def _roots(
                 sums[j] += np.float32(0.0) if flags[j] else line[j]
                 counts[j] += np.int32(0) if flags[j] else np.int32(1)
         for x in range(cols):
-            total, count = np.float32(0.0), np.int32(0)
+            total, count = np.float32(0.0), 0
             for j in range(x * block, (x + 1) * block):
                 total += sums[j]
                 count += counts[j]
-            light = max(total / np.float32(max(count, 1)) - floor, np.float32(0.0))
+            light = max(total / np.float32(count if count else 1) - floor, np.float32(0.0))
             out[y, x] = np.sqrt(light + noise * noise) if count else np.float32(-1.0)
     _bridge(out)
     _bridge(out.T)
