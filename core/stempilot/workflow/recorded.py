@@ -117,7 +117,7 @@ class _Recorded:
         """Go through the steps, as often as they repeat; return why one stopped it.
 
         Each repetition has a session of its own, with the instrument free in between. A simulated
-        one is kept open: it would begin anew.
+        one is kept open: it would forget where it stood.
         """
         with self._session() as session:
             simulated = session.backend.offers().simulated

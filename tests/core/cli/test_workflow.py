@@ -147,7 +147,7 @@ def test_a_check_opens_nothing(column: Column, stempilot: Stempilot) -> None:
     ended = stempilot("workflow", "check", "steps.toml", "--backend", "column")
     assert ended.code == 0
     assert "Put the film in" in ended.out
-    Path("steps.toml").write_text(FILE.replace('"exact"', '"exat"'))
+    Path("steps.toml").write_text(FILE.replace('"exact"', '"exactt"'))
     ended = stempilot("workflow", "check", "steps.toml", "--backend", "column")
     assert ended.code == 2
     assert "steps.toml, step centre: " in ended.err

@@ -378,17 +378,17 @@ def test_a_repetition_that_fails_ends_them(tmp_path: Path) -> None:
     ("step", "error", "said"),
     [
         (Step(name="a", task="centr", agent="exact"), ConfigError, "did you mean centre"),
-        (Step(name="a", task="centre", agent="exat"), ConfigError, "did you mean exact"),
+        (Step(name="a", task="centre", agent="exactt"), ConfigError, "did you mean exact"),
         (Step(name="a", task="centre"), ConfigError, "give either the name of an agent"),
         (
-            Step(name="a", task="centre", agent="exact", options={"tolernce": 1}),
+            Step(name="a", task="centre", agent="exact", options={"toleranc": 1}),
             ConfigError,
             "did you mean task.tolerance",
         ),
         (
-            Step(name="a", task="centre", agent="exact", inputs={"tolernce": "look.width"}),
+            Step(name="a", task="centre", agent="exact", inputs={"toleranc": "look.width"}),
             ConfigError,
-            "input tolernce is no option of centre; did you mean tolerance",
+            "input toleranc is no option of centre; did you mean tolerance",
         ),
         (Step(name="a", task="centre", policy="nowhere"), RunDirError, "nowhere"),
         (Step(name="a", task="brighter", agent="walker"), ConfigError, "no task is called"),
