@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,7 @@ def _ending(plan: WorkflowPlan) -> Iterator[dict[str, Any]]:
 
 def is_workflow(run: Path) -> bool:
     """Return whether a run directory is that of a workflow."""
-    return (run / WORKFLOW).exists() or (run / STEPS).exists()
+    return lexists(run / WORKFLOW) or lexists(run / STEPS)
 
 
 def run_to_restore(run: Path) -> Path:
