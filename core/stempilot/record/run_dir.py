@@ -124,8 +124,8 @@ def _require_own_names(agent: str | None, own: str, hashes: Mapping[str, str]) -
             raise ValueError(msg)
 
 
-def _read_checked(path: Path, kind: type[C]) -> C:
-    """Return a JSON file with its entries checked; raises as `read_json`."""
+def read_checked(path: Path, kind: type[C]) -> C:
+    """Return a JSON file with its entries checked, without those not known; as `read_json`."""
     content, known = read_json(path), attrs.fields_dict(kind)
     try:
         return config.build(
@@ -174,7 +174,7 @@ class RunDir:
         Raises:
             RunDirError: missing, of another schema, or an entry of it is not what it must be.
         """
-        return _read_checked(self.path / RECORD, Record)
+        return read_checked(self.path / RECORD, Record)
 
     def write_record(self, record: Record) -> None:
         """Replace ``record.json``."""
@@ -192,12 +192,12 @@ class RunDir:
 
     def _progress(self) -> "_Progress | None":
         path = self.path / PROGRESS
-        return _read_checked(path, _Progress) if lexists(path) else None
+        return read_checked(path, _Progress) if lexists(path) else None
 
     def baseline(self) -> Baseline | None:
         """Return where the knobs stood, ``None`` when nothing was moved; raises as `record`."""
         path = self.path / BASELINE
-        return _read_checked(path, Baseline) if lexists(path) else None
+        return read_checked(path, Baseline) if lexists(path) else None
 
     def write_baseline(self, baseline: Baseline) -> None:
         """Write ``baseline.json``."""
@@ -277,7 +277,7 @@ class RunDir:
     def best(self) -> "Best | None":
         """Return the best agent so far, ``None`` without evaluations; raises as `record`."""
         path = self.path / BEST
-        return _read_checked(path, Best) if lexists(path) else None
+        return read_checked(path, Best) if lexists(path) else None
 
     def _save(self, name: str, save_agent: Callable[[Path], None]) -> Json:
         """Save an agent in a folder of its own, and return what vouches for it."""
