@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
 from tests.wire.virtual import BACKEND, themis
 
 from stempilot.contract.backend import Opening
@@ -24,7 +23,9 @@ from stempilot.workflow.recorded import run_workflow
 
 FOLDER = Path(__file__).parents[2] / "examples" / "workflows"
 FILES = sorted(FOLDER.glob("*.toml"))
-NEW = {"read-disk", "read-response", "stigmate-and-focus", "stem-focus"}
+NEW = {"read-disk", "read-response", "stigmator", "stem-focus"}
+LIGHT_A = 1e-10
+PIXEL_MRAD = [[6, 0.565], [15, 0.565 * 0.16 / 1.2]]
 complete = pytest.mark.skipif(
     not set(discover().names("task")) >= NEW, reason="not all of its tasks are installed"
 )
@@ -49,9 +50,10 @@ def on_emulator(name: str, folder: Path, **options: Any) -> Iterator[tuple[Workf
     """Yield a workflow on a virtual Themis, and what does something at it as an operator would."""
     with themis(seed=4, **options) as (emulator, url):
         door = dict(emulator.endpoints())["rehearsal"]
-        settings = {"url": url, **({"stigmator": True} if "stigmator" in options else {})}
+        settings: dict[str, Any] = {"url": url, "pixel_mrad": PIXEL_MRAD}
+        settings |= {"stigmator": True} if "stigmator" in options else {}
         made = part(discover(), "backend", BACKEND, settings).load(Opening())
-        write_envelope(folder / "e.toml", BACKEND, made.offers(), made.suggest_envelope())
+        write_envelope(folder / "e.toml", BACKEND, made.offers())
 
         def operate(**values: Any) -> None:
             body = json.dumps(values).encode()
@@ -106,7 +108,7 @@ def test_keep_centred_ends_where_somebody_turns_the_knob(tmp_path: Path) -> None
 
 @complete
 def test_morning_alignment_on_the_simulator(tmp_path: Path) -> None:
-    plan = planned("morning-alignment.toml", tmp_path)
+    plan = planned("morning-alignment.toml", tmp_path, backend={"probe_current_a": LIGHT_A})
     backend: Any = plan.make_backend()
 
     def operates(question: str) -> bool:
@@ -126,8 +128,8 @@ def test_morning_alignment_on_the_simulator(tmp_path: Path) -> None:
 @complete
 @pytest.mark.slow
 def test_morning_alignment_on_the_emulator(tmp_path: Path) -> None:
-    name, repaired = "morning-alignment.toml", {"stigmator": "repaired"}
-    with on_emulator(name, tmp_path, **repaired) as (plan, operate):
+    name, options = "morning-alignment.toml", {"stigmator": "repaired", "probe_current_a": LIGHT_A}
+    with on_emulator(name, tmp_path, **options) as (plan, operate):
 
         def operates(question: str) -> bool:
             film = question.startswith("film-in")
@@ -137,6 +139,6 @@ def test_morning_alignment_on_the_emulator(tmp_path: Path) -> None:
             )
             return True
 
-        result = run_workflow(evolve(plan, file=name), operator=operates)
+        result = run_workflow(plan, operator=operates)
     assert result["success"], result["reason"]
     assert result["steps"] == 8

@@ -229,9 +229,9 @@ class Forked:
             self.code = os.waitstatus_to_exitcode(status) if pid else None
         return self.code
 
-    def wait(self) -> int | None:
+    def wait(self, patience_s: float = PATIENCE_S) -> int | None:
         """Return the exit code; ``None`` if the process does not end, which then is killed."""
-        end_s = time.monotonic() + PATIENCE_S
+        end_s = time.monotonic() + patience_s
         while self.poll() is None and time.monotonic() < end_s:
             time.sleep(0.005)
         if self.code is None:
@@ -304,14 +304,22 @@ def unreadable(out: Path) -> str:
 
 
 @contextlib.contextmanager
-def lab(seed: int) -> Iterator[Lab]:
-    """Set up an emulator and a folder, which becomes the working folder, with locks of its own."""
+def lab(seed: int, *options: str, **backend: Any) -> Iterator[Lab]:
+    """Set up an emulator and a folder, which becomes the working folder, with locks of its own.
+
+    Args:
+        seed: of the emulator.
+        options: more of its command line.
+        backend: options of the backend that the envelope is written for.
+    """
     before, locks = Path.cwd(), os.environ.get(FOLDER_VARIABLE)
     emulate = ("emulate", BACKEND, "--port", "0", "--seed", str(seed), "--json")
     quick = ("--set", "emulator.realtime=false")
     with (
         tempfile.TemporaryDirectory(prefix="kills-") as folder,
-        subprocess.Popen([sys.executable, "-c", MAIN, *emulate, *quick], stdout=-1) as server,
+        subprocess.Popen(
+            [sys.executable, "-c", MAIN, *emulate, *quick, *options], stdout=-1
+        ) as server,
     ):
         try:
             assert server.stdout is not None
@@ -319,8 +327,11 @@ def lab(seed: int) -> Iterator[Lab]:
             os.environ[FOLDER_VARIABLE] = str(Path(folder, "locks"))
             os.chdir(folder)
             made = Lab(Path(folder), told["url"], told["rehearsal"])
-            backend = part(discover(), "backend", BACKEND, {"url": made.url}).load(_opening())
-            write_envelope(Path("e.toml"), BACKEND, backend.offers(), backend.suggest_envelope())
+            chosen = {"url": made.url, **backend}
+            loaded = part(discover(), "backend", BACKEND, chosen).load(_opening())
+            # A careful site lists the one knob; where others are moved, it is all that is offered.
+            suggestion = None if backend else loaded.suggest_envelope()
+            write_envelope(Path("e.toml"), BACKEND, loaded.offers(), suggestion)
             careful = Path("e.toml").read_text()
             Path("e.toml").write_text(
                 careful.replace("writes_per_s = 25.0", "writes_per_s = 250.0")

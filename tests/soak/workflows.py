@@ -1,27 +1,33 @@
 """Kills workflows at random moments against the emulator: does --resume finish, with all in place?
 
     python -m tests.soak.workflows --kills 100 --seed 1
+    python -m tests.soak.workflows --kills 100 --seed 1 --morning
 
-The workflow centres coarsely, has an operator turn the knob, fails a step, which is skipped, and
+The second plays examples/workflows/morning-alignment.toml with a scripted operator. The workflow of
+the first centres coarsely, has an operator turn the knob, fails a step, which is skipped, and
 centres finely. Each kill draws a signal and a moment. Then the workflow is gone on with, as the
-messages say: restored where it is told to be, and resumed. It must come to its end, the knob must
-stand where the last step brought it, and the audit must show that each step that failed was put
+messages say: restored where it is told to be, and resumed. It must come to its end, the knobs must
+stand where the last steps brought them, and the audit must show that each step that failed was put
 back before the next one began. Needs POSIX; see `tests.soak.kills`.
 """
 
 import argparse
+import json
 import random
 import re
 import shlex
 import shutil
 import sys
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from attrs import define
 from tests.soak.kills import BACKEND, SHIFT, TOLERANCE_RAD, Lab, imported, lab, told
 
 from stempilot.files import read_json
@@ -57,124 +63,165 @@ agent = "adaptive"
 options = { goal_px = [60.0, -40.0] }
 """
 TURNED_RAD = 0.003
+PATIENCE_S = 600.0
 _DONE, _NOT_BACK, _MOST_TRIES = 0, 5, 6
 
 
-def begun(made: Lab, out: Path) -> list[str]:
-    """Return the words that begin a workflow."""
-    on = ["--backend", BACKEND, "--set", f"backend.url={made.url}", "--envelope", "e.toml"]
-    return ["workflow", "run", "flow.toml", *on, "--yes", "--out", str(out), "--json"]
+MORNING = Path(__file__).parents[2] / "examples" / "workflows" / "morning-alignment.toml"
+STEPS_OF_MORNING = {
+    "film-in": {"film": "in", "semi_angle_rad": 0.03, "camera_length_index": [15]},
+    "film-out": {"film": "out", "semi_angle_rad": 0.0173, "camera_length_index": [6]},
+}
+EMULATOR_OF_MORNING = ("emulator.stigmator=repaired", "emulator.probe_current_a=1e-10")
+BACKEND_OF_MORNING = {"stigmator": True, "pixel_mrad": [[6, 0.565], [15, 0.0753]]}
 
 
-def gone_on_with(out: Path) -> list[str]:
-    """Return the words that go on with it."""
-    return ["workflow", "run", "flow.toml", "--resume", str(out), "--yes", "--json"]
+_TOLERANCES = {"stem_defocus": 1e-10}
 
 
-def finish(made: Lab, out: Path) -> str:
-    """Go on as the messages say until it is done; return what is wrong."""
-    words = gone_on_with(out) if (out / "workflow.json").exists() else begun(made, out)
-    (made.folder / "next.txt").unlink(missing_ok=True)
-    for _ in range(_MOST_TRIES):
-        if (out / "workflow.json").exists() and read_json(out / "workflow.json")[
-            "status"
-        ] == "done":
-            # It was struck while it printed its result.
-            return wrong_in(made, out)
-        process = made.start("", made.folder / "next", words)
-        code = process.wait()
-        if code == _DONE:
-            return wrong_in(made, out)
-        found = re.search(r"`stempilot (restore [^`]+)`", process.said())
-        if code != _NOT_BACK or found is None:
-            return f"exit {code}: {process.said()}"
-        process = made.start("", made.folder / "printed", shlex.split(found[1]))
-        if process.wait() != _DONE:
-            return f"{found[1]}: {process.said()}"
-        (made.folder / "next.txt").unlink()
-    return "it was refused again and again"
+@define
+class Flow:
+    """A workflow in a lab."""
 
+    made: Lab
+    options: dict[str, Any]
 
-def wrong_in(made: Lab, out: Path) -> str:
-    """Return what of a finished workflow is not as it must be."""
-    lines = read_log(out)
-    last: tuple[float, ...] = ()
-    for begun_line, ended, *following in zip(lines, lines[1:], [*lines[2:], {}], strict=False):
-        if begun_line["event"] != "began" or ended.get("n") != begun_line["n"]:
-            continue
-        run = out / begun_line.get("run", "")
-        baseline = RunDir(run).baseline() if "run" in begun_line else None
-        if baseline is None:
-            continue
-        writes = list(read_audit(run))
-        last = tuple(writes[-1]["read_back"]) if writes else baseline.knobs[SHIFT]
-        if ended["event"] != "failed":
-            continue
-        if not near(last, baseline.knobs[SHIFT]):
-            return f"{run} failed and was left at {last}"
-        after = out / following[0].get("run", "") if following[0].get("run") else None
-        later = list(read_audit(after)) if after else []
-        if later and writes[-1]["at_s"] + writes[-1]["duration_s"] > later[0]["at_s"]:
-            return f"{run} was put back after {after} began"
-    stands = made.position()
-    return "" if near(stands, last) else f"it stands at {stands}, not at {last}"
+    def begun(self, out: Path) -> list[str]:
+        """Return the words that begin it."""
+        chosen = {"url": self.made.url, **self.options}
+        words = [f"backend.{name}={json.dumps(value)}" for name, value in chosen.items()]
+        on = [each for word in words for each in ("--set", word)]
+        on += ["--backend", BACKEND, "--envelope", "e.toml"]
+        return ["workflow", "run", "flow.toml", *on, "--yes", "--out", str(out), "--json"]
 
+    def knobs(self) -> dict[str, tuple[float, ...]]:
+        """Return where all knobs truly stand."""
+        with urllib.request.urlopen(f"{self.made.door}/instrument", timeout=20) as answer:  # noqa: S310
+            return {name: tuple(value) for name, value in json.load(answer)["knobs"].items()}
 
-def near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Return whether two places are the same."""
-    return all(abs(a - b) <= TOLERANCE_RAD for a, b in zip(one, other, strict=True))
+    def operate(self, **values: Any) -> None:
+        """Do something at the instrument as an operator would."""
+        body = json.dumps(values).encode()
+        with urllib.request.urlopen(f"{self.made.door}/instrument", body, timeout=20):  # noqa: S310
+            pass
 
-
-def operated(made: Lab) -> Callable[[str], bool]:
-    """Return an operator who does what the step says; the commands inherit it."""
-
-    def turns(question: str) -> bool:
-        x, y = made.position()
-        made.turn((x + TURNED_RAD, y - TURNED_RAD))
+    def operator(self, question: str) -> bool:
+        """Do what a step says; the commands inherit it."""
+        values = STEPS_OF_MORNING.get(question.partition(":")[0])
+        if values is None:
+            x, y = self.made.position()
+            values = {SHIFT: [x + TURNED_RAD, y - TURNED_RAD]}
+        self.operate(**values)
         return True
 
-    return turns
+    def finish(self, out: Path) -> str:
+        """Go on as the messages say until it is done; return what is wrong."""
+        said = self.made.folder / "next.txt"
+        for _ in range(_MOST_TRIES):
+            begun = (out / "workflow.json").exists()
+            if begun and read_json(out / "workflow.json")["status"] == "done":
+                return self.wrong_in(out)
+            said.unlink(missing_ok=True)
+            more = ["workflow", "run", "flow.toml", "--resume", str(out), "--yes", "--json"]
+            process = self.made.start("", said.with_suffix(""), more if begun else self.begun(out))
+            code = process.wait(PATIENCE_S)
+            if code == _DONE:
+                continue
+            found = re.search(r"`stempilot (restore [^`]+)`", process.said())
+            if code != _NOT_BACK or found is None:
+                return f"exit {code}: {process.said()}"
+            process = self.made.start("", self.made.folder / "printed", shlex.split(found[1]))
+            if process.wait(PATIENCE_S) != _DONE:
+                return f"{found[1]}: {process.said()}"
+        return "it was refused again and again"
+
+    def wrong_in(self, out: Path) -> str:
+        """Return what of a finished workflow is not as it must be."""
+        lines, ends = read_log(out), dict[str, tuple[float, ...]]()
+        for number, (begun, ended) in enumerate(pairwise(lines)):
+            if begun["event"] != "began" or ended.get("n") != begun["n"]:
+                continue
+            run = out / str(begun.get("run"))
+            baseline = RunDir(run).baseline() if "run" in begun else None
+            if baseline is None:
+                # Whatever an operator may have turned is no longer known.
+                ends = {} if "run" not in begun else ends
+                continue
+            writes = list(read_audit(run))
+            after = baseline.knobs | {each["knob"]: tuple(each["read_back"]) for each in writes}
+            ends |= after
+            if ended["event"] != "failed":
+                continue
+            if not near(after, baseline.knobs):
+                return f"{run} failed and was left at {after}"
+            following = lines[number + 2].get("run") if number + 2 < len(lines) else None
+            later = list(read_audit(out / following)) if following else []
+            if writes and later and _end_s(writes[-1]) > later[0]["at_s"]:
+                return f"{run} was put back after {following} began"
+        stands = self.knobs()
+        return "" if near(ends, stands) else f"it stands at {stands}, not at {ends}"
 
 
-def kill(count: int, seed: int, say: Callable[[str], None]) -> list[str]:
+def _end_s(write: dict[str, Any]) -> float:
+    return float(write["at_s"] + write["duration_s"])
+
+
+def near(wanted: Mapping[str, Sequence[float]], found: Mapping[str, Sequence[float]]) -> bool:
+    """Return whether knobs stand where they are wanted."""
+    return all(
+        abs(a - b) <= _TOLERANCES.get(knob, TOLERANCE_RAD)
+        for knob, value in wanted.items()
+        for a, b in zip(value, found[knob], strict=True)
+    )
+
+
+def kill(count: int, seed: int, say: Callable[[str], None], *, morning: bool = False) -> list[str]:
     """Kill so many workflows; return what went wrong."""
     command: Any = import_module("stempilot.cli.workflow")
     imported()
     say(f"seed {seed}")
-    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    wrong: list[str] = []
-    tally: Counter[str] = Counter()
     before, reports = command.ask_at_terminal, command.write_report_of
-    with lab(seed % 1000) as made:
-        command.ask_at_terminal, command.write_report_of = operated(made), lambda run: None
+    emulator = [word for each in EMULATOR_OF_MORNING for word in ("--set", each)]
+    options = BACKEND_OF_MORNING if morning else {}
+    with lab(seed % 1000, *(emulator if morning else ()), **options) as made:
+        flow = Flow(made, options)
+        command.ask_at_terminal, command.write_report_of = flow.operator, lambda run: None
         try:
-            Path("flow.toml").write_text(FILE)
-            since_s = time.monotonic()
-            process = made.start("", Path("rehearsal"), begun(made, Path("rehearsal")))
-            if process.wait() != _DONE or (said := wrong_in(made, Path("rehearsal"))):
-                return [f"the rehearsal failed: {process.said()} {said}"]
-            lasts_s = time.monotonic() - since_s
-            say(f"the workflow lasts {lasts_s:.1f} s")
-            for number in range(count):
-                made.turn((0.012, -0.021))
-                out, name = Path(f"{number:04d}"), chance.choice(BLOWS)
-                after_s = chance.uniform(0.0, 1.05 * lasts_s)
-                process = made.start("", out.with_name(f"{out.name}-first"), begun(made, out))
-                time.sleep(after_s)
-                process.suffer(name)
-                code = process.wait()
-                tally.update([name, "ended before" if code == _DONE else "struck"])
-                said = finish(made, out) if code != _DONE else wrong_in(made, out)
-                if said:
-                    wrong.append(f"kill {number} of seed {seed}, {name} at {after_s:.2f} s: {said}")
-                    say(wrong[-1])
-                    shutil.rmtree(made.folder / "locks", ignore_errors=True)
-                shutil.rmtree(out, ignore_errors=True)
-                if number % 10 == 9:
-                    say(f"{number + 1} kills, {len(wrong)} wrong; {dict(tally)}")
+            Path("flow.toml").write_text(MORNING.read_text("utf-8") if morning else FILE)
+            return _kills(flow, count, random.Random(seed), say)  # noqa: S311 - no secrets
         finally:
             command.ask_at_terminal, command.write_report_of = before, reports
-    say(f"{count} kills, {len(wrong)} wrong; {dict(tally)}")
+
+
+def _kills(flow: Flow, count: int, chance: random.Random, say: Callable[[str], None]) -> list[str]:
+    wrong: list[str] = []
+    tally: Counter[str] = Counter()
+    home, since_s = flow.knobs(), time.monotonic()
+    process = flow.made.start("", Path("rehearsal"), flow.begun(Path("rehearsal")))
+    if process.wait(PATIENCE_S) != _DONE:
+        return [f"the rehearsal failed: {process.said()}"]
+    if found := flow.wrong_in(Path("rehearsal")):
+        return [f"the rehearsal: {found}"]
+    lasts_s = time.monotonic() - since_s
+    say(f"the workflow lasts {lasts_s:.1f} s")
+    for number in range(count):
+        film = STEPS_OF_MORNING["film-out"] if flow.options else {}
+        flow.operate(**film, **{knob: list(at) for knob, at in home.items() if knob not in film})
+        out, name = Path(f"{number:04d}"), chance.choice(BLOWS)
+        after_s = chance.uniform(0.0, 1.05 * lasts_s)
+        process = flow.made.start("", out.with_name(f"{out.name}-first"), flow.begun(out))
+        time.sleep(after_s)
+        process.suffer(name)
+        process.wait(PATIENCE_S)
+        ended = process.code == _DONE
+        tally.update([name, "ended before" if ended else "struck"])
+        if found := flow.finish(out):
+            wrong.append(f"kill {number}, {name} at {after_s:.2f} s: {found}")
+            say(wrong[-1])
+            shutil.rmtree(flow.made.folder / "locks", ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
+        if number % 10 == 9 or number + 1 == count:
+            say(f"{number + 1} kills, {len(wrong)} wrong; {dict(tally)}")
     return wrong
 
 
@@ -183,8 +230,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill workflows at random moments.")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--morning", action="store_true", help="play the example of a morning")
     given = parser.parse_args()
-    return 1 if kill(given.kills, given.seed, told) else 0
+    return 1 if kill(given.kills, given.seed, told, morning=given.morning) else 0
 
 
 if __name__ == "__main__":

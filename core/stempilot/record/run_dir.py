@@ -125,7 +125,7 @@ def _require_own_names(agent: str | None, own: str, hashes: Mapping[str, str]) -
 
 
 def read_checked(path: Path, kind: type[C], *, inside: Path | None = None) -> C:
-    """Return a JSON file with its entries checked; arguments and errors as of `read_json`."""
+    """Return a JSON file with its entries checked, without those not known; as `read_json`."""
     content, known = read_json(path, inside=inside), attrs.fields_dict(kind)
     try:
         return config.build(

@@ -7,15 +7,14 @@ from typing import Any
 from attrs import frozen
 
 from stempilot.errors import StempilotError
-from stempilot.files import Json, read_json
-from stempilot.record.run_dir import REPORT
+from stempilot.record.run_dir import REPORT, read_checked
 from stempilot.report.loading import gather
 from stempilot.report.markup import Html, html, table, tag
 from stempilot.report.page import document, figure
 from stempilot.report.pictures import finals_picture
 from stempilot.report.style import Picture
 from stempilot.workflow.log import Line, read_log, run_of
-from stempilot.workflow.plans import WORKFLOW
+from stempilot.workflow.plans import WORKFLOW, WorkflowRecord
 
 MOST_SHOWN = 24
 """Of so many tries, the last ones, the report has pictures."""
@@ -45,30 +44,28 @@ def workflow_page(folder: Path, write_report: Callable[[Path], Path]) -> str:
     Raises:
         RunDirError: a file of the workflow is damaged.
     """
-    record, lines = read_json(folder / WORKFLOW), read_log(folder)
+    record, lines = read_checked(folder / WORKFLOW, WorkflowRecord), read_log(folder)
     ends = {line.get("n"): line for line in lines if line["event"] != "began"}
     tries = [
         _Try(line, ends.get(line.get("n"), {"event": "killed"}))
         for line in lines
         if line["event"] == "began"
     ]
-    name = str(record.get("workflow"))
     return document(
-        f"workflow {name}",
-        _header(record, name),
+        f"workflow {record.workflow}",
+        _header(record),
         tag("section", tag("h2", "Steps"), _overview(tries)),
         *(_section(folder, each, write_report) for each in tries[-MOST_SHOWN:]),
     )
 
 
-def _header(record: Json, name: str) -> Html:
-    status, reason = str(record.get("status")), record.get("reason") or ""
+def _header(record: WorkflowRecord) -> Html:
     return tag(
         "header",
         tag("div", "stempilot workflow", class_="eyebrow"),
-        tag("h1", name),
-        tag("p", f"On {record.get('backend')}, seed {record.get('seed')}", class_="lead"),
-        tag("p", _badge(status, str(reason))),
+        tag("h1", record.workflow),
+        tag("p", f"On {record.backend}, seed {record.seed}", class_="lead"),
+        tag("p", _badge(record.status, record.reason)),
     )
 
 

@@ -24,6 +24,8 @@ from stempilot.files import open_own, parse_json, read_lines, recording, require
 from stempilot.workflow.steps import BACK_TO, SKIP
 
 STEPS = "steps.jsonl"
+PRODUCT = {"value", "unit", "uncertainty"}
+"""What a line tells of each product."""
 
 Line = Mapping[str, Any]
 OnLine = Callable[[Line], None]
@@ -153,8 +155,19 @@ def _parsed(path: Path, lines: Iterable[bytes]) -> Iterator[Line]:
             content = parse_json(line)
         except ValueError:
             content = None
-        known = isinstance(content, dict) and isinstance(content.get("event"), str)
-        if not known or not isinstance(content.get("step", ""), str):
+        if not _is_line(content):
             msg = f"{path}, line {number} is damaged"
             raise RunDirError(msg)
         yield content
+
+
+def _is_line(content: Any) -> bool:
+    """Return whether what every reader relies on is there."""
+    if not isinstance(content, dict) or not isinstance(content.get("event"), str):
+        return False
+    products, step = content.get("products", {}), content.get("step")
+    return (isinstance(step, str) or content["event"] == "repeated") and (
+        isinstance(products, dict)
+        and all(isinstance(one, dict) and one.keys() >= PRODUCT for one in products.values())
+        and all(isinstance(one["value"], float | int | None) for one in products.values())
+    )

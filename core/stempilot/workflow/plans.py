@@ -1,25 +1,25 @@
 """What a recorded workflow is to do: a plan, checked before anything is opened."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Opening
 from stempilot.contract.task import Task
 from stempilot.errors import ConfigError, IncompatibleError, RunDirError
-from stempilot.files import read_json
 from stempilot.instrument.envelope import Envelope
 from stempilot.instrument.fit import mismatches
-from stempilot.plugins.options import build, plain
+from stempilot.plugins.options import plain
 from stempilot.plugins.parts import Sections, options_class, part
 from stempilot.plugins.registry import Registry
 from stempilot.plugins.suggest import meant
 from stempilot.record.record import FramePolicy, allowed
+from stempilot.record.run_dir import read_checked
 from stempilot.runs.execute import prepare
 from stempilot.runs.plans import Extras, Plan, default_out, plan_run
 from stempilot.workflow.file import with_settings
@@ -28,6 +28,35 @@ from stempilot.workflow.operator import impossible, not_read
 from stempilot.workflow.steps import RESERVED, AnyStep, OperatorStep, Step, Workflow
 
 WORKFLOW = "workflow.json"
+
+
+@frozen(kw_only=True)
+class WorkflowRecord:
+    """``workflow.json``: what a workflow is, and how it ended.
+
+    Attributes:
+        workflow: what it is called.
+        file: where it was read from.
+        backend: name of the backend.
+        settings: what was set beside the file, by step and ``backend``.
+        seed: of the first try.
+        frames: which frames are kept.
+        envelope: the content of the envelope file.
+        steps: all steps with their options.
+        status: running, done, stopped or interrupted.
+        reason: why it did not come to its end.
+    """
+
+    workflow: str
+    file: str
+    backend: str
+    settings: dict[str, dict[str, Any]]
+    seed: int = field(validator=validators.ge(0))
+    frames: FramePolicy | None = None
+    envelope: dict[str, Any] | None = None
+    steps: tuple[dict[str, Any], ...]
+    status: str = "running"
+    reason: str = ""
 
 
 @frozen(kw_only=True)
@@ -178,27 +207,25 @@ def plan_workflow_resume(
     Raises:
         RunDirError: it is no workflow, came to its end, or a step that is done was changed.
     """
-    path = Path(run)
-    record = read_json(path / WORKFLOW)
-    lines, frames = tuple(read_log(path)), record.get("frames")
-    before: Mapping[str, Any] = record.get("settings", {})
+    path, given = Path(run), settings or {}
+    record, lines = read_checked(path / WORKFLOW, WorkflowRecord), tuple(read_log(path))
     settings = {
-        name: {**before.get(name, {}), **(settings or {}).get(name, {})}
-        for name in {*before, *(settings or {})}
+        name: {**record.settings.get(name, {}), **given.get(name, {})}
+        for name in {*record.settings, *given}
     }
     workflow = with_settings(workflow, settings)
-    _require_unchanged(path, record.get("steps", []), workflow, StepLog(list(lines)).passed())
-    if record.get("status") == "done":
+    _require_unchanged(path, record.steps, workflow, StepLog(list(lines)).passed())
+    if record.status == "done":
         msg = f"{path} came to its end; there is nothing to go on with"
         raise RunDirError(msg)
     return WorkflowPlan(
         workflow=workflow,
         registry=registry,
-        backend=str(record.get("backend")),
+        backend=record.backend,
         settings=settings,
-        seed=int(record.get("seed", 0)),
-        envelope=allowed(record.get("envelope"), WORKFLOW),
-        frames=None if frames is None else build(FramePolicy, frames, section="frames"),
+        seed=record.seed,
+        envelope=allowed(record.envelope, WORKFLOW),
+        frames=record.frames,
         accept_position=accept_position,
         out=path,
         resumes=True,
@@ -208,7 +235,7 @@ def plan_workflow_resume(
 
 
 def _require_unchanged(
-    path: Path, recorded: list[Any], workflow: Workflow, passed: list[str]
+    path: Path, recorded: Sequence[Any], workflow: Workflow, passed: list[str]
 ) -> None:
     now = [described(step) for step in workflow.steps]
     for number, name in enumerate(passed):

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from stempilot.errors import BudgetSpentError, RunDirError, StempilotError
-from stempilot.files import read_json, write_json
+from stempilot.files import write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.instrument.opening import open_instrument
 from stempilot.instrument.signals import interrupts_once
@@ -24,7 +25,7 @@ from stempilot.runs.execute import execute
 from stempilot.runs.job import TimeIsUp
 from stempilot.workflow.engine import Engine, Tried, result_of
 from stempilot.workflow.log import STEPS, OnLine, StepLog, kept_in, read_log, run_of
-from stempilot.workflow.plans import WORKFLOW, WorkflowPlan, described, tasks_of
+from stempilot.workflow.plans import WORKFLOW, WorkflowPlan, WorkflowRecord, described, tasks_of
 from stempilot.workflow.steps import Step
 
 Say = Callable[[str], None]
@@ -117,7 +118,7 @@ class _Recorded:
         """Go through the steps, as often as they repeat; return why one stopped it.
 
         Each repetition has a session of its own, with the instrument free in between. A simulated
-        one is kept open: it would begin anew.
+        one is kept open: it would forget where it stood.
         """
         with self._session() as session:
             simulated = session.backend.offers().simulated
@@ -208,19 +209,23 @@ def _owned(plan: WorkflowPlan) -> Iterator[None]:
 @contextmanager
 def _ending(plan: WorkflowPlan) -> Iterator[dict[str, Any]]:
     """Write ``workflow.json``, and note in it how the workflow ends."""
-    record = {
-        "workflow": plan.workflow.name,
-        "file": plan.file,
-        "backend": plan.backend,
-        "settings": {name: dict(values) for name, values in plan.settings.items()},
-        "seed": plan.seed,
-        "frames": None if plan.frames is None else plain(plan.frames),
-        "envelope": None if plan.envelope is None else plain_envelope(plan.envelope),
-        "steps": [described(step) for step in plan.workflow.steps],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        **provenance(),
-    }
-    write_json(plan.out / WORKFLOW, {**record, "status": "running"})
+    record = WorkflowRecord(
+        workflow=plan.workflow.name,
+        file=plan.file,
+        backend=plan.backend,
+        settings={name: dict(values) for name, values in plan.settings.items()},
+        seed=plan.seed,
+        frames=plan.frames,
+        envelope=None if plan.envelope is None else plain_envelope(plan.envelope),
+        steps=tuple(described(step) for step in plan.workflow.steps),
+    )
+    origin = {"started": datetime.now(UTC).isoformat(timespec="seconds"), **provenance()}
+
+    def write(status: str, reason: str = "") -> None:
+        content = plain(evolve(record, status=status, reason=reason))
+        write_json(plan.out / WORKFLOW, {**content, **origin})
+
+    write("running")
     result: dict[str, Any] = {}
     try:
         yield result
@@ -228,16 +233,14 @@ def _ending(plan: WorkflowPlan) -> Iterator[dict[str, Any]]:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
         # The disk that failed the workflow may refuse this too; the first error matters more.
         with suppress(StempilotError):
-            reason = str(error) or repr(error)
-            write_json(plan.out / WORKFLOW, {**record, "status": status, "reason": reason})
+            write(status, str(error) or repr(error))
         raise
-    status = "done" if result["success"] else "stopped"
-    write_json(plan.out / WORKFLOW, {**record, "status": status, "reason": result["reason"]})
+    write("done" if result["success"] else "stopped", result["reason"])
 
 
 def is_workflow(run: Path) -> bool:
     """Return whether a run directory is that of a workflow."""
-    return (run / WORKFLOW).exists() or (run / STEPS).exists()
+    return lexists(run / WORKFLOW) or lexists(run / STEPS)
 
 
 def run_to_restore(run: Path) -> Path:
@@ -248,7 +251,6 @@ def run_to_restore(run: Path) -> Path:
     """
     if not is_workflow(run):
         return run
-    read_json(run / WORKFLOW)
     begun = [line for line in read_log(run) if line["event"] == "began"]
     last = run_of(run, begun[-1]) if begun else None
     moved = last is not None and (last / BASELINE).exists()

@@ -125,7 +125,7 @@ def test_options_are_set_by_step(column: Column, stempilot: Stempilot) -> None:
     ended = stempilot(*words, "--set", "lok.value=0.25")
     assert ended.code == 2
     assert "unknown section: lok; did you mean look?" in ended.err
-    ended = stempilot(*words, "--set", "look.valu=0.25")
+    ended = stempilot(*words, "--set", "look.val=0.25")
     assert (ended.code, "steps.toml, step look: " in ended.err) == (2, True)
 
 
@@ -147,7 +147,7 @@ def test_a_check_opens_nothing(column: Column, stempilot: Stempilot) -> None:
     ended = stempilot("workflow", "check", "steps.toml", "--backend", "column")
     assert ended.code == 0
     assert "Put the film in" in ended.out
-    Path("steps.toml").write_text(FILE.replace('"exact"', '"exat"'))
+    Path("steps.toml").write_text(FILE.replace('"exact"', '"exactt"'))
     ended = stempilot("workflow", "check", "steps.toml", "--backend", "column")
     assert ended.code == 2
     assert "steps.toml, step centre: " in ended.err

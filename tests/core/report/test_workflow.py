@@ -16,6 +16,7 @@ from stempilot.workflow.plans import plan_workflow
 from stempilot.workflow.recorded import run_workflow
 from stempilot.workflow.steps import OperatorStep, Step, Workflow
 
+PRODUCT = {"value": None, "unit": HOSTILE, "uncertainty": HOSTILE}
 LOST = Step(name="lost", task="centre", agent="lost", on_failure="skip")
 CENTRE = Step(name="centre", task="centre", agent="exact")
 OPERATOR = OperatorStep(name="film-in", operator="film in", states={FILM: "out", "valves": "open"})
@@ -107,7 +108,7 @@ def test_text_of_the_files_is_no_markup(tmp_path: Path) -> None:
     record = read_json(run / "workflow.json")
     write_json(run / "workflow.json", {**record, "workflow": HOSTILE, "reason": HOSTILE})
     line = {"n": HOSTILE, "step": HOSTILE, "at": 3, "values": {HOSTILE: HOSTILE}}
-    ended = {**line, "event": "done", "products": {HOSTILE: {"value": HOSTILE}}, "then": HOSTILE}
+    ended = {**line, "event": "done", "products": {HOSTILE: PRODUCT}, "then": HOSTILE}
     ended |= {"read_back": {HOSTILE: HOSTILE}, "not_read": [HOSTILE], "reason": HOSTILE}
     both = [{**line, "event": "began"}, ended]
     (run / "steps.jsonl").write_text("".join(json.dumps(each) + "\n" for each in both))

@@ -23,7 +23,7 @@ from stempilot.errors import (
     RunDirError,
     StempilotError,
 )
-from stempilot.files import read_json
+from stempilot.files import read_json, write_json
 from stempilot.instrument.audit import read_audit
 from stempilot.instrument.unfinished import unfinished_runs
 from stempilot.record.run_dir import RunDir
@@ -249,11 +249,31 @@ def test_a_line_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in log.read_text().splitlines())
 
 
-@pytest.mark.parametrize("line", ["3", "{}", '{"event": 3}', '{"event": "began", "step": 3}', "{"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *["3", "{}", '{"event": 3}', '{"event": "began", "step": 3}', "{", '{"event": "done"}'],
+        '{"event": "done", "step": "a", "products": [1]}',
+        '{"event": "done", "step": "a", "products": {"x": {"value": 1}}}',
+        '{"event": "done", "step": "a", "products": {"x": {"value":"","unit":"","uncertainty":0}}}',
+    ],
+)
 def test_a_damaged_log_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "steps.jsonl").write_text(line + "\n")
     with pytest.raises(RunDirError, match="line 1 is damaged"):
         read_log(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": -1}, {"settings": []}, {"steps": 3}, {"envelope": 1}, {"frames": []}, {"backend": 1}],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, change: Any) -> None:
+    run_workflow(planned(tmp_path, Column(real=True), LOOK))
+    file = tmp_path / "flow" / "workflow.json"
+    write_json(file, {**read_json(file), **change})
+    with pytest.raises(RunDirError, match=r"workflow.json is damaged"):
+        resumed(tmp_path, None, LOOK)
 
 
 # --- an instrument that was left displaced -------------------------------------------------------
@@ -378,17 +398,17 @@ def test_a_repetition_that_fails_ends_them(tmp_path: Path) -> None:
     ("step", "error", "said"),
     [
         (Step(name="a", task="centr", agent="exact"), ConfigError, "did you mean centre"),
-        (Step(name="a", task="centre", agent="exat"), ConfigError, "did you mean exact"),
+        (Step(name="a", task="centre", agent="exactt"), ConfigError, "did you mean exact"),
         (Step(name="a", task="centre"), ConfigError, "give either the name of an agent"),
         (
-            Step(name="a", task="centre", agent="exact", options={"tolernce": 1}),
+            Step(name="a", task="centre", agent="exact", options={"toleranc": 1}),
             ConfigError,
             "did you mean task.tolerance",
         ),
         (
-            Step(name="a", task="centre", agent="exact", inputs={"tolernce": "look.width"}),
+            Step(name="a", task="centre", agent="exact", inputs={"toleranc": "look.width"}),
             ConfigError,
-            "input tolernce is no option of centre; did you mean tolerance",
+            "input toleranc is no option of centre; did you mean tolerance",
         ),
         (Step(name="a", task="centre", policy="nowhere"), RunDirError, "nowhere"),
         (Step(name="a", task="brighter", agent="walker"), ConfigError, "no task is called"),
