@@ -11,6 +11,8 @@ import stempilot
 ROOT = Path(__file__).parents[2]
 DOORS = {"stempilot", "stempilot.testing", "stempilot.faults"}
 EMULATORS = ROOT / "backends" / "stempilot_backends" / "usetem" / "emulator"
+TO_COPY = ("examples/stempilot-example", "core/stempilot/scaffold/template")
+"""What authors copy from."""
 INSTRUMENT = (".contract.backend", ".instrument", ".operation", ".runs")
 """Where the door's names live that tasks and agents must not have."""
 
@@ -44,7 +46,9 @@ def behind_the_door() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", sources("agents", "backends", "tasks"), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sources("agents", "backends", "tasks", *TO_COPY), ids=lambda p: p.stem
+)
 def test_built_ins_import_through_the_public_door_only(path: Path) -> None:
     doors = DOORS if path.is_relative_to(EMULATORS) else DOORS - {"stempilot.faults"}
     assert {module for module, _ in of_core(path)} <= doors

@@ -10,6 +10,8 @@ from attrs import field, frozen, validators
 from numpy.random import SeedSequence
 
 from stempilot import (
+    BEAM_BLANKER,
+    STEM_DEFOCUS,
     Backend,
     BackendError,
     Frame,
@@ -20,7 +22,6 @@ from stempilot import (
     SourceSpec,
     StateSpec,
 )
-from stempilot.contract import names as vocabulary
 from stempilot_example.optics import SIDE_PX, blur_sigma_m, blurred, draw_sample
 
 HAADF = "haadf"
@@ -29,12 +30,12 @@ HAADF = "haadf"
 _RANGE_M = 3e-6
 _OFFERS = Offers(
     knobs={
-        vocabulary.STEM_DEFOCUS: KnobSpec(
+        STEM_DEFOCUS: KnobSpec(
             unit="m", lower=-_RANGE_M, upper=_RANGE_M, max_change=5e-7, resolution=1e-11
         )
     },
     sources={HAADF: SourceSpec(shape=(SIDE_PX, SIDE_PX), dtype="uint16", saturation=65535)},
-    states={vocabulary.BEAM_BLANKER: StateSpec(values=("open", "blanked"))},
+    states={BEAM_BLANKER: StateSpec(values=("open", "blanked"))},
     misaligns=True,
     simulated=True,
 )
