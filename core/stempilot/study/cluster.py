@@ -68,7 +68,7 @@ class Where:
             msg = (
                 "whoever reaches a Dask scheduler without TLS runs code in your name; give an "
                 "address tls://... (in a file of --slurm: security = true), or say in a sentence "
-                'why it may go without: --insecure "the cluster\'s network is closed"'
+                'why it may go without: --insecure "the network is closed"'
             )
             raise ConfigError(msg)
 
