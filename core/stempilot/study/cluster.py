@@ -111,7 +111,8 @@ def _cluster(where: Where) -> Any:
     if where.slurm is not None:
         from dask_jobqueue import SLURMCluster
 
-        options = {"cores": 1, "processes": 1, **config.read_toml(where.slurm)}
+        own = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": f"{HOST}:0"}}
+        options = {**own, **config.read_toml(where.slurm)}
         cluster = SLURMCluster(**options)
         cluster.scale(jobs=where.workers)
         return cluster

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from pyarrow import parquet
 from tests.core.study.test_cells import CELL, REGISTRY
 
@@ -36,10 +37,21 @@ def test_the_table_has_settings_and_figures(folder: Path) -> None:
     _, rows = read_folder(folder)
     (row,) = parquet.read_table(write_table(folder, rows)).to_pylist()
     assert row["status"] == "done"
-    assert row["agent.hidden"] == "[1, 2]"
+    assert row["agent.hidden"] == [1, 2]
     assert row["train.timesteps"] == 3
     assert row["train.run_dir"] == f"cells/{row['key']}/train"
     assert "train.learner" not in row
+
+
+def test_a_column_of_several_kinds_is_json(folder: Path) -> None:
+    _, (row,) = read_folder(folder)
+    other = evolve(row, listed=evolve(row.listed, swept={"odd": "text", "agent.hidden": 3}))
+    half = evolve(row, listed=evolve(row.listed, swept={"odd": 1.5}))
+    rows = parquet.read_table(write_table(folder, [row, other, half])).to_pylist()
+    assert [one["odd"] for one in rows] == ["1", '"text"', "1.5"]
+    assert [one["agent.hidden"] for one in rows] == ["[1, 2]", "3", None]
+    rows = parquet.read_table(write_table(folder, [row, half])).to_pylist()
+    assert [one["odd"] for one in rows] == [1, 1.5]
 
 
 def change(folder: Path, **changes: Any) -> None:
