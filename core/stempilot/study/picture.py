@@ -67,6 +67,7 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
             name = "relearning" if stage == "relearn" else ""
             style.dress(ax, title=name, x="timesteps", y=_LABELS[what])
             style.in_thousands(ax)
+            ax.set_xlim(left=0)
         if axis:
             style.legend(line[-1], "lower right")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK)
