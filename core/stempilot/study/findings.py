@@ -70,7 +70,7 @@ def _values(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) ->
         if any(columns.get(name) != value for name, value in wanted.items()):
             continue
         value: Any = columns.get(finding.of)
-        missing = isinstance(value, str) or value is None
+        missing = not isinstance(value, int | float)
         if finding.within is not None:
             found.append(float(not missing and value <= finding.within))
         elif not missing:

@@ -14,6 +14,7 @@ from stempilot.files import write_json
 from stempilot.study.cells import ready
 from stempilot.study.file import Study
 from stempilot.study.folder import place_of, read_folder, write_study, write_table
+from stempilot.study.run import report_study
 
 
 @pytest.fixture
@@ -95,3 +96,40 @@ def test_nothing_behind_a_link_is_read(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match=r"cannot read .*study\.json"):
         read_folder(tmp_path)
+
+
+ODD: dict[str, Any] = {"kind": "curves", "axes": ["odd", *map(str, range(1000))]}
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        ODD,
+        {"kind": "points"},
+        {"kind": "points", "axes": ["agent.hidden"], "y": "train.timesteps"},
+        {"kind": "points", "axes": ["odd"], "y": "agent"},
+        {"kind": "points", "axes": ["agent", "odd"], "y": "train.timesteps"},
+        {"kind": "actions"},
+    ],
+)
+def test_a_stranger_s_plot_is_drawn_or_refused(folder: Path, plot: dict[str, Any]) -> None:
+    columns = {"t": [1, 10**400], "steps": [1, 2], "reward": [0.0, 1e308], "success": [True, False]}
+    put(folder, status="done", figures={"train": {"timesteps": 3}}, episodes={"train": columns})
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    finding = {"says": "so", "of": "agent.hidden", "above": 0}
+    content |= {"title": "$\\frac{" * 10_000, "plot": plot, "findings": [finding]}
+    content["cells"][0]["swept"]["odd"] = "$\\nothing{"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunDirError, match=r"cannot be drawn as|is damaged|cannot read"):
+        report_study(folder)
+
+
+def test_formulas_of_a_stranger_are_text(folder: Path) -> None:
+    columns = {"t": [1, 9], "steps": [1, 8], "reward": [0.0, 1.0], "success": [True, False]}
+    put(folder, status="done", episodes={"train": columns})
+    path = folder / "study.json"
+    content = json.loads(path.read_text()) | {"title": "$\\frac{" * 10_000, "plot": ODD}
+    content["cells"][0]["swept"]["odd"] = "$\\nothing{"
+    path.write_text(json.dumps(content))
+    assert Path(report_study(folder)["picture"]).is_file()
