@@ -68,7 +68,7 @@ class Where:
             msg = (
                 "whoever reaches a Dask scheduler without TLS runs code in your name; give an "
                 "address tls://... (in a file of --slurm: security = true), or say in a sentence "
-                'why it may go without: --insecure "the cluster\'s network is closed"'
+                'why it may go without: --insecure "the network is closed"'
             )
             raise ConfigError(msg)
 
@@ -111,7 +111,8 @@ def _cluster(where: Where) -> Any:
     if where.slurm is not None:
         from dask_jobqueue import SLURMCluster
 
-        options = {"cores": 1, "processes": 1, **config.read_toml(where.slurm)}
+        own = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": f"{HOST}:0"}}
+        options = {**own, **config.read_toml(where.slurm)}
         cluster = SLURMCluster(**options)
         cluster.scale(jobs=where.workers)
         return cluster
@@ -154,6 +155,7 @@ def carry_out(
     stop.unlink(missing_ok=True)
     waiting, running = deque(cells), dict[Any, Ready]()
     began_s, failed = time.monotonic(), 0
+    on_progress(_progress(0, len(cells), 0, 0.0))
     with interrupts_once():
         try:
             while waiting or running:
@@ -207,10 +209,10 @@ def _result(future: Any) -> dict[str, Any] | None:
 
 
 def _progress(done: int, total: int, failed: int, took_s: float) -> Progress:
-    left_s = took_s / max(done, 1) * (total - done)
-    minutes = f"about {left_s / 60:.0f} min left" if done < total else ""
-    bad = f"{failed} failed" if failed else ""
-    return Progress(done=done, total=total, note=", ".join(filter(None, (bad, minutes))))
+    notes = [f"{failed} failed"] if failed else []
+    if 0 < done < total:
+        notes.append(f"about {took_s / done * (total - done) / 60:.0f} min left")
+    return Progress(done=done, total=total, note=", ".join(notes))
 
 
 def _stop(stop: Path, running: Iterable[Any]) -> None:

@@ -52,7 +52,8 @@ def judge(finding: Finding, rows: Iterable[Row]) -> Judged:
     sides = [finding.cells] if finding.against is None else [finding.cells, finding.against]
     values = [_values(finding, done, wanted) for wanted in sides]
     counted = tuple(map(len, values))
-    effect, interval, verdict = None, None, "undecided"
+    effect, interval = None, None
+    verdict: Verdict = "undecided"
     if min(counted) > 0:
         effect, interval = effect_of(values, shares=finding.within is not None)
     if interval is not None and min(counted) >= FEWEST:
@@ -68,8 +69,8 @@ def _values(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) ->
         columns = flat(row)
         if any(columns.get(name) != value for name, value in wanted.items()):
             continue
-        value = columns.get(finding.of)
-        missing = isinstance(value, str) or value is None
+        value: Any = columns.get(finding.of)
+        missing = not isinstance(value, int | float)
         if finding.within is not None:
             found.append(float(not missing and value <= finding.within))
         elif not missing:

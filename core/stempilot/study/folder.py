@@ -8,6 +8,7 @@ It may come from a stranger: everything is read as data, checked, and from insid
 """
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import lexists
 from pathlib import Path
@@ -188,13 +189,11 @@ def write_table(folder: Path, rows: Sequence[Row]) -> Path:
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """Return a column of one type: of numbers where all are numbers, else of text."""
+    """Return a column of one type; of values that have none in common, as JSON."""
     import pyarrow as pa
 
     values = [row.get(name) for row in rows]
-    kinds = {type(value) for value in values} - {type(None)}
-    if kinds == {int, float}:
-        values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1 or not kinds <= set(_PLAIN):
-        values = [None if value is None else str(value) for value in values]
-    return pa.array(values)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else json.dumps(value) for value in values])

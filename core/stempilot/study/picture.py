@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from stempilot.errors import ConfigError
+from stempilot.errors import ConfigError, RunDirError
 from stempilot.record.figures import PAPER_WINDOW, smoothed
 from stempilot.report import style
 from stempilot.report.actions import actions_picture
@@ -21,6 +21,8 @@ from stempilot.study.folder import Episodes, Row, flat
 _COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.ORANGE, style.PURPLE, style.SKY)
 _MARKERS = "osD^vP"
 _POINTS = 400
+_MOST_ROWS, _MOST_LINES, _LONGEST = 4, 12, 100
+"""So many panels, lines and letters are drawn: a study may come from a stranger."""
 _THRESHOLDS = {"steps": 100.0, "reward": 0.0}
 """Drawn in the paper's figures."""
 
@@ -29,7 +31,12 @@ Group = tuple[str, list[Row]]
 
 
 def draw(title: str, plot: Plot, rows: Iterable[Row]) -> Picture:
-    """Draw a study; raises `ConfigError` where no cell is done that could be drawn."""
+    """Draw a study.
+
+    Raises:
+        ConfigError: no cell is done.
+        RunDirError: what is to be drawn is nothing that can be.
+    """
     done = [row for row in rows if row.result.status == DONE]
     if not done:
         msg = "no cell is done yet, so that there is nothing to draw"
@@ -39,7 +46,11 @@ def draw(title: str, plot: Plot, rows: Iterable[Row]) -> Picture:
         "points": _points,
         "actions": _actions,
     }
-    return kinds[plot.kind](title, plot, done)
+    try:
+        return kinds[plot.kind](title[:_LONGEST], plot, done)
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        msg = f"the study cannot be drawn as {plot.kind}: {type(error).__name__}: {error}"
+        raise RunDirError(msg) from error
 
 
 def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
@@ -48,13 +59,15 @@ def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
     for row in rows:
         swept = {**flat(row), **row.listed.swept}
         words = [f"{name.rpartition('.')[2].replace('_', ' ')} {swept.get(name)}" for name in axes]
-        found.setdefault(", ".join(words), []).append(row)
-    return list(found.items())
+        # No formula, whatever the words are.
+        label = ", ".join(words).replace("$", r"\$")[:_LONGEST]
+        found.setdefault(label, []).append(row)
+    return list(found.items())[:_MOST_LINES]
 
 
 def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
     stages = [stage for stage in ("train", "relearn") if stage in rows[0].result.episodes]
-    by = plot.axes or ("",)
+    by = plot.axes[:_MOST_ROWS] or ("",)
     figure = style.new_figure(2.9 * len(by), 5.0 * 2 * len(stages))
     panels = figure.subplots(len(by), 2 * len(stages), squeeze=False)
     for line, axis in zip(panels, by, strict=True):
@@ -67,9 +80,12 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
             name = "relearning" if stage == "relearn" else ""
             style.dress(ax, title=name, x="timesteps", y=_LABELS[what])
             style.in_thousands(ax)
+            ax.set_xlim(left=0)
         if axis:
             style.legend(line[-1], "lower right")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK, parse_math=False
+    )
     caption = (
         f"Means over trainings, and one standard deviation. Each is weighted over {PAPER_WINDOW} "
         "episodes; the black lines are the paper's thresholds."

@@ -90,6 +90,6 @@ def report_study(folder: Path) -> dict[str, Any]:
     if study.plot is not None:
         picture = draw(study.title, study.plot, rows)
         write_file(folder / picture.name, picture.content)
-        written["picture"] = str(folder / picture.name)
+        written |= {"picture": str(folder / picture.name), "caption": picture.caption}
     findings = {one.says: one.text for one in judged}
     return {"title": study.title, "run_dir": str(folder), **written, **findings}

@@ -74,7 +74,7 @@ def test_a_cluster_here_is_on_loopback_and_outlives_its_workers(tmp_path: Path) 
             "cell 4 (seed 13) failed",
         ]
         assert "KilledWorker: " in " ".join(said)
-        assert [(now.done, now.total) for now in seen] == [(n, 5) for n in range(1, 6)]
+        assert [(now.done, now.total) for now in seen] == [(n, 5) for n in range(6)]
         threads = {
             path.read_text().split('"threads": ')[1][:3] for path in tmp_path.rglob("*.json")
         }
@@ -167,7 +167,7 @@ def test_ctrl_c_stops_what_runs_elsewhere(tmp_path: Path) -> None:
 SBATCH = """#!/bin/sh
 # Starts the command of a job at once, on this computer, as Slurm would elsewhere.
 cat "$1" > "$0.job"
-setsid sh "$1" > "$0.log" 2>&1 &
+setsid sh "$0.job" > "$0.log" 2>&1 &
 echo "Submitted batch job $!"
 """
 
@@ -180,6 +180,7 @@ def put_commands(folder: Path, commands: Sequence[tuple[str, str]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="Slurm's commands are those of a Unix system")
 def test_slurm_runs_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scancel = '#!/bin/sh\nkill -- "-$1"\n'
@@ -189,6 +190,7 @@ def test_slurm_runs_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     options = tmp_path / "slurm.toml"
     options.write_text('queue = "short"\nmemory = "1GB"\nwalltime = "00:10:00"\ninterface = "lo"\n')
     with opened(Where(workers=1, slurm=options, insecure=WHY)) as client:
+        assert client.dashboard_link.startswith("http://127.0.0.1:")
         said, _ = carried_out(client, tmp_path, 1, 2)
     assert said == []
     assert finished(tmp_path) == [1, 2]

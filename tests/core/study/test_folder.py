@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from pyarrow import parquet
 from tests.core.study.test_cells import CELL, REGISTRY
 
@@ -13,6 +14,7 @@ from stempilot.files import write_json
 from stempilot.study.cells import ready
 from stempilot.study.file import Study
 from stempilot.study.folder import place_of, read_folder, write_study, write_table
+from stempilot.study.run import report_study
 
 
 @pytest.fixture
@@ -36,10 +38,21 @@ def test_the_table_has_settings_and_figures(folder: Path) -> None:
     _, rows = read_folder(folder)
     (row,) = parquet.read_table(write_table(folder, rows)).to_pylist()
     assert row["status"] == "done"
-    assert row["agent.hidden"] == "[1, 2]"
+    assert row["agent.hidden"] == [1, 2]
     assert row["train.timesteps"] == 3
     assert row["train.run_dir"] == f"cells/{row['key']}/train"
     assert "train.learner" not in row
+
+
+def test_a_column_of_several_kinds_is_json(folder: Path) -> None:
+    _, (row,) = read_folder(folder)
+    other = evolve(row, listed=evolve(row.listed, swept={"odd": "text", "agent.hidden": 3}))
+    half = evolve(row, listed=evolve(row.listed, swept={"odd": 1.5}))
+    rows = parquet.read_table(write_table(folder, [row, other, half])).to_pylist()
+    assert [one["odd"] for one in rows] == ["1", '"text"', "1.5"]
+    assert [one["agent.hidden"] for one in rows] == ["[1, 2]", "3", None]
+    rows = parquet.read_table(write_table(folder, [row, half])).to_pylist()
+    assert [one["odd"] for one in rows] == [1, 1.5]
 
 
 def change(folder: Path, **changes: Any) -> None:
@@ -83,3 +96,40 @@ def test_nothing_behind_a_link_is_read(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match=r"cannot read .*study\.json"):
         read_folder(tmp_path)
+
+
+ODD: dict[str, Any] = {"kind": "curves", "axes": ["odd", *map(str, range(1000))]}
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        ODD,
+        {"kind": "points"},
+        {"kind": "points", "axes": ["agent.hidden"], "y": "train.timesteps"},
+        {"kind": "points", "axes": ["odd"], "y": "agent"},
+        {"kind": "points", "axes": ["agent", "odd"], "y": "train.timesteps"},
+        {"kind": "actions"},
+    ],
+)
+def test_a_stranger_s_plot_is_drawn_or_refused(folder: Path, plot: dict[str, Any]) -> None:
+    columns = {"t": [1, 10**400], "steps": [1, 2], "reward": [0.0, 1e308], "success": [True, False]}
+    put(folder, status="done", figures={"train": {"timesteps": 3}}, episodes={"train": columns})
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    finding = {"says": "so", "of": "agent.hidden", "above": 0}
+    content |= {"title": "$\\frac{" * 10_000, "plot": plot, "findings": [finding]}
+    content["cells"][0]["swept"]["odd"] = "$\\nothing{"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunDirError, match=r"cannot be drawn as|is damaged|cannot read"):
+        report_study(folder)
+
+
+def test_formulas_of_a_stranger_are_text(folder: Path) -> None:
+    columns = {"t": [1, 9], "steps": [1, 8], "reward": [0.0, 1.0], "success": [True, False]}
+    put(folder, status="done", episodes={"train": columns})
+    path = folder / "study.json"
+    content = json.loads(path.read_text()) | {"title": "$\\frac{" * 10_000, "plot": ODD}
+    content["cells"][0]["swept"]["odd"] = "$\\nothing{"
+    path.write_text(json.dumps(content))
+    assert Path(report_study(folder)["picture"]).is_file()

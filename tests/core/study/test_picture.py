@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+import numpy as np
 import pytest
 from tests.core.cli.conftest import Stempilot, stempilot, use  # noqa: F401 - fixtures
 from tests.core.study.here import STUDY, InThisProcess, study_file
@@ -86,7 +87,7 @@ def test_points_show_intervals(
     assert report(POINTS).code == 0
     assert axes_labels(drawn[0]) == [("tolerance (px)", "reward")]
     line = drawn[0].axes[0].get_lines()[0]
-    assert list(line.get_xdata()) == [0.1, 0.2]
+    assert np.array_equal(line.get_xdata(), [0.1, 0.2])
 
 
 def test_actions_are_those_of_one_training(

@@ -1,6 +1,7 @@
 """``stempilot study``: from a file to a table, resumed without repeating anything."""
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_a_study_gives_one_row_a_cell(study: Callable[..., Any]) -> None:
         assert row["train.timesteps"] == 30
         assert 0 <= row["evaluate.success_rate"] <= 1
         assert (Path("out") / row["train.run_dir"] / "record.json").is_file()
-    assert "4/4 cells" in ended.err
+    assert "study: 0/4 cells" in ended.err
+    assert re.search(r"study: 2/4 cells about \d+ min left", ended.err)
+    assert "study: 4/4 cells" in ended.err
 
 
 def test_what_travels_is_plain(study: Callable[..., Any], client: InThisProcess) -> None:
