@@ -16,4 +16,10 @@ tasks = [
         config=".readings.config:ReadDiskConfig",
         load=".readings.disk:ReadDisk",
     ),
+    Plugin(
+        "read-response",
+        "read how the diffraction shift moves the bright-field disk, from a star of small moves",
+        config=".readings.config:ReadResponseConfig",
+        load=".readings.response:ReadResponse",
+    ),
 ]

@@ -11,6 +11,7 @@ from stempilot.contract.task import Reading, Scored, Task
 from stempilot.contract.values import Snapshot, read_only
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.timestep import Timestep
+from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 from stempilot.testing.environment import opened_env
 from stempilot.testing.fingerprint import fingerprint
 
@@ -41,7 +42,9 @@ def play(task: Task[Any, Any], backend: Backend) -> list[Played]:
     """Return the timesteps of a few short episodes of random actions, always the same ones."""
     space = deepcopy(task.action_space)
     space.seed(0)
-    with opened_env(task, backend, seed=3, max_timesteps=_MAX_STEPS) as env:
+    # A reading ends by itself, and is looked at when it has.
+    most = DEFAULT_MAX_TIMESTEPS if isinstance(task, Reading) else _MAX_STEPS
+    with opened_env(task, backend, seed=3, max_timesteps=most) as env:
         return _episodes(env, space.sample, repeatable=isinstance(backend, Reseedable))
 
 

@@ -1,10 +1,20 @@
 """The options of the readings."""
 
-from attrs import field, frozen, validators
+import math
+from typing import Any
 
-from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
+from attrs import Attribute, field, frozen, validators
 
-_ABOVE_0 = validators.and_(validators.gt(0), validators.lt(float("inf")))
+from stempilot_tasks.bf_disk_centering.config import (
+    PUBLISHED_PIXEL_MRAD,
+    BfDiskCenteringConfig,
+)
+
+
+def _finite(_: object, attribute: "Attribute[Any]", value: float) -> None:
+    if not 0 < value < math.inf:
+        msg = f"{attribute.name} = {value!r} must be a finite number above 0"
+        raise ValueError(msg)
 
 
 @frozen(kw_only=True)
@@ -58,7 +68,23 @@ class ReadDiskConfig(DiskConfig):
     """
 
     frames: int = field(default=5, validator=[validators.ge(2), validators.le(100)])
-    semi_angle_mrad: float | None = field(default=None, validator=validators.optional(_ABOVE_0))
+    semi_angle_mrad: float | None = field(default=None, validator=validators.optional(_finite))
     semi_angle_uncertainty_mrad: float = field(
-        default=0.0, validator=[validators.ge(0), validators.lt(float("inf"))]
+        default=0.0, validator=[validators.ge(0), validators.lt(math.inf)]
     )
+
+
+@frozen(kw_only=True)
+class ReadResponseConfig(DiskConfig):
+    """Options of ``read-response``.
+
+    Attributes:
+        largest_move_mrad: no single move of an axis of the diffraction shift is larger.
+        reach_px: how far from the middle of its star the disk is moved, about.
+        pixel_mrad: angle of one camera pixel where the frame does not say; only the first, small
+            move depends on it.
+    """
+
+    largest_move_mrad: float = field(default=23.04, validator=_finite)
+    reach_px: float = field(default=120.0, validator=_finite)
+    pixel_mrad: float = field(default=PUBLISHED_PIXEL_MRAD, validator=_finite)
