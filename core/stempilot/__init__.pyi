@@ -57,6 +57,8 @@ from .contract.plugin import (
     hookimpl as hookimpl,
 )
 from .contract.task import (
+    REWARD_END as REWARD_END,
+    REWARD_TIMESTEP as REWARD_TIMESTEP,
     Batchable as Batchable,
     Drawable as Drawable,
     Reading as Reading,
