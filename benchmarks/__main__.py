@@ -13,6 +13,7 @@ from benchmarks import (
     bench_locating,
     bench_meanwhile,
     bench_reading,
+    bench_ronchigram,
     bench_training,
     bench_update,
     bench_wire,
@@ -25,6 +26,8 @@ def main() -> None:
     """Print the figures of each benchmark."""
     console.print("frames: a convolution takes so many times a frame with locating (at least 15)")
     show(bench_locating.measure())
+    console.print("drawing a Ronchigram over its own Fourier transforms (at most 1.5)")
+    show(bench_ronchigram.measure())
     console.print("measuring a Ronchigram takes so many Fourier transforms of its size (at most 4)")
     show(bench_reading.measure())
     console.print("framework share (at most 0.06) and throughput share (at least 0.75)")

@@ -8,7 +8,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from attrs import frozen
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -60,8 +59,9 @@ def scattering_m(frequency_per_m: NDArray[np.float64]) -> NDArray[np.float64]:
         frequency_per_m: spatial frequency g, that is 2 sin(theta) / wavelength.
     """
     square = (frequency_per_m * 1e-10 / 2.0) ** 2
-    parts = zip(_HEIGHTS, _WIDTHS, strict=True)
-    return 1e-10 * sum(height * np.exp(-width * square) for height, width in parts)
+    parts = np.exp(-np.multiply.outer(square, _WIDTHS))
+    factor: NDArray[np.float64] = parts @ (1e-10 * np.array(_HEIGHTS))
+    return factor
 
 
 def film(parameters: ColumnParameters, piece: int) -> NDArray[np.complex64]:
@@ -81,14 +81,16 @@ def film(parameters: ColumnParameters, piece: int) -> NDArray[np.complex64]:
 
 @lru_cache(maxsize=PIECES)
 def _film(piece: int, side: int, period_m: float, strength_m: float) -> NDArray[np.complex64]:
+    from scipy import fft
+
     cell = (period_m / side) ** 2
     atoms = np.random.default_rng(piece).poisson(ATOMS_PER_M3 * THICKNESS_M * cell, (side, side))
-    along = scipy.fft.rfftfreq(side, period_m / side)
-    down = scipy.fft.fftfreq(side, period_m / side)[:, np.newaxis]
+    along = fft.rfftfreq(side, period_m / side)
+    down = fft.fftfreq(side, period_m / side)[:, np.newaxis]
     frequency = np.hypot(along, down)
     factor = scattering_m(frequency) * np.exp(-2.0 * (math.pi * SOURCE_M * frequency) ** 2)
-    seen = scipy.fft.rfft2(atoms.astype(np.float32)) * factor.astype(np.float32)
-    phase = scipy.fft.irfft2(seen, (side, side)) * np.float32(strength_m / cell)
-    through = np.exp(1j * phase).astype(np.complex64)
+    seen = fft.rfft2(atoms.astype(np.float32)) * factor.astype(np.float32)
+    phase = fft.irfft2(seen, (side, side)) * np.float32(strength_m / cell)
+    through: NDArray[np.complex64] = np.exp(1j * phase).astype(np.complex64)
     through.setflags(write=False)
     return through

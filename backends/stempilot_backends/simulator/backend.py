@@ -34,8 +34,14 @@ from stempilot import (
 )
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.column.parameters import ROWS
-from stempilot_backends.simulator.drawing import draw_instrument, draw_start
-from stempilot_backends.simulator.instruments import MEASUREMENTS, Model, SimulatorBatch
+from stempilot_backends.simulator.drawing import draw_instrument, draw_starts
+from stempilot_backends.simulator.instruments import (
+    MEASUREMENTS,
+    SHADOWS,
+    FilmBatch,
+    Model,
+    SimulatorBatch,
+)
 from stempilot_backends.simulator.options import SimulatorConfig
 
 _SHIFT_RESOLUTION_RAD = 1e-9
@@ -219,7 +225,7 @@ class Simulator(Backend):
 
     def measurements(self) -> frozenset[str]:
         """Return the names of what is measured without frames."""
-        return MEASUREMENTS
+        return SHADOWS if self._opened().parameters.shows_ronchigram else MEASUREMENTS
 
     def batch(self, count: int, home: Mapping[str, KnobValue]) -> SimulatorBatch:
         """Return many of these instruments at once, as they are now; they do not change.
@@ -234,7 +240,6 @@ class Simulator(Backend):
                 for one in fields(ColumnParameters)
                 if one.name in ROWS and ROWS[one.name].pixels_only
             },
-            "film": (column.parameters.shows_ronchigram, False),
             SCREEN: (self.state(SCREEN), "down"),
             BEAM_BLANKER: (self.state(BEAM_BLANKER), "open"),
         }
@@ -260,8 +265,9 @@ class Simulator(Backend):
             redraws=self._redraw == "episode",
             changed=changed,
         )
-        shift_rad = home.get(DIFFRACTION_SHIFT, column.get(DIFFRACTION_SHIFT))
-        return SimulatorBatch(model, count, shift_rad)
+        stands = {knob: self.read(knob) for knob in self.offers().knobs} | dict(home)
+        kind = FilmBatch if column.parameters.shows_ronchigram else SimulatorBatch
+        return kind(model, count, stands)
 
     def _begin(self, standing: Standing) -> None:
         self.open()
@@ -289,13 +295,16 @@ class Simulator(Backend):
             camera_length_m: one of the instrument's camera lengths.
 
         Raises:
-            BackendError: there is no such camera length or aperture; nothing has changed.
+            BackendError: one of them is impossible; nothing has changed.
         """
         column = self._opened()
         values: dict[str, Any] = {"film": None if film is None else film == "in"}
         values["semi_angle_rad"] = semi_angle_rad
         values = {name: value for name, value in values.items() if value is not None}
         lengths = column.parameters.camera_lengths_m
+        if film not in {None, "in", "out"}:
+            msg = f"film = {film!r} is unknown; choose 'in' or 'out'"
+            raise BackendError(msg)
         if camera_length_m is not None and camera_length_m not in lengths:
             msg = f"camera_length_m = {camera_length_m:g} is none of {lengths}; choose one of them"
             raise BackendError(msg)
@@ -325,7 +334,8 @@ class Simulator(Backend):
         rng = np.random.default_rng(_stream(seed, 1))
         x, y = rng.uniform(-reach, reach, 2)
         column.misalign((float(x), float(y)))
-        column.misfocus(*draw_start(self._config, rng))
+        c1, a1x, a1y = draw_starts(self._config, rng, 1)[:, 0].tolist()
+        column.misfocus(c1, (a1x, a1y))
 
     def _due(self, timestep: int) -> dict[str, Any]:
         """Return what has changed by then, by the column's parameter."""

@@ -27,22 +27,30 @@ def draw_instrument(config: SimulatorConfig, rng: np.random.Generator) -> Column
     common = {name: getattr(config, name) for name in COLUMN_OPTIONS if not ROWS[name].ranges}
     drawn = drawn_parameters(config, rng.random(DRAWS).tolist())
     return ColumnParameters(
-        **common, **drawn, **_specimen(config, apart), **_of(PROBE, config, probe)
+        **common, **drawn, **_specimen(config, apart), **drawn_probe(config, probe)
     )
 
 
 def _specimen(config: SimulatorConfig, rng: np.random.Generator) -> dict[str, Any]:
     """Return what a frame shows beside the disk, by the column's parameter."""
     seed = int(rng.integers(2**63))
-    drawn = _of(SPECIMEN, config, rng)
+    drawn = _of(SPECIMEN, config, rng.random(len(SPECIMEN)).tolist())
     # In vacuum there is nothing to lie anywhere, and all instruments of a preset may be one.
     return drawn if is_bare(ColumnParameters(**drawn)) else {**drawn, "specimen_seed": seed}
 
 
-def _of(names: Sequence[str], config: SimulatorConfig, rng: np.random.Generator) -> dict[str, Any]:
+def drawn_probe(
+    config: SimulatorConfig, rng: np.random.Generator, count: int | None = None
+) -> dict[str, Numbers]:
+    """Return the probe of an instrument, or of so many, by the column's parameter."""
+    shares = rng.random(len(PROBE) if count is None else (len(PROBE), count))
+    return _of(PROBE, config, shares.tolist() if count is None else list(shares))
+
+
+def _of(names: Sequence[str], config: SimulatorConfig, shares: Sequence[Numbers]) -> dict[str, Any]:
     """Return parameters that have numbers of their own, by name."""
     drawn: dict[str, Any] = {}
-    for name, share in zip(names, rng.random(len(names)).tolist(), strict=True):
+    for name, share in zip(names, shares, strict=True):
         value, of = getattr(config, name), fields_dict(ColumnParameters)[name].type
         if of is int:
             low, high = ends(value)
@@ -52,17 +60,16 @@ def _of(names: Sequence[str], config: SimulatorConfig, rng: np.random.Generator)
     return drawn
 
 
-def draw_start(
-    config: SimulatorConfig, rng: np.random.Generator
-) -> tuple[float, tuple[float, float]]:
-    """Return the defocus and the astigmatism (x, y) of a start, in m; always takes four draws."""
-    shares = rng.random(4).tolist()
-    (near, far), (small, large) = ends(config.start_defocus_m), ends(config.start_astigmatism_m)
-    over = {"under": False, "over": True, "either": shares[0] < 0.5}[config.start_side]  # noqa: PLR2004 - a coin
-    defocus, size = near + (far - near) * shares[1], small + (large - small) * shares[2]
-    angle = 2.0 * math.pi * shares[3]
-    turned = (size * math.cos(angle), size * math.sin(angle))
-    return (defocus if over else -defocus), turned
+def draw_starts(config: SimulatorConfig, rng: np.random.Generator, count: int) -> Numbers:
+    """Return (3, count) of starts in m: the defocus and the astigmatism in x and y."""
+    coins, far, large, turn = rng.random((4, count))
+    defocus, size = (
+        _drawn(span, share, logarithmic=False)
+        for span, share in ((config.start_defocus_m, far), (config.start_astigmatism_m, large))
+    )
+    over = coins < {"under": 0.0, "either": 0.5, "over": 1.0}[config.start_side]
+    turned = size * np.cos(2.0 * np.pi * turn), size * np.sin(2.0 * np.pi * turn)
+    return np.stack([np.where(over, defocus, -defocus), *turned])
 
 
 def drawn_parameters(config: SimulatorConfig, shares: Sequence[Numbers]) -> dict[str, Numbers]:

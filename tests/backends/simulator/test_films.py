@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import SeedSequence
 
-from stempilot.contract.backend import Opening
+from stempilot.contract.backend import InstrumentBatch, Opening
 from stempilot.contract.names import FLUCAM
 from stempilot.contract.values import Frame, KnobValue
 from stempilot.errors import BackendError, ConfigError, IncompatibleError
@@ -151,6 +151,12 @@ def test_what_an_operator_cannot_do_changes_nothing(wrong: dict[str, float]) -> 
     assert "defocus_m" not in simulator.truth(), "the film stayed out"
 
 
+def test_a_film_is_in_or_out() -> None:
+    half: Any = "half"
+    with pytest.raises(BackendError, match="film = 'half' is unknown"):
+        opened(**SHOWN).operate(film=half)
+
+
 def test_a_twin_stands_at_the_same_knobs() -> None:
     simulator = opened(preset="film")
     stands: dict[str, KnobValue] = {FOCUS: (30e-9,), STIGMATOR: (0.1, -0.2)}
@@ -183,6 +189,73 @@ def test_a_batch_of_disks_ignores_what_no_disk_shows() -> None:
     assert simulator.batch(4, {}).count == 4
 
 
-def test_a_batch_of_ronchigrams_is_refused() -> None:
-    with pytest.raises(IncompatibleError, match="film"):
-        opened(preset="film").batch(4, {})
+def placed(count: int, **options: Any) -> InstrumentBatch:
+    simulator = opened(preset="film", redraw="episode", **options)
+    batch = simulator.batch(count, {FOCUS: (0.0,), STIGMATOR: (0.0, 0.0)})
+    batch.reseed(SeedSequence(3))
+    batch.put(np.arange(count), batch.fresh(count), np.arange(count))
+    return batch
+
+
+def test_a_batch_of_ronchigrams_measures_what_it_promises() -> None:
+    batch = placed(50)
+    measured = batch.measure()
+    promised = opened(preset="film").measurements() | {FOCUS, STIGMATOR}
+    assert {name: values.shape for name, values in measured.items()} == {
+        "lit": (50,),
+        "c1_m": (50,),
+        "a1_m": (50, 2),
+        "uncertainty_m": (50, 3),
+        "pixel_rad": (50,),
+        FOCUS: (50, 1),
+        STIGMATOR: (50, 2),
+    }
+    assert measured.keys() == promised
+    truth = batch.truth()
+    sign = np.sign(truth["defocus_m"])
+    assert measured["c1_m"] == pytest.approx(np.abs(truth["defocus_m"][:, 0]), abs=4e-9)
+    assert measured["a1_m"] == pytest.approx(sign * truth["astigmatism_m"], abs=3e-9)
+    assert measured["pixel_rad"] == pytest.approx(0.0753e-3, rel=1e-3)
+
+
+def test_instruments_of_a_batch_are_drawn_as_single_ones() -> None:
+    truth = placed(2000).truth()
+    size = np.abs(truth["defocus_m"])
+    assert (size.min() > 180e-9, size.max() < 220e-9) == (True, True)
+    assert 0.45 < (truth["defocus_m"] < 0).mean() < 0.55
+    gains = np.hypot(truth["aberration_response"][:, 4], truth["aberration_response"][:, 7]) * 1e6
+    assert np.quantile(np.log2(gains), [0.0, 0.5, 1.0]) == pytest.approx([-2, 0, 2], abs=0.2)
+    focus = truth["aberration_response"][:, 0]
+    assert np.quantile(focus, [0.0, 1.0]) == pytest.approx([0.9, 1.1], abs=0.01)
+
+
+def test_a_batch_moves_its_knobs() -> None:
+    batch = placed(20, action_noise=0.0)
+    before = batch.truth()
+    focus, stigmator = np.full((20, 1), 30e-9), np.tile([0.02, -0.01], (20, 1))
+    batch.write(FOCUS, focus)
+    batch.write(STIGMATOR, stigmator)
+    batch.measure()
+    assert np.array_equal(batch.read(FOCUS), focus)
+    assert np.array_equal(batch.read(STIGMATOR), stigmator)
+    response = before["aberration_response"].reshape(20, 3, 3)
+    moved = np.einsum("nab,nb->na", response, np.hstack([focus, stigmator]))
+    after = batch.truth()
+    assert after["defocus_m"] - before["defocus_m"] == pytest.approx(moved[:, :1])
+    assert after["astigmatism_m"] - before["astigmatism_m"] == pytest.approx(moved[:, 1:])
+    with pytest.raises(BackendError, match="diffraction_shift"):
+        batch.read("diffraction_shift")
+
+
+def test_without_redraws_all_are_this_instrument() -> None:
+    simulator = opened(preset="film", redraw="run")
+    batch = simulator.batch(5, {})
+    batch.reseed(SeedSequence(3))
+    batch.put(np.arange(5), batch.fresh(5), np.arange(5))
+    told = np.array([simulator.truth()["aberration_response"]] * 5)
+    assert batch.truth()["aberration_response"] == pytest.approx(told)
+
+
+def test_what_shows_in_pixels_alone_is_refused_here_too() -> None:
+    with pytest.raises(IncompatibleError, match="vignetting"):
+        opened(preset="film", vignetting=0.1).batch(4, {})

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from stempilot import compiled
@@ -27,15 +26,17 @@ def ronchigram(
         probe: aberrations about the middle of the disk.
         area: where the probe stands on the film.
     """
+    from scipy import fft
+
     side, pixel = parameters.frame_side_px, parameters.pixel_rad_in_use
     wave = np.empty((side, side), np.complex64)
     across = (np.arange(side) - scene.x).astype(np.float32)
     _fill_probe(wave, across, scene.y, scene.radius, _turns(parameters, probe), scene.disk_e**0.5)
-    wave = scipy.fft.ifft2(wave, overwrite_x=True)
+    wave = fft.ifft2(wave, overwrite_x=True)
     period = parameters.wavelength_m / pixel
     x, y = (round(place / period * side) % side for place in area.place_m)
     _transmit(wave, film(parameters, area.piece), x, y)
-    seen: NDArray[np.complex64] = scipy.fft.fft2(wave, overwrite_x=True)
+    seen: NDArray[np.complex64] = fft.fft2(wave, overwrite_x=True)
     return seen
 
 

@@ -9,8 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from stempilot import (
+    CAMERA_LENGTH,
     CAMERA_LENGTH_INDEX,
     FLUCAM,
+    NUMBER_UNITS,
     SCREEN_CURRENT,
     Backend,
     BackendError,
@@ -45,6 +47,7 @@ from stempilot_backends.usetem.wire.values import boolean, doubles
 
 V = TypeVar("V")
 _POLL_S = 0.01
+_NUMBERS = (SCREEN_CURRENT, CAMERA_LENGTH)
 _log = logging.getLogger(__name__)
 
 
@@ -136,7 +139,7 @@ class UsetemThemis(Backend):
         states = {
             name: StateSpec(values=tuple(state.words.values())) for name, state in STATES.items()
         }
-        numbers = {SCREEN_CURRENT: NumberSpec(unit="A")}
+        numbers = {name: NumberSpec(unit=NUMBER_UNITS[name]) for name in _NUMBERS}
         return Offers(knobs=self._specs, sources={FLUCAM: source}, states=states, numbers=numbers)
 
     def lock_name(self) -> str:
@@ -313,15 +316,17 @@ class UsetemThemis(Backend):
             raise BackendError(msg)
 
     def number(self, name: str) -> float:
-        """Return the current on the fluorescent screen in ampere.
+        """Return the current on the fluorescent screen in A, or the camera length in m.
 
         Raises:
             BackendError: no such number, or the server failed.
         """
         self._check_usable()
-        if name != SCREEN_CURRENT:
-            msg = f"no number {name!r}; usetem-themis has {SCREEN_CURRENT}"
+        if name not in _NUMBERS:
+            msg = f"no number {name!r}; usetem-themis has {' and '.join(_NUMBERS)}"
             raise BackendError(msg)
+        if name == CAMERA_LENGTH:
+            return self.camera_length_m()
         return doubles(GET_SCREEN_CURRENT, self._server.call(GET_SCREEN_CURRENT), 1)[0]
 
     def camera_length_m(self) -> float:

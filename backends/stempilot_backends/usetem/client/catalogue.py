@@ -15,6 +15,7 @@ from stempilot import (
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
     COLUMN_VALVES,
+    CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT,
     INSTRUMENT_MODE,
     KNOB_UNITS,
@@ -90,6 +91,7 @@ KNOBS: Final[Mapping[str, WireKnob]] = {
         DIFFRACTION_SHIFT: "projection.diffractionShift",
         CAMERA_LENGTH_INDEX: "projection.cameraLengthIndex",
         STEM_DEFOCUS: "illumination.STEMDefocus",
+        CONDENSER_STIGMATOR: "illumination.condenserStigmator",
         BEAM_SHIFT: "illumination.beamShift",
     }.items()
 }

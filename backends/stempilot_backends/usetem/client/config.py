@@ -102,6 +102,8 @@ class UsetemThemisConfig:
         camera_lengths_mm: nominal camera lengths in the order of their index.
         first_camera_length: index of the first of these. Guess: 0.
         knobs: knobs to offer. Leave out those that the instrument does not have.
+        stigmator: offer the condenser stigmator beside them. The published server's call for it
+            fails; set this where the site's server has it repaired.
         shift_limit_rad: the diffraction shift goes this far either way. Guess.
         shift_step_rad: largest change of the diffraction shift in one write. Guess.
         shift_resolution_rad: by how much its read-back may differ from what was written. Guess.
@@ -109,6 +111,9 @@ class UsetemThemisConfig:
         defocus_limit_m: the STEM defocus goes this far either way. Guess.
         defocus_step_m: largest change of the STEM defocus in one write. Guess.
         defocus_resolution_m: by how much its read-back may differ. Guess.
+        stigmator_limit: the condenser stigmator goes this far either way. Guess.
+        stigmator_step: largest change of the condenser stigmator in one write. Guess.
+        stigmator_resolution: by how much its read-back may differ. Guess.
         beam_shift_limit_m: the beam shift goes this far either way. Guess.
         beam_shift_step_m: largest change of the beam shift in one write. Guess.
         beam_shift_resolution_m: by how much its read-back may differ. Guess.
@@ -156,6 +161,7 @@ class UsetemThemisConfig:
         default=("diffraction_shift", "camera_length_index", "stem_defocus", "beam_shift"),
         validator=_distinct,
     )
+    stigmator: bool = False
     shift_limit_rad: float = _positive(0.5)
     shift_step_rad: float = _positive(0.05)
     shift_resolution_rad: float = _positive(1e-5)
@@ -163,6 +169,9 @@ class UsetemThemisConfig:
     defocus_limit_m: float = _positive(100e-6)
     defocus_step_m: float = _positive(1e-6)
     defocus_resolution_m: float = _positive(1e-9)
+    stigmator_limit: float = _positive(1.0)
+    stigmator_step: float = _positive(0.1)
+    stigmator_resolution: float = _positive(1e-6)
     beam_shift_limit_m: float = _positive(20e-6)
     beam_shift_step_m: float = _positive(1e-6)
     beam_shift_resolution_m: float = _positive(1e-9)

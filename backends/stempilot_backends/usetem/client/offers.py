@@ -10,6 +10,7 @@ from stempilot import (
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
     COLUMN_VALVES,
+    CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT,
     INSTRUMENT_MODE,
     KNOB_UNITS,
@@ -46,11 +47,15 @@ def knob_specs(config: UsetemThemisConfig) -> dict[str, KnobSpec]:
         STEM_DEFOCUS: _around_zero(
             config.defocus_limit_m, config.defocus_step_m, config.defocus_resolution_m
         ),
+        CONDENSER_STIGMATOR: _around_zero(
+            config.stigmator_limit, config.stigmator_step, config.stigmator_resolution
+        ),
         BEAM_SHIFT: _around_zero(
             config.beam_shift_limit_m, config.beam_shift_step_m, config.beam_shift_resolution_m
         ),
     }
-    return {knob: _spec(knob, ranges[knob]) for knob in config.knobs}
+    offered = (*config.knobs, *((CONDENSER_STIGMATOR,) if config.stigmator else ()))
+    return {knob: _spec(knob, ranges[knob]) for knob in offered}
 
 
 def _around_zero(limit: float, step: float, resolution: float) -> _Range:

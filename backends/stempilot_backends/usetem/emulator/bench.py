@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from stempilot import (
     BEAM_SHIFT,
     CAMERA_LENGTH_INDEX,
+    CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT,
     FLUCAM,
     STEM_DEFOCUS,
@@ -25,8 +26,14 @@ from stempilot_backends.usetem.emulator.config import EmulatorConfig
 from stempilot_backends.usetem.emulator.switches import Beam, Switched
 
 _LOG_LENGTH = 100_000
-_OF_THE_COLUMN = (DIFFRACTION_SHIFT, CAMERA_LENGTH_INDEX)
-_SIZES = {DIFFRACTION_SHIFT: 2, CAMERA_LENGTH_INDEX: 1, BEAM_SHIFT: 2, STEM_DEFOCUS: 1}
+_SIZES = {
+    DIFFRACTION_SHIFT: 2,
+    CAMERA_LENGTH_INDEX: 1,
+    BEAM_SHIFT: 2,
+    STEM_DEFOCUS: 1,
+    CONDENSER_STIGMATOR: 2,
+}
+_LIMITS = {STEM_DEFOCUS: 1.0, CONDENSER_STIGMATOR: 1.0}
 _SWITCHED: Mapping[Effect, Mapping[str, Any]] = {
     "beam-lost": {"lost": True},
     "beam-blanked": {"blanked": True},
@@ -79,7 +86,7 @@ class Bench:
         self._column = Switched.of_seed(config, seed)
         self._log: deque[Command] = deque(maxlen=_LOG_LENGTH)
         self._moves: deque[_Move] = deque()
-        self._others: dict[str, KnobValue] = {BEAM_SHIFT: (0.0, 0.0), STEM_DEFOCUS: (0.0,)}
+        self._others: dict[str, KnobValue] = {BEAM_SHIFT: (0.0, 0.0)}
         self._mode = config.instrument_mode
         self._cameras: list[str] = []
         self._beam = self._as_configured()
@@ -133,7 +140,7 @@ class Bench:
             for move in reversed(self._moves):
                 if move.knob == knob:
                     return move.value
-            return self._column.read(knob) if knob in _OF_THE_COLUMN else self._others[knob]
+            return self._others[knob] if knob in self._others else self._column.read(knob)
 
     def write(self, knob: str, value: KnobValue, *, by: str = "client") -> None:
         """Set a knob.
@@ -144,7 +151,7 @@ class Bench:
         """
         self._check(knob, value)
         with self._lock:
-            if knob not in _OF_THE_COLUMN:
+            if knob in self._others:
                 self._others[knob] = value
             elif self._config.realtime and self._config.settle_s > 0:
                 self._moves.append(_Move(self._now() + self._config.settle_s, knob, value))
@@ -155,9 +162,9 @@ class Bench:
     def _check(self, knob: str, value: KnobValue) -> None:
         if len(value) != _SIZES[knob] or not all(map(math.isfinite, value)):
             raise COMError(INVALID_ARGUMENT, "The parameter is incorrect.")
-        reach = self._config.shift_limit_rad
+        limits = {**_LIMITS, DIFFRACTION_SHIFT: self._config.shift_limit_rad}
         length = len(self._column.lengths_m())
-        if (knob == DIFFRACTION_SHIFT and max(map(abs, value)) > reach) or (
+        if max(map(abs, value)) > limits.get(knob, math.inf) or (
             knob == CAMERA_LENGTH_INDEX and not 0 <= value[0] < length
         ):
             raise COMError(INVALID_ARGUMENT, "Value does not fall within the expected range.")
@@ -175,6 +182,15 @@ class Bench:
             self._beam = evolve(self._beam, **states)
             for name, value in states.items():
                 self._note(name, value, by)
+
+    def operate(self, **changes: Any) -> None:
+        """Change by hand what no call changes; see `Simulator.operate`."""
+        with self._lock:
+            self._settle(math.inf)
+            self._column.operate(**changes)
+            self._column.warm_up()
+            for name, value in changes.items():
+                self._note(name, value, "operator")
 
     def set_mode(self, mode: str) -> None:
         """Set the mode of the instrument."""
@@ -272,6 +288,7 @@ class Bench:
                 "projection": "diffraction" if beam.diffracting else "imaging",
                 "mode": self._mode,
                 "beam_lost": beam.lost,
+                **self._column.by_hand(),
                 "cameras": list(self._cameras),
                 "truth": {name: list(value) for name, value in self._column.truth().items()},
             }

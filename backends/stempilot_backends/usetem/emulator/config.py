@@ -26,6 +26,8 @@ class EmulatorConfig(SimulatorConfig):
         valves: position of the column valves.
         projection: mode of the projection system; imaging shows no disk.
         instrument_mode: mode of the instrument.
+        stigmator: ``broken``, as on the published server, where the condenser stigmator's call
+            fails, or ``repaired``.
         rehearsal_port: where faults are injected and the truth is told, on loopback; 0 takes any
             free port.
     """
@@ -38,6 +40,7 @@ class EmulatorConfig(SimulatorConfig):
     valves: Literal["open", "closed"] = "open"
     projection: Literal["diffraction", "imaging"] = "diffraction"
     instrument_mode: Literal["STEM", "TEM"] = "STEM"
+    stigmator: Literal["broken", "repaired"] = "broken"
     rehearsal_port: int = field(
         default=0, validator=validators.and_(validators.ge(0), validators.le(65535))
     )

@@ -8,7 +8,7 @@ from stempilot import Emulator, KnobValue
 from stempilot.faults import Fault
 from stempilot_backends.usetem.emulator.bench import Bench, Command
 from stempilot_backends.usetem.emulator.config import EmulatorConfig
-from stempilot_backends.usetem.emulator.methods import Methods
+from stempilot_backends.usetem.emulator.methods import STIGMATOR, Methods
 from stempilot_backends.usetem.emulator.rehearsal import RehearsalServer
 from stempilot_backends.usetem.emulator.struck import FaultDesk
 from stempilot_backends.usetem.emulator.wire import PATH, WireServer
@@ -27,7 +27,8 @@ class ThemisEmulator(Emulator):
         self._stopping = threading.Event()
         self._desk = FaultDesk()
         self._bench = Bench(config, seed, self._stopping.wait)
-        methods = Methods(self._bench)
+        repaired = (STIGMATOR,) if config.stigmator == "repaired" else ()
+        methods = Methods(self._bench, repaired)
         self._wire = WireServer(methods, self._bench, self._desk, self._stopping)
         self._rehearsal = RehearsalServer(self._bench, self._desk)
 
@@ -69,6 +70,10 @@ class ThemisEmulator(Emulator):
     def turn(self, knob: str, by: KnobValue) -> None:
         """Turn a knob as an operator would, by so much per component."""
         self._bench.turn(knob, by)
+
+    def operate(self, **changes: Any) -> None:
+        """Change by hand what no call changes, as an operator would; see `Simulator.operate`."""
+        self._bench.operate(**changes)
 
     def log(self) -> tuple[Command, ...]:
         """Return the commands that took effect, the oldest first."""

@@ -1,9 +1,16 @@
 """The server's methods by their real names, with their real types and traps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from stempilot import BEAM_SHIFT, CAMERA_LENGTH_INDEX, DIFFRACTION_SHIFT, STEM_DEFOCUS, KnobValue
+from stempilot import (
+    BEAM_SHIFT,
+    CAMERA_LENGTH_INDEX,
+    CONDENSER_STIGMATOR,
+    DIFFRACTION_SHIFT,
+    STEM_DEFOCUS,
+    KnobValue,
+)
 from stempilot.faults import Effect, Fault, Role
 from stempilot_backends.usetem.emulator import frames
 from stempilot_backends.usetem.emulator.bench import Bench
@@ -14,19 +21,21 @@ IMAGING, DIFFRACTION = 1, 2
 UP, DOWN = 2, 3
 MODES = ("TEM", "STEM")
 
+STIGMATOR = "illumination.condenserStigmator"
 _KNOBS = {
     "projection.diffractionShift": DIFFRACTION_SHIFT,
     "projection.cameraLengthIndex": CAMERA_LENGTH_INDEX,
     "projection.cameraLength": CAMERA_LENGTH_INDEX,
     "illumination.STEMDefocus": STEM_DEFOCUS,
     "illumination.beamShift": BEAM_SHIFT,
+    STIGMATOR: CONDENSER_STIGMATOR,
 }
 _ACQUIRE = "acquisition.acquireImages"
 _BROKEN = (
     "illumination.tilt",
     "illumination.imageShift",
     "illumination.rotationCenter",
-    "illumination.condenserStigmator",
+    STIGMATOR,
     "acquisition.imageSize",
 )
 
@@ -46,9 +55,10 @@ class Methods:
 
     Args:
         bench: the microscope.
+        repaired: methods that work although they are broken on the published server.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, repaired: Collection[str] = ()) -> None:
         self._bench = bench
         self._faults: Mapping[Effect, Fault] = {}
         self._before: list[frames.Pixels] | None = None
@@ -68,7 +78,8 @@ class Methods:
             "acquisition.removeAcqDeviceByName": bench.remove_camera,
             "acquisition.removeAllAcqDevices": self._remove_all_devices,
             _ACQUIRE: self._acquire_images,
-            **{name: _broken(name) for name in _BROKEN},
+            STIGMATOR: self._condenser_stigmator,
+            **{name: _broken(name) for name in _BROKEN if name not in repaired},
         }
         self.plain: dict[str, Callable[..., Any]] = {
             "mode": self._mode,
@@ -109,6 +120,9 @@ class Methods:
 
     def _beam_shift(self, shift: Any = None) -> list[float] | None:
         return self._vector(BEAM_SHIFT, shift)
+
+    def _condenser_stigmator(self, value: Any = None) -> list[float] | None:
+        return self._vector(CONDENSER_STIGMATOR, value)
 
     def _vector(self, knob: str, value: Any) -> list[float] | None:
         if value is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import asdict
 
-from stempilot import ConfigError, EmulatorError, build, meant, plain
+from stempilot import BackendError, ConfigError, EmulatorError, build, meant, plain
 from stempilot.faults import FAULTS, Fault
 from stempilot_backends.usetem.emulator.bench import Bench
 from stempilot_backends.usetem.emulator.comerror import COMError
@@ -29,6 +29,7 @@ _SWITCHES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "beam_blanker": ("blanked", {"open": False, "blanked": True}),
     "projection": ("diffracting", {"diffraction": True, "imaging": False}),
 }
+_FILM = ("in", "out")
 
 
 class RehearsalServer:
@@ -108,8 +109,8 @@ class RehearsalServer:
         return {"waiting": []}
 
     def _operate(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn knobs to where they are told and set switches, as an operator would."""
-        states = {}
+        """Turn knobs to where they are told, set switches, and change film and aperture by hand."""
+        states, by_hand = {}, {}
         knobs = self._bench.look()["knobs"]
         for name, value in values.items():
             if name in knobs:
@@ -117,10 +118,15 @@ class RehearsalServer:
                 self._bench.write(name, wanted, by="operator")
             elif name in _SWITCHES and value in _SWITCHES[name][1]:
                 states[_SWITCHES[name][0]] = _SWITCHES[name][1][value]
+            elif (name == "film" and value in _FILM) or name == "semi_angle_rad":
+                by_hand[name] = value if name == "film" else float(value)
             else:
                 choices = {switch: list(choice) for switch, (_, choice) in _SWITCHES.items()}
+                choices["film"] = list(_FILM)
                 msg = f"{name} = {value!r} is unknown; knobs: {', '.join(knobs)}; or {choices}"
                 raise ValueError(msg)
+        if by_hand:
+            self._bench.operate(**by_hand)
         self._bench.switch(by="operator", **states)
         return self._bench.look()
 
@@ -150,7 +156,7 @@ class _Knock(BaseHTTPRequestHandler):
             return
         try:
             self._say(200, route(self._body()))
-        except (ConfigError, COMError, TypeError, ValueError) as error:
+        except (BackendError, ConfigError, COMError, TypeError, ValueError) as error:
             self._say(400, {"error": str(error)})
 
     def _body(self) -> dict[str, Any]:

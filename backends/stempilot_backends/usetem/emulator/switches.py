@@ -1,6 +1,6 @@
 """The simulator's column with the switches of a microscope around it."""
 
-from typing import Self
+from typing import Any, Self
 
 from attrs import frozen
 
@@ -54,6 +54,12 @@ class Switched(Simulator):
         column = self._opened()
         column.screen = beam.screen
         column.beam_blanked = not (beam.on_screen and beam.diffracting)
+
+    def by_hand(self) -> dict[str, Any]:
+        """Return what an operator changes by hand alone."""
+        parameters = self._opened().parameters
+        film = "in" if parameters.film else "out"
+        return {"film": film, "semi_angle_rad": parameters.semi_angle_rad}
 
     def lengths_m(self) -> tuple[float, ...]:
         """Return the table of camera lengths."""

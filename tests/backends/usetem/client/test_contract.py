@@ -160,7 +160,7 @@ def test_screen_current_and_camera_length_are_read_without_setting_anything(serv
     with backend(url) as instrument:
         column.calls.clear()
         assert instrument.number("screen_current") == 1e-11
-        assert instrument.camera_length_m() == pytest.approx(0.160)
+        assert instrument.number("camera_length_m") == pytest.approx(0.160)
     reads = [name for name, params in column.calls if not params]
     assert reads == ["camera.screenCurrent", "projection.cameraLengthIndex"]
 

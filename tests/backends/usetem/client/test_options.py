@@ -194,6 +194,24 @@ def _(column, url):
     _is(spec("stem_defocus", **given), "m", -5e-6, 5e-6, 1e-7, 1e-8, 1)
 
 
+@option("stigmator")
+def _(column, url):
+    with backend(url) as instrument, pytest.raises(BackendError, match="no knob 'condenser_stig"):
+        instrument.read("condenser_stigmator")
+    column.values["illumination.condenserStigmator"] = [0.1, -0.2]
+    with backend(url, stigmator=True) as instrument:
+        assert instrument.read("condenser_stigmator") == (0.1, -0.2)
+        instrument.write("condenser_stigmator", (0.0, 0.3))
+    assert column.values["illumination.condenserStigmator"] == [0.0, 0.3]
+
+
+@option("stigmator_limit", "stigmator_step", "stigmator_resolution")
+def _(column, url):
+    given = {"stigmator_limit": 0.5, "stigmator_step": 0.01, "stigmator_resolution": 1e-4}
+    found = spec("condenser_stigmator", stigmator=True, **given)
+    _is(found, "1", -0.5, 0.5, 0.01, 1e-4, 2)
+
+
 @option("beam_shift_limit_m", "beam_shift_step_m", "beam_shift_resolution_m")
 def _(column, url):
     given = {

@@ -26,6 +26,7 @@ TESTED_HERE = {
     "valves",
     "projection",
     "instrument_mode",
+    "stigmator",
     "rehearsal_port",
 }
 
@@ -61,6 +62,7 @@ def test_all_own_options_are_tested_here() -> None:
         {"preset": "everything"},
         {"preset": "lagged", "exposure_s": 0.05},
         {"preset": "crystal", "halo": 0.5, "bands": 0.3, "defects": True, "beam_stop_radii": 1.0},
+        {"preset": "film", "lag": 0.2, "stigmator": "repaired"},
         {"changes": [{"at_timestep": 2, "camera_length_index": 8}]},
     ],
 )
@@ -81,6 +83,11 @@ def test_with_a_seed_it_is_the_simulators_instrument_noise_included(
     for shift in ((0.0, 0.0), (0.004, -0.002), (0.001, 0.003), (0.02, 0.02)):
         proxy.projection.diffractionShift(list(shift))
         simulator.write(SHIFT, shift)
+        proxy.illumination.STEMDefocus(1e-6 * shift[0])
+        simulator.write("stem_defocus", (1e-6 * shift[0],))
+        if "stigmator" in options:
+            proxy.illumination.condenserStigmator(list(shift))
+            simulator.write("condenser_stigmator", shift)
         seen, expected = frame(proxy), simulator.acquire(FLUCAM).pixels
         assert np.array_equal(seen.T, expected)
         truth = themis.emulator.look()["truth"]
@@ -94,6 +101,17 @@ def test_other_seeds_are_other_instruments(start: Start) -> None:
         for seed in (1, 2)
     ]
     assert truths[0] != truths[1]
+
+
+def test_a_repaired_stigmator_answers(start: Start) -> None:
+    proxy = start(stigmator="repaired").proxy()
+    assert proxy.illumination.condenserStigmator() == [0.0, 0.0]
+    assert proxy.illumination.condenserStigmator([0.25, -1.0]) is None
+    assert proxy.illumination.condenserStigmator() == [0.25, -1.0]
+    with pytest.raises(xmlrpc.client.Fault, match="COMError"):
+        proxy.illumination.condenserStigmator([0.0, 1.1])
+    with pytest.raises(xmlrpc.client.Fault, match="AttributeError"):
+        start().proxy().illumination.condenserStigmator()
 
 
 def test_realtime_exposes_for_as_long_as_it_says(start: Start) -> None:

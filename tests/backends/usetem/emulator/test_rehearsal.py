@@ -74,6 +74,21 @@ def test_an_operator_turns_knobs_and_sets_switches(themis: Themis) -> None:
     assert {one["by"] for one in told["log"]} == {"operator"}
 
 
+def test_an_operator_puts_a_film_in_and_another_aperture(themis: Themis) -> None:
+    change = {"film": "in", "semi_angle_rad": 0.03, "camera_length_index": [15]}
+    code, seen = themis.ask("POST", f"{DOOR}/instrument", change)
+    assert code == 200
+    assert (seen["film"], seen["semi_angle_rad"]) == ("in", 0.03)
+    assert themis.emulator.look()["truth"]["radius_px"] == pytest.approx([398.2], abs=0.1)
+    assert "defocus_m" in themis.emulator.look()["truth"]
+    themis.emulator.operate(film="out", camera_length_m=0.16)
+    assert themis.emulator.look()["film"] == "out"
+    assert themis.proxy().projection.cameraLengthIndex() == 6
+    changed = [(one.what, one.value, one.by) for one in themis.emulator.log()]
+    assert ("film", "in", "operator") in changed
+    assert ("film", "out", "operator") in changed
+
+
 def test_the_log_holds_what_took_effect_with_values_and_times(themis: Themis) -> None:
     proxy = themis.proxy()
     proxy.acquisition.addCameraByName("BM-Flucam")
@@ -106,6 +121,8 @@ def test_the_truth_is_told_here_and_nowhere_else(themis: Themis) -> None:
         ("GET", "/", None, 404, "see GET /rehearsal"),
         ("POST", f"{DOOR}/log", {}, 404, "see GET /rehearsal"),
         ("POST", f"{DOOR}/faults", {"effect": "stuck-knop"}, 400, "did you mean stuck-knob"),
+        ("POST", f"{DOOR}/instrument", {"film": "half"}, 400, "film = 'half' is unknown"),
+        ("POST", f"{DOOR}/instrument", {"semi_angle_rad": 9.0}, 400, "semi_angle_rad = 9.0"),
         ("POST", f"{DOOR}/faults", {"name": "no such"}, 400, "known: latency-spike"),
         ("POST", f"{DOOR}/faults", {"name": "operator", "x": 1}, 400, "unknown option"),
         ("POST", f"{DOOR}/faults", [1], 400, "not a JSON object"),
