@@ -9,9 +9,9 @@ from stempilot_tasks import hooks
 
 
 def test_the_task_is_offered_with_its_options() -> None:
-    (plugin,) = hooks.tasks
-    assert (plugin.name, plugin.api) == ("bf-disk-centering", API)
-    assert plugin.summary
+    plugin = hooks.tasks[0]
+    assert (plugin.name, plugin.api, plugin.default) == ("bf-disk-centering", API, True)
+    assert all(one.summary and not one.default for one in hooks.tasks[1:])
     chosen = part(discover(only=""), "task", plugin.name, {"goal_px": [3, 4]})
     task = chosen.load()
     assert isinstance(task, Task)
@@ -20,8 +20,8 @@ def test_the_task_is_offered_with_its_options() -> None:
 
 def test_offering_imports_nothing_heavy() -> None:
     code = (
-        "import pkgutil, sys; from stempilot_tasks import hooks; (plugin,) = hooks.tasks;"
-        "pkgutil.resolve_name(f'stempilot_tasks{plugin.config}');"
+        "import pkgutil, sys; from stempilot_tasks import hooks;"
+        "[pkgutil.resolve_name(f'stempilot_tasks{one.config}') for one in hooks.tasks];"
         "heavy = {'numpy', 'gymnasium', 'numba'} & set(sys.modules);"
         "sys.exit(', '.join(heavy) or 0)"
     )

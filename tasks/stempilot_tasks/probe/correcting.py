@@ -21,6 +21,7 @@ from stempilot import (
     Transitions,
 )
 from stempilot_tasks.imaging.spectrum import LARGEST_RATIO
+from stempilot_tasks.probe.batch import CorrectingBatch
 from stempilot_tasks.probe.config import StigmateAndFocusConfig, StigmatorConfig
 from stempilot_tasks.probe.seeing import (
     FILM,
@@ -29,7 +30,7 @@ from stempilot_tasks.probe.seeing import (
     UNIT_M,
     Floats,
     Measured,
-    exact_change,
+    exact_changes,
     measure_probe,
     needs_of,
     numbers_of,
@@ -58,7 +59,7 @@ class Aberrated:
 
 
 class _Correcting(Task[Measured, Aberrated], Generic[C]):
-    """What both have in common; `_residual_m`, the edges and the sign are theirs."""
+    """What both have in common; offset, edges and sign are theirs."""
 
     def __init__(self, config: C) -> None:
         self.config = config
@@ -76,8 +77,19 @@ class _Correcting(Task[Measured, Aberrated], Generic[C]):
     _edges: tuple[tuple[float, ...], tuple[float, ...]]
     _sign: float = 1.0
 
+    _offset_m: tuple[float, ...] = ()
+    """What is subtracted from the last entries of C1, A1x and A1y; so many are the residual."""
+
     def _residual_m(self, aberrations: Floats) -> Floats:
-        raise NotImplementedError
+        return np.asarray(aberrations[-len(self._offset_m) :] - self._offset_m)
+
+    def oracle_action(self, state: Aberrated, truth: Mapping[str, KnobValue]) -> Any:
+        """Return the exact correction, each component limited to a full action."""
+        del state
+        steps = [step for need in self.needs.knobs.values() for step in need.largest_step]
+        away = self._residual_m(true_aberrations(truth))
+        change = exact_changes(away, truth, len(self._offset_m))
+        return np.clip(change / steps, -1, 1).astype(np.float32)
 
     @property
     def goal(self) -> Centre:
@@ -164,6 +176,10 @@ class _Correcting(Task[Measured, Aberrated], Generic[C]):
         """Return the transitions at other residuals (see `symmetry`)."""
         return moved_elsewhere(batch, rng, self._goal)
 
+    def batched(self) -> CorrectingBatch:
+        """Return the same task on arrays (see `batch`)."""
+        return CorrectingBatch(self, self._offset_m, self._sign)
+
     def true_error(self, state: Aberrated, truth: Mapping[str, KnobValue]) -> dict[str, float]:
         """Return the length of the true error: ``error_nm``."""
         del state
@@ -178,6 +194,7 @@ class Stigmator(_Correcting[StigmatorConfig]):
     not needed.
     """
 
+    _offset_m = (0.0, 0.0)
     # At 180 nm of defocus A1 is told up to 144 nm.
     _edges = ((-LARGEST_RATIO * 1.8,) * 2, (LARGEST_RATIO * 1.8,) * 2)
 
@@ -186,23 +203,13 @@ class Stigmator(_Correcting[StigmatorConfig]):
         """The stigmator, and the FluCam with the beam on the screen."""
         return needs_of(stigmator=self.config.stigmator_step)
 
-    def _residual_m(self, aberrations: Floats) -> Floats:
-        return aberrations[1:]
-
-    def oracle_action(self, state: Aberrated, truth: Mapping[str, KnobValue]) -> Any:
-        """Return the exact correction, each component limited to a full action."""
-        del state
-        away = self._residual_m(true_aberrations(truth))
-        change = exact_change(away, truth, slice(1, 3), slice(1, 3))
-        return np.clip(change / self.config.stigmator_step, -1, 1).astype(np.float32)
-
 
 class StigmateAndFocus(_Correcting[StigmateAndFocusConfig]):
     """Bring astigmatism to zero and the defocus to a value well off focus, on the side given."""
 
     def __init__(self, config: StigmateAndFocusConfig) -> None:
         self._sign = -1.0 if config.side == "under" else 1.0
-        self._wanted_m = self._sign * config.wanted_m
+        self._offset_m = (self._sign * config.wanted_m, 0.0, 0.0)
         near = (config.wanted_m - _NEAREST_M) / UNIT_M
         far = (_FARTHEST_M - config.wanted_m) / UNIT_M
         ends = (-far, near) if config.side == "under" else (-near, far)
@@ -214,17 +221,6 @@ class StigmateAndFocus(_Correcting[StigmateAndFocusConfig]):
     def needs(self) -> Needs:
         """Focus and stigmator, and the FluCam with the beam on the screen."""
         return needs_of(defocus_m=self.config.defocus_step_m, stigmator=self.config.stigmator_step)
-
-    def _residual_m(self, aberrations: Floats) -> Floats:
-        return np.asarray(aberrations - np.array([self._wanted_m, 0.0, 0.0]))
-
-    def oracle_action(self, state: Aberrated, truth: Mapping[str, KnobValue]) -> Any:
-        """Return the exact correction, each component limited to a full action."""
-        del state
-        away = self._residual_m(true_aberrations(truth))
-        change = exact_change(away, truth, slice(3), slice(3))
-        steps = np.array([self.config.defocus_step_m, *[self.config.stigmator_step] * 2])
-        return np.clip(change / steps, -1, 1).astype(np.float32)
 
 
 _NEAREST_M, _FARTHEST_M, _WIDEST_M = 5e-8, 6e-7, 1.5e-7

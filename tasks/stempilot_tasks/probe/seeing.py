@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -152,19 +152,17 @@ def true_aberrations(truth: Mapping[str, KnobValue]) -> Floats:
     return np.array([*truth["defocus_m"], *truth["astigmatism_m"]])
 
 
-def exact_change(
-    away: Floats, truth: Mapping[str, KnobValue], rows: slice, columns: slice
-) -> Floats:
-    """Return the change of the knobs that removes an error at the next exposure, in their units.
+def exact_changes(away: Floats, truth: Mapping[str, Any], last: int) -> Floats:
+    """Return the changes of the knobs that remove errors at the next exposure, (..., last).
 
     Args:
-        away: (n,) error in m.
-        truth: what the simulator knows; play of the knobs is not considered.
-        rows: which of C1, A1x and A1y the error is of.
-        columns: which of stem_defocus and the stigmator's components are moved.
+        away: (..., last) errors in m of the last ones of C1, A1x and A1y.
+        truth: what the simulator knows, of one instrument or of n; play is not considered.
+        last: how many of the three, and of stem_defocus and the stigmator's components.
     """
-    response = np.array(truth["aberration_response"]).reshape(3, 3)[rows, columns]
-    pending = np.array(truth.get("aberration_pending_m", (0.0,) * 3))[rows]
-    lag = truth.get("lag", (0.0,))[0]
-    change: Floats = np.linalg.solve(response, -away / (1 - lag) - pending)
+    rows = np.asarray(truth["aberration_response"])
+    response = rows.reshape(*rows.shape[:-1], 3, 3)[..., -last:, -last:]
+    pending = np.asarray(truth.get("aberration_pending_m", (0.0,) * 3))[..., -last:]
+    wanted = -away / (1 - np.asarray(truth.get("lag", (0.0,)))) - pending
+    change: Floats = np.linalg.solve(response, wanted[..., np.newaxis])[..., 0]
     return change

@@ -27,11 +27,9 @@ from stempilot_tasks.probe.seeing import (
     UNIT,
     UNIT_M,
     Measured,
-    exact_change,
     measure_probe,
     needs_of,
     numbers_of,
-    true_aberrations,
     why_untold,
 )
 from stempilot_tasks.probe.track import Track, begin, doubt, follow
@@ -270,8 +268,10 @@ class StemFocus(Task[Measured, Focusing]):
     def oracle_action(self, state: Focusing, truth: Mapping[str, KnobValue]) -> Any:
         """Return the exact correction, limited to a full action."""
         del state
-        away = true_aberrations(truth)[:1] - self.config.wanted_m
-        change = exact_change(away, truth, slice(1), slice(1))
+        away = np.array([truth["defocus_m"][0] - self.config.wanted_m])
+        scale = truth["aberration_response"][0]
+        pending = truth.get("aberration_pending_m", (0.0,))[0]
+        change = (-away / (1 - truth.get("lag", (0.0,))[0]) - pending) / scale
         return np.clip(change / self.config.defocus_step_m, -1, 1).astype(np.float32)
 
     def true_error(self, state: Focusing, truth: Mapping[str, KnobValue]) -> dict[str, float]:

@@ -4,12 +4,15 @@ Lenses and stigmators are linear over the few hundred nanometres that these task
 prior about the instrument; play in a knob breaks it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from attrs import evolve
 
 from stempilot import REWARD_END, REWARD_TIMESTEP, Centre, Transitions
+
+Floats = npt.NDArray[np.float64]
 
 _ABOUT_GOAL: Final = 0.5
 """Share of the new starts that lie about the goal, log-uniform in their distance."""
@@ -37,8 +40,7 @@ def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) 
     success = left <= goal.tolerance
     inside = np.all((lower < end) & (end < upper), axis=1)
     ended = success | ~inside
-    gained = (away - left) / (goal.full_action or 1.0) - REWARD_TIMESTEP
-    earned = np.where(success, REWARD_END, np.where(inside, gained, -REWARD_END))
+    earned = rewards(goal, away, left, success=success, failure=~inside)
     stopped = (batch.terminated | batch.truncated) & ~shift.any(axis=1)
     can = ~stopped & (away > goal.tolerance)
     can &= np.all((lower < start) & (start < upper), axis=1)
@@ -55,7 +57,22 @@ def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) 
     )
 
 
-def _starts(shape: tuple[int, ...], rng: np.random.Generator, goal: Centre) -> np.ndarray:
+def rewards(goal: Centre, away: Floats, left: Floats, *, success: Any, failure: Any) -> Floats:
+    """Return what `stempilot.Task.reward` gives by default, (n,).
+
+    Args:
+        goal: the goal.
+        away: (n,) lengths of the residual before the timesteps.
+        left: (n,) after them.
+        success: (n,) which ones succeed.
+        failure: (n,) which ones fail.
+    """
+    gained = (away - left) / (goal.full_action or 1.0) - REWARD_TIMESTEP
+    ends = np.where(failure, -REWARD_END, np.where(success, REWARD_END, gained))
+    return np.asarray(ends)
+
+
+def _starts(shape: tuple[int, ...], rng: np.random.Generator, goal: Centre) -> Floats:
     lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
     anywhere = rng.uniform(lower, upper, shape)
     ways = rng.normal(size=shape)
