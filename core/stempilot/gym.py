@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def env_id(task: str) -> str:
-    """Return the id of a task, for example ``stempilot/StemFocus-v0`` of ``stem-focus``.
+    """Return the id of a task, for example ``stempilot/StageHeight-v0`` of ``stage-height``.
 
     Words of up to two letters are abbreviations and stay in capitals.
     """

@@ -22,4 +22,28 @@ tasks = [
         config=".readings.config:ReadResponseConfig",
         load=".readings.response:ReadResponse",
     ),
+    Plugin(
+        "stigmator",
+        "bring twofold astigmatism to zero by the Ronchigram, out of focus",
+        config=".probe.config:StigmatorConfig",
+        load=".probe.correcting:Stigmator",
+    ),
+    Plugin(
+        "stigmate-and-focus",
+        "bring astigmatism to zero and defocus to a value, on the side given",
+        config=".probe.config:StigmateAndFocusConfig",
+        load=".probe.correcting:StigmateAndFocus",
+    ),
+    Plugin(
+        "stem-focus",
+        "bring the defocus to a value by the Ronchigram, from either side",
+        config=".probe.config:StemFocusConfig",
+        load=".probe.stem_focus:StemFocus",
+    ),
+    Plugin(
+        "read-aberrations",
+        "read defocus and astigmatism from the Ronchigram",
+        config=".probe.config:ReadAberrationsConfig",
+        load=".probe.reading:ReadAberrations",
+    ),
 ]

@@ -18,12 +18,16 @@ SETTINGS: Mapping[tuple[Kind, str], Mapping[str, Any]] = {
     ("agent", "crossq"): SMALL | {"critic_hidden_sizes": [8, 8]},
     ("agent", "dqn"): SMALL,
 }
-# Checked where their servers, or recorded runs, are: tests/backends.
+# Checked where their servers, recorded runs or films are: tests/backends and tests/tasks/probe.
 NEED_A_SERVER: set[tuple[Kind, str]] = {
     ("backend", "replay"),
     ("agent", "recorded"),
     ("backend", "temscript"),
     ("backend", "usetem-themis"),
+    ("task", "stigmator"),
+    ("task", "stigmate-and-focus"),
+    ("task", "stem-focus"),
+    ("task", "read-aberrations"),
 }
 PLUGINS = [
     pytest.param(kind, name, marks=[pytest.mark.slow] if (kind, name) in SETTINGS else [])

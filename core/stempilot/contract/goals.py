@@ -28,7 +28,8 @@ class Centre:
     Attributes:
         residual: indices of the observation entries that form the residual.
         unit: what those entries are measured in, to show to people.
-        tolerance: the goal is reached when the residual's length is at most this.
+        tolerance: the goal is reached when the residual's length is at most this, and the task
+            has no move of its own left by which it makes sure.
         edges: residuals (lower, upper) at which the feature is lost, with one number per entry.
         resolution: rounding of the residual; 0 where it is not rounded.
         full_action: displacement that an action of length 1 along one axis is nominally expected

@@ -80,6 +80,14 @@ class Task(ABC, Generic[M, S]):
         size = sum(need.size for need in self.needs.knobs.values())
         return Box(-1.0, 1.0, (size,), dtype=np.float32)
 
+    @property
+    def rehearsal(self) -> Mapping[str, Any]:
+        """Options of the built-in simulator in which the task finds what it works on.
+
+        ``stempilot check`` uses them. By default none: any simulator that fits will do.
+        """
+        return {}
+
     def sees(self, measured: M, source: str) -> bool:
         """Return whether the measurement shows what the task works on in a source's frame.
 

@@ -260,20 +260,27 @@ def _load_agent(loaded: Part, brief: Brief) -> Agent:
     return made
 
 
-def _simulators(registry: Registry) -> Iterator[tuple[str, MakeBackend]]:
-    """Yield the installed simulators that need no options, the default one first, then the toy."""
+def _simulators(
+    registry: Registry, options: Mapping[str, Any]
+) -> Iterator[tuple[str, MakeBackend]]:
+    """Yield the installed simulators that these options will do for, then the toy.
+
+    The default one comes first.
+    """
     names = registry.names("backend")
     for name in sorted(names, key=lambda name: not registry.get("backend", name).default):
-        loaded = _counterpart(registry, "backend", name)
+        loaded = _counterpart(registry, "backend", name, options)
         if loaded is not None and _load_backend(loaded).offers().simulated:
             yield name, partial(_load_backend, loaded)
     yield "the toy", ToyBackend
 
 
-def _counterpart(registry: Registry, kind: Kind, name: str) -> Part | None:
+def _counterpart(
+    registry: Registry, kind: Kind, name: str, options: Mapping[str, Any] = MappingProxyType({})
+) -> Part | None:
     """Return a plug-in to check another one with, ``None`` where it cannot be made as it is."""
     try:
-        loaded = part(registry, kind, name, {})
+        loaded = part(registry, kind, name, options)
         if kind == "backend":
             _load_backend(loaded).offers()
         else:
@@ -285,7 +292,7 @@ def _counterpart(registry: Registry, kind: Kind, name: str) -> Part | None:
 
 def _fitting_backend(registry: Registry, task: Task[Any, Any], name: str) -> MakeBackend:
     problems: list[str] = []
-    for backend, make in _simulators(registry):
+    for backend, make in _simulators(registry, task.rehearsal):
         try:
             require_fit(task.needs, make().offers(), task=name, backend=backend)
         except IncompatibleError as error:

@@ -1,0 +1,82 @@
+"""Timesteps that were just as possible: a correction changes the aberrations by the same anywhere.
+
+Lenses and stigmators are linear over the few hundred nanometres that these tasks work in. It is a
+prior about the instrument; play in a knob breaks it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from attrs import evolve
+
+from stempilot import REWARD_END, REWARD_TIMESTEP, Centre, Transitions
+
+Floats = npt.NDArray[np.float64]
+
+_ABOUT_GOAL: Final = 0.5
+"""Share of the new starts that lie about the goal, log-uniform in their distance."""
+
+
+def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) -> Transitions:
+    """Return the transitions with their displacements at new residuals.
+
+    Half of the new starts are uniform within the edges, half about the goal. Rewards are those
+    that `stempilot.Task.reward` gives by default. A row stays as it is where its displacement is
+    unknown, because nothing moved in the timestep that ended the episode, or where its new start
+    would be none.
+
+    Args:
+        batch: n timesteps whose observations are the residual.
+        rng: draws the new starts.
+        goal: with edges, and with a nominal full action.
+    """
+    lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
+    was = batch.observations.astype(np.float64)
+    shift = batch.next_observations - was
+    start = _starts(was.shape, rng, goal)
+    end = start + shift
+    away, left = np.linalg.norm(start, axis=1), np.linalg.norm(end, axis=1)
+    success = left <= goal.tolerance
+    inside = np.all((lower < end) & (end < upper), axis=1)
+    ended = success | ~inside
+    earned = rewards(goal, away, left, success=success, failure=~inside)
+    stopped = (batch.terminated | batch.truncated) & ~shift.any(axis=1)
+    can = ~stopped & (away > goal.tolerance)
+    can &= np.all((lower < start) & (start < upper), axis=1)
+    rows = can[:, np.newaxis]
+    kind = batch.observations.dtype
+    terminated = np.where(can, ended, batch.terminated)
+    return evolve(
+        batch,
+        observations=np.where(rows, start, was).astype(kind),
+        rewards=np.where(can, earned, batch.rewards).astype(batch.rewards.dtype),
+        next_observations=np.where(rows, end, batch.next_observations).astype(kind),
+        terminated=terminated,
+        truncated=batch.truncated & ~terminated,
+    )
+
+
+def rewards(goal: Centre, away: Floats, left: Floats, *, success: Any, failure: Any) -> Floats:
+    """Return what `stempilot.Task.reward` gives by default, (n,).
+
+    Args:
+        goal: the goal.
+        away: (n,) lengths of the residual before the timesteps.
+        left: (n,) after them.
+        success: (n,) which ones succeed.
+        failure: (n,) which ones fail.
+    """
+    gained = (away - left) / (goal.full_action or 1.0) - REWARD_TIMESTEP
+    ends = np.where(failure, -REWARD_END, np.where(success, REWARD_END, gained))
+    return np.asarray(ends)
+
+
+def _starts(shape: tuple[int, ...], rng: np.random.Generator, goal: Centre) -> Floats:
+    lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
+    anywhere = rng.uniform(lower, upper, shape)
+    ways = rng.normal(size=shape)
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    reach = np.log([goal.tolerance, float(np.minimum(-lower, upper).min())])
+    about = ways * np.exp(rng.uniform(reach.min(), reach.max(), (shape[0], 1)))
+    return np.where(rng.random((shape[0], 1)) < _ABOUT_GOAL, about, anywhere)
