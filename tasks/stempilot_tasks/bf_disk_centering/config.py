@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
-import numpy as np
 from attrs import Attribute, field, frozen, validators
 
 from stempilot_tasks.bf_disk_centering.region import SMALLEST_SIDE_PX, Region
@@ -225,6 +224,8 @@ class BfDiskCenteringConfig:
                     "as lost; give an offset from the frame's centre inside of it"
                 )
                 raise ValueError(msg)
+        import numpy as np
+
         if not self.visible.holds(np.array(self.goal_px), self.edge_threshold_px):
             msg = (
                 f"goal_px = {list(self.goal_px)} lies outside of region = "

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from attrs import frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SMALLEST_SIDE_PX: Final = 64
 """What is smaller cannot be searched for a disk."""
@@ -80,8 +82,12 @@ class Region:
         """Half of the shorter side."""
         return min(self.right - self.left, self.bottom - self.top) / 2
 
-    def holds(self, position_px: npt.NDArray[Any], margin_px: float = 0.0) -> npt.NDArray[np.bool_]:
+    def holds(
+        self, position_px: "npt.NDArray[Any]", margin_px: float = 0.0
+    ) -> "npt.NDArray[np.bool_]":
         """Return (...), whether positions (..., 2) lie so far inside, edges included."""
+        import numpy as np
+
         x, y = position_px[..., 0], position_px[..., 1]
         inside: npt.NDArray[np.bool_] = (
             (x >= self.left + margin_px)
