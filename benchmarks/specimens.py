@@ -76,7 +76,7 @@ class Counting(BfDiskCentering):
 
     def __init__(self, reference: Reference | None, *, ambiguous: bool) -> None:
         super().__init__(build(BfDiskCenteringConfig, {}, section="task"))
-        self._reference = reference
+        self.reference = reference
         self._ambiguous = ambiguous
 
     def is_start(self, state: CenteringState) -> bool:

@@ -68,7 +68,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         self._step_rad = config.step_rad
         self._size = PUBLISHED_SIZE_PX / self.geometry.unit_px
         self._observer = observer(config)
-        self._reference = Reference.of(config.reference) if config.reference else None
+        self.reference = Reference.of(config.reference) if config.reference else None
         self._mask = read_mask(config.mask, config.camera_shape) if config.mask else None
 
     @property
@@ -120,8 +120,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         self._require_tolerance(snapshot.frames[FLUCAM].pixel_rad)
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
         radius_px = self.config.radius_px
-        if radius_px is None and self._reference is not None:
-            radius_px = self._reference.radius_px
+        if radius_px is None and self.reference is not None:
+            radius_px = self.reference.radius_px
         return measure_disk(
             snapshot.frames[FLUCAM],
             shift_rad,
@@ -168,7 +168,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """Return the state at the start, with the read-back as the shift last asked for."""
         x_rad, y_rad = measured.shift_rad
         corner = (float(self.geometry.half_px[0]), float(self.geometry.half_px[1]))
-        known = begin(measured, self.config.disk_px, self._reference)
+        known = begin(measured, self.config.disk_px, self.reference)
         return self._state(measured, known, seen_px=corner, steps=0, target_rad=(x_rad, y_rad))
 
     def targets(
@@ -188,7 +188,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         target_rad, out = self._next(state, action)
         before_rad = self._stands_at(state)
         moved_rad = target_rad[0] - before_rad[0], target_rad[1] - before_rad[1]
-        half_px, reference = self.config.half_px, self._reference
+        half_px, reference = self.config.half_px, self.reference
         known = follow(state.known, measured, moved_rad, half_px, reference)
         return self._state(
             measured,

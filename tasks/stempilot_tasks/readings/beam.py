@@ -39,7 +39,7 @@ class Beam:
 
     def then(self, before: CenteringState, measured: Measured, moved_rad: Point) -> CenteringState:
         """Return what a further frame tells, after the diffraction shift moved so far."""
-        known = follow(before.known, measured, moved_rad, self.half_px)
+        known = follow(before.known, measured, moved_rad, self.half_px, self._centring.reference)
         return evolve(self._centring.initial(measured), known=known)
 
     def verdict(self, seen: CenteringState) -> Outcome:
