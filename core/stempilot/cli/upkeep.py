@@ -55,19 +55,39 @@ def envelope_init(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
     config: o.ConfigFile = None,
     settings: o.Settings = None,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--measured", metavar="RUN", help="Run directory of a reading; may be given twice."
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Write a commented envelope file for a backend, to be narrowed by the site."""
+    """Write a commented envelope file for a backend, to be narrowed by the site.
+
+    With --measured, what readings measured stands in place of guesses: resolution, response and
+    the angle of a pixel. It never widens bounds, steps or rates.
+    """
     from stempilot.contract.backend import Opening, SuggestsEnvelope
+    from stempilot.instrument.envelope_draft import NOTHING
     from stempilot.instrument.envelope_file import write_envelope
     from stempilot.plugins.parts import part
     from stempilot.plugins.registry import discover
+    from stempilot.record.run_dir import RunDir
+    from stempilot.runs.measured import measured as read_measured
 
     sections = settings_of(config, settings)
     made = part(discover(), "backend", backend, sections["backend"])
-    loaded = made.load(Opening())
+    opening, found = Opening(), NOTHING
+    if measured:
+        record = RunDir.open(measured[0]).record()
+        opening = Opening(seed=record.seed, instrument_seed=record.instrument_seed)
+    loaded = made.load(opening)
+    if measured:
+        with loaded:
+            found = read_measured(measured, loaded, backend)
     suggestion = loaded.suggest_envelope() if isinstance(loaded, SuggestsEnvelope) else None
-    write_envelope(out, backend, loaded.offers(), suggestion)
+    write_envelope(out, backend, loaded.offers(), suggestion, found)
     guesses = out.read_text(encoding="utf-8").count("GUESS: ")
     marked = f"; {guesses} of its entries are guesses, marked so" if guesses else ""
     render.remark(f"wrote {out}{marked}; read it, narrow it, and pass it with --envelope {out}")

@@ -22,6 +22,23 @@ def _read_only_tables(tables: PixelAngles) -> PixelAngles:
 
 
 @frozen(kw_only=True)
+class Response:
+    """How far a knob moves what a camera shows, as it was measured.
+
+    Attributes:
+        px_per_unit: x and y in px of the frame, each for every component of the knob.
+        uncertainty: standard uncertainties of the same numbers.
+        camera_length_index: the camera length that it belongs to.
+        measured: the date.
+    """
+
+    px_per_unit: tuple[KnobValue, ...]
+    uncertainty: tuple[KnobValue, ...]
+    camera_length_index: int
+    measured: str
+
+
+@frozen(kw_only=True)
 class KnobLimits:
     """A row of an envelope file.
 
@@ -49,6 +66,7 @@ class Envelope:
         may_park: whether the backend may go to its safest state when putting back failed.
         pixel_mrad: angle of a pixel by source and camera length index, for frames whose backend
             does not know it.
+        response: by knob, where it was measured; limits nothing.
     """
 
     backend: str
@@ -57,6 +75,7 @@ class Envelope:
     max_writes: int | None = None
     may_park: bool = False
     pixel_mrad: PixelAngles = field(converter=_read_only_tables, factory=dict)
+    response: Mapping[str, Response] = field(converter=read_only, factory=dict)
 
 
 def open_envelope(backend: str, offers: Offers) -> Envelope:

@@ -6,11 +6,33 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import evolve, field, frozen
+
 from stempilot.contract.backend import EnvelopeSuggestion, Suggested
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
 from stempilot.contract.values import KnobSpec, KnobValue, Offers
+from stempilot.instrument.envelope import Response
 
 SCHEMA = 1
+
+
+@frozen(kw_only=True)
+class Measured:
+    """What readings at the instrument measured; bounds, steps and rates are not among it.
+
+    Attributes:
+        resolution: by knob.
+        pixel_mrad: angle of a pixel by source and camera length index.
+        response: by knob, with where it comes from.
+    """
+
+    resolution: Mapping[str, Suggested] = field(factory=dict)
+    pixel_mrad: Mapping[str, Mapping[int, Suggested]] = field(factory=dict)
+    response: Mapping[str, tuple[Response, str]] = field(factory=dict)
+
+
+NOTHING = Measured()
+
 REACH_STEPS = 10
 """A real knob may leave its baseline by so many of its largest steps, unless more is known."""
 
@@ -48,13 +70,19 @@ _PARK = Suggested(
 )
 
 
-def draft(backend: str, offers: Offers, suggestion: EnvelopeSuggestion | None = None) -> list[str]:
+def draft(
+    backend: str,
+    offers: Offers,
+    suggestion: EnvelopeSuggestion | None = None,
+    measured: Measured = NOTHING,
+) -> list[str]:
     """Return the lines of an envelope file.
 
     Args:
         backend: its name.
         offers: what it offers.
         suggestion: what it suggests; a real one gets careful guesses where it suggests nothing.
+        measured: what readings measured, in place of guesses.
     """
     lines = [
         f"# What stempilot may do with {_toml(backend)}. Narrow it to what your site allows;",
@@ -71,14 +99,30 @@ def draft(backend: str, offers: Offers, suggestion: EnvelopeSuggestion | None = 
     lines += _run_lines(offers, suggestion)
     for knob, spec in offers.knobs.items():
         if suggestion is None:
-            lines += _knob_lines(knob, spec, {} if offers.simulated else _careful(spec))
+            rows: Mapping[str, Suggested] = {} if offers.simulated else _careful(spec)
         elif knob in suggestion.knobs:
-            lines += _knob_lines(knob, spec, suggestion.knobs[knob])
+            rows = suggestion.knobs[knob]
+        else:
+            continue
+        lines += _knob_lines(knob, spec, {**rows, **_resolution(knob, spec, rows, measured)})
     left_out = [knob for knob in offers.knobs if suggestion and knob not in suggestion.knobs]
     if left_out:
         text = f"Not listed and so never moved: {', '.join(left_out)}."
         lines += ["", *_comment(text)]
-    return [*lines, *_calibration_lines(offers)]
+    return [*lines, *_calibration_lines(offers, measured), *_response_lines(measured)]
+
+
+def _resolution(
+    knob: str, spec: KnobSpec, rows: Mapping[str, Suggested], measured: Measured
+) -> dict[str, Suggested]:
+    """Return the measured resolution; never below what is offered, never above the guess."""
+    found = measured.resolution.get(knob)
+    if found is None or not isinstance(found.value, tuple):
+        return {}
+    guess = rows["resolution"].value if "resolution" in rows else spec.resolution
+    most = guess if isinstance(guess, tuple) else spec.resolution
+    value = tuple(map(min, most, map(max, spec.resolution, found.value)))
+    return {"resolution": evolve(found, value=value)}
 
 
 def _run_lines(offers: Offers, suggestion: EnvelopeSuggestion | None) -> Iterator[str]:
@@ -152,11 +196,27 @@ def _entry(name: str, given: Any) -> Iterator[str]:
     yield f"{name} = {_toml(given)}"
 
 
-def _calibration_lines(offers: Offers) -> Iterator[str]:
+def _response_lines(measured: Measured) -> Iterator[str]:
+    for knob, (response, because) in measured.response.items():
+        yield ""
+        yield from _comment(because)
+        yield f"[response.{_toml_key(knob)}]"
+        yield f"measured = {_toml(response.measured)}"
+        yield f"camera_length_index = {response.camera_length_index}"
+        for name in ("px_per_unit", "uncertainty"):
+            yield f"{name} = [{', '.join(map(_toml, getattr(response, name)))}]"
+
+
+def _calibration_lines(offers: Offers, measured: Measured) -> Iterator[str]:
     if CAMERA_LENGTH_INDEX not in offers.knobs:
         return
     for source in offers.sources:
         yield ""
+        if source in measured.pixel_mrad:
+            yield f"[calibration.{_toml_key(source)}]"
+            for index, found in measured.pixel_mrad[source].items():
+                yield from _entry(str(index), found)
+            continue
         yield from _comment(
             f"Angle of one pixel of {source} in mrad by camera length index, where you have "
             "calibrated it. Without an entry it counts as unknown."

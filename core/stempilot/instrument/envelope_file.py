@@ -12,8 +12,8 @@ from stempilot.contract.values import KnobSpec, Offers
 from stempilot.errors import ConfigError, EnvelopeError
 from stempilot.files import recording, write_file
 from stempilot.instrument.checks import require_fine_resolution
-from stempilot.instrument.envelope import Envelope, KnobLimits
-from stempilot.instrument.envelope_draft import draft
+from stempilot.instrument.envelope import Envelope, KnobLimits, Response
+from stempilot.instrument.envelope_draft import NOTHING, Measured, draft
 from stempilot.plugins import options as config
 
 SCHEMA = 1
@@ -46,6 +46,7 @@ class EnvelopeFile:
     may_park: bool = False
     knobs: dict[str, KnobRow]
     calibration: dict[str, dict[str, float]] = field(factory=dict)
+    response: dict[str, Response] = field(factory=dict)
 
 
 def read_envelope(path: str | Path) -> Envelope:
@@ -80,6 +81,7 @@ def parse_envelope(content: Mapping[str, Any], name: str) -> Envelope:
             source: dict(_pixel_mrad(source, row) for row in table.items())
             for source, table in parsed.calibration.items()
         },
+        response=parsed.response,
     )
 
 
@@ -146,6 +148,7 @@ def plain_envelope(envelope: Envelope) -> dict[str, Any]:
             source: {str(index): pixel_mrad for index, pixel_mrad in table.items()}
             for source, table in envelope.pixel_mrad.items()
         },
+        "response": {knob: config.plain(row) for knob, row in envelope.response.items()},
     }
 
 
@@ -154,6 +157,7 @@ def write_envelope(
     backend: str,
     offers: Offers,
     suggestion: EnvelopeSuggestion | None = None,
+    measured: Measured = NOTHING,
 ) -> None:
     """Write a commented envelope file: all that a simulator offers, or carefully little.
 
@@ -162,6 +166,7 @@ def write_envelope(
         backend: its name.
         offers: what it offers.
         suggestion: what it suggests beyond that.
+        measured: what readings measured, in place of guesses.
 
     Raises:
         EnvelopeError: the file exists already.
@@ -172,5 +177,5 @@ def write_envelope(
     if exists:
         msg = f"{path} exists already; move it away or choose another --out"
         raise EnvelopeError(msg)
-    lines = draft(backend, offers, suggestion)
+    lines = draft(backend, offers, suggestion, measured)
     write_file(path, ("\n".join(lines) + "\n").encode())

@@ -42,11 +42,17 @@ class Beam:
         known = follow(before.known, measured, moved_rad, self.half_px, self._centring.reference)
         return evolve(self._centring.initial(measured), known=known)
 
-    def verdict(self, seen: CenteringState) -> Outcome:
-        """Return RUNNING where the direct beam is seen as a whole, else why it cannot be read."""
+    def verdict(self, seen: CenteringState, *, cut: bool = False) -> Outcome:
+        """Return RUNNING where the direct beam can be read, else AMBIGUOUS or FAILURE.
+
+        Args:
+            seen: what a frame tells.
+            cut: whether the frame's edge may cut it.
+        """
         if seen.known.ambiguous:
             return Outcome.AMBIGUOUS
-        return Outcome.FAILURE if seen.known.disk is None or self.cut(seen) else Outcome.RUNNING
+        lost = seen.known.disk is None or (self.cut(seen) and not cut)
+        return Outcome.FAILURE if lost else Outcome.RUNNING
 
     def cut(self, seen: CenteringState) -> bool:
         """Return whether the frame's edge cuts the direct beam."""

@@ -29,6 +29,9 @@ _EXPECTED: Final = 4.0
 """Standard deviation of the response that is expected before the first move, over that of a knob
 calibrated in radians on the screen."""
 
+_INSIDE: Final = 0.75
+"""The disk's centre stays so many radii inside the frame: one that is cut by less is found well."""
+
 _SHORTEST: Final = 0.05
 """An arm that the envelope refuses is halved until it is shorter than so many largest moves."""
 
@@ -140,7 +143,7 @@ class ReadResponse(Reading[Measured, ResponseState]):
     def _field(self, state: ResponseState) -> Field:
         disk = state.seen.known.disk
         radius_px = disk.radius_px if disk else 0.0
-        room = np.maximum(np.array(self._beam.half_px) - 1.1 * radius_px - 1.0, 0.0)
+        room = np.maximum(np.array(self._beam.half_px) - _INSIDE * radius_px - 1.0, 0.0)
         return Field(room_px=room, reach_px=self.config.reach_px)
 
     def fit(self, state: ResponseState, *, coarse: bool = False) -> Fit:
@@ -160,7 +163,7 @@ class ReadResponse(Reading[Measured, ResponseState]):
 
     def outcome(self, state: ResponseState) -> Outcome:
         """Return SUCCESS after the last frame; FAILURE or AMBIGUOUS as the centring does."""
-        verdict = self._beam.verdict(state.seen)
+        verdict = self._beam.verdict(state.seen, cut=len(state.asked_rad) > 1)
         enough = len(state.asked_rad) == FRAMES
         return Outcome.SUCCESS if verdict is Outcome.RUNNING and enough else verdict
 
@@ -206,7 +209,7 @@ class ReadResponse(Reading[Measured, ResponseState]):
 
     def summary(self, state: ResponseState) -> dict[str, float]:
         """Return where the disk and the diffraction shift stand; nothing where it is not seen."""
-        if self._beam.verdict(state.seen) is not Outcome.RUNNING:
+        if state.seen.known.disk is None:
             return {}
         (x_px, y_px), (x_rad, y_rad) = state.places_px[-1], state.read_rad[-1]
         return {"x_px": x_px, "y_px": y_px, "shift_x_rad": x_rad, "shift_y_rad": y_rad}

@@ -17,7 +17,7 @@ ARMS: Final = ((1, 1), (-1, -1), (1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
 """Directions, in components of the knob. Both move at once: an error that a move leaves behind goes
 with its larger component, so that a diagonal tells most."""
 
-_LENGTHS: Final = np.geomspace(4.0, 0.01, 36)
+_LENGTHS: Final = np.geomspace(4.0, 0.03, 32)
 """Lengths of an arm that are tried, in largest moves."""
 
 _SURE: Final = 2.5
