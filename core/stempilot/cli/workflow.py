@@ -65,8 +65,8 @@ def workflow_run(
     """Go through the steps of a file, and keep what each reached.
 
     A step that fails is put back before anything else is done. A step of the operator is asked for
-    at the terminal and then read back; without a terminal the workflow ends there with exit code 3,
-    to be gone on with by --resume RUN.
+    at the terminal and then read back; without a terminal the workflow ends there with exit code 3.
+    Go on with --resume RUN.
     """
     from stempilot.workflow.plans import check_workflow
 

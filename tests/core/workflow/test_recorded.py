@@ -26,8 +26,10 @@ from stempilot.errors import (
 from stempilot.files import read_json, write_json
 from stempilot.instrument.audit import read_audit
 from stempilot.instrument.unfinished import unfinished_runs
+from stempilot.operation.session import open_session
 from stempilot.record.run_dir import RunDir
-from stempilot.runs.plans import Extras
+from stempilot.runs.execute import execute
+from stempilot.runs.plans import Extras, plan_train
 from stempilot.workflow.log import read_log
 from stempilot.workflow.plans import (
     WorkflowPlan,
@@ -146,6 +148,32 @@ def test_a_spent_budget_stops(tmp_path: Path) -> None:
     with pytest.raises(StempilotError, match="max_writes = 1"):
         run_workflow(plan)
     assert lines(tmp_path / "flow") == ["lost began", "lost stopped stop"]
+
+
+def test_a_step_may_be_played_by_a_trained_policy(tmp_path: Path) -> None:
+    column = Column()
+    registry = column_registry(column)
+    trained = plan_train(
+        registry,
+        task="centre",
+        agent="learner",
+        backend="column",
+        steps=60,
+        settings={"run": {"evaluate": False}, "task": {"tolerance": 0.2}},
+        extras=Extras(out=tmp_path / "trained"),
+    )
+    execute(trained)
+    step = Step(name="a", task="centre", policy=tmp_path / "trained")
+    result = run_workflow(planned(tmp_path, column, step))
+    record = RunDir.open(tmp_path / "flow" / "steps" / "01-a").record()
+    assert (record.agent, record.parent) == ("learner", str(tmp_path / "trained"))
+    assert record.settings["task"] == {"tolerance": 0.2}, "as it was trained"
+    assert result["steps"] == 1
+    with open_session(column, Workflow([step]).tasks(registry), name="column") as session:
+        assert Workflow([step]).run(session, registry=registry).log[-1]["event"] in {
+            "done",
+            "failed",
+        }
 
 
 def test_a_run_directory_is_used_once(tmp_path: Path) -> None:
