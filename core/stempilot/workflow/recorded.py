@@ -122,6 +122,10 @@ class _Recorded:
         """
         with self._session() as session:
             simulated = session.backend.offers().simulated
+            if simulated and self.plan.resumes:
+                self.say(
+                    "a simulated instrument shows nothing of what was done before it is resumed"
+                )
             stopped, places = self._once(session), session.guard.places()
             while simulated and not stopped and self._again():
                 stopped = self._once(session)

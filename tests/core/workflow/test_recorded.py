@@ -1,6 +1,7 @@
 """A recorded workflow: a run for each try, going on after a stop, and repetitions."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_a_line_is_on_the_disk_when_it_is_told(tmp_path: Path) -> None:
 
     run_workflow(planned(tmp_path, Column(real=True), LOOK, CENTRE), on_line=look)
     assert found == [1, 2, 3, 4]
+
+
+def test_lines_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synchronise, log, count = os.fsync, tmp_path / "flow" / "steps.jsonl", [0]
+
+    def fsync(descriptor: int) -> None:
+        count[0] += log.exists() and os.path.sameopenfile(descriptor, _opened(log))
+        synchronise(descriptor)
+
+    opened: dict[Path, int] = {}
+
+    def _opened(path: Path) -> int:
+        return opened.setdefault(path, os.open(path, os.O_RDONLY))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    run_workflow(planned(tmp_path, Column(real=True), LOOK, CENTRE))
+    for descriptor in opened.values():
+        os.close(descriptor)
+    assert count[0] == 4
 
 
 def test_the_audit_shows_that_a_failed_step_was_put_back_before_the_next_began(
@@ -224,6 +244,16 @@ def test_what_an_operator_did_last_is_asked_again(tmp_path: Path) -> None:
     result = run_workflow(resumed(tmp_path, column, *mended), operator=does)
     assert result["success"]
     assert asked == ["film-out"]
+
+
+def test_a_simulated_instrument_is_told_to_be_another_one(tmp_path: Path) -> None:
+    steps, said = (LOOK, FILM_IN), list[str]()
+    with pytest.raises(OperatorError):
+        run_workflow(planned(tmp_path, Column(), *steps), say=said.append)
+    assert said == []
+    column = Column()
+    run_workflow(resumed(tmp_path, column, *steps), operator=film_in(column), say=said.append)
+    assert said == ["a simulated instrument shows nothing of what was done before it is resumed"]
 
 
 def test_products_are_still_known(tmp_path: Path) -> None:
