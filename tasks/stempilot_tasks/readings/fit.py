@@ -50,10 +50,11 @@ _NOISES: Final[list[Numbers]] = list(product(_SHAKES_PX, _ERRORS, _WALKS_PX))
 _TINY: Final = 1e-4
 """Noise that explains no more than this is not tried again."""
 
-_COVERS: Final = 1.2
+_COVERS: Final = 1.5
 """By so much uncertainties are widened, so that three of them hold all four entries of the response
-in at least 99 of 100 instruments: four numbers miss more often than one, and noise whose size is
-told by 15 moves misses farther than noise of a known size."""
+in at least 99 of 100 instruments: four numbers miss more often than one, noise whose size is told
+by 15 moves misses farther than noise of a known size, and a grid of noises is coarse. Unwidened,
+entries of random instruments miss by 1.15 standard deviations (RMS)."""
 
 _FREE_PX: Final = 1e3
 """Standard deviation of the place of the first frame, before it is seen."""
