@@ -32,6 +32,9 @@ _LIT, _ROUND = 0.25, 1.5
 """A disk is by this share of itself brighter than the rest, and not more spread than a round one by
 this factor."""
 
+_FEW, _BRIGHT = 16, 12.0
+"""Blocks with which nothing is looked for; median deviations from which blocks are lit."""
+
 _RIM, _HOT = 0.96, 8.0
 """Share of the disk's radius that is looked at; deviations from which a pixel is a defect."""
 
@@ -111,11 +114,10 @@ def read_ronchigram(pixels: npt.NDArray[Any], pixel_rad: float, wavelength: floa
     """
     block = max(round(max(pixels.shape) / SIDE), 1)
     frame = binned(pixels, block)
-    disk = _disk(frame)
-    if disk is None:
-        return Shadow(lit=False)
-    if disk.radius < _SMALLEST_PX:
-        return Shadow(lit=True)
+    small = binned(frame, _BLOCK)
+    disk = _disk(small, frame.shape)
+    if disk is None or disk.radius < _SMALLEST_PX:
+        return Shadow(lit=disk is not None or _is_lit(small))
     return Shadow(
         lit=True, aberrations=_told(_spectrum(frame, disk, pixel_rad * block, wavelength))
     )
@@ -127,9 +129,18 @@ class _Disk(NamedTuple):
     radius: float
 
 
-def _disk(frame: npt.NDArray[np.float32]) -> _Disk | None:
+def _is_lit(small: npt.NDArray[np.float32]) -> bool:
+    """Return whether a few blocks stand out from the rest, as those of a small disk do."""
+    middle = float(np.median(small))
+    spread = float(np.median(np.abs(small - middle)))
+    third = float(np.partition(small, -3, axis=None)[-3]) if small.size > _FEW else middle
+    return third > middle + _BRIGHT * spread
+
+
+def _disk(small: npt.NDArray[np.float32], shape: tuple[int, ...]) -> _Disk | None:
     """Return the largest circle about the middle of the light that lies in it and in the frame."""
-    small = binned(frame, _BLOCK)
+    if small.size <= _FEW:
+        return None
     dark, bright = np.percentile(small, [1, 99])
     lit = small > (dark + bright) / 2
     # A flat frame has no disk; one that is lit all over has no dark part and is one.
@@ -140,7 +151,7 @@ def _disk(frame: npt.NDArray[np.float32]) -> _Disk | None:
     if rows.var() + cols.var() > _ROUND * radius**2 / 2:
         return None
     x, y = ((float(place.mean()) + 0.5) * _BLOCK - 0.5 for place in (cols, rows))
-    room = min(x, y, frame.shape[1] - 1 - x, frame.shape[0] - 1 - y)
+    room = min(x, y, shape[1] - 1 - x, shape[0] - 1 - y)
     return _Disk(x, y, _RIM * min(radius * _BLOCK, room))
 
 

@@ -181,8 +181,10 @@ class _Correcting(Task[Measured, Aberrated], Generic[C]):
         return CorrectingBatch(self, self._offset_m, self._sign)
 
     def true_error(self, state: Aberrated, truth: Mapping[str, KnobValue]) -> dict[str, float]:
-        """Return the length of the true error: ``error_nm``."""
+        """Return the length of the true error: ``error_nm``, where there is a Ronchigram."""
         del state
+        if "defocus_m" not in truth:
+            return {}
         error = self._residual_m(true_aberrations(truth))
         return {"error_nm": float(np.linalg.norm(error)) * 1e9}
 
@@ -197,6 +199,16 @@ class Stigmator(_Correcting[StigmatorConfig]):
     _offset_m = (0.0, 0.0)
     # At 180 nm of defocus A1 is told up to 144 nm.
     _edges = ((-LARGEST_RATIO * 1.8,) * 2, (LARGEST_RATIO * 1.8,) * 2)
+
+    def products(self, state: Aberrated) -> Mapping[str, Product]:
+        """Return the sizes of C1 and A1 of the last frame; it does not tell their sign."""
+        found = products_of(state.measured, 1.0)
+        if not found:
+            return {}
+        x, y = found["A1x"], found["A1y"]
+        unsure = float(np.hypot(x.uncertainty, y.uncertainty))
+        size = Product(value=float(np.hypot(x.value, y.value)), unit="m", uncertainty=unsure)
+        return {"C1_size": found["C1"], "A1_size": size}
 
     @property
     def needs(self) -> Needs:

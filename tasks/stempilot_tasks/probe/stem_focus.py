@@ -275,8 +275,10 @@ class StemFocus(Task[Measured, Focusing]):
         return np.clip(change / self.config.defocus_step_m, -1, 1).astype(np.float32)
 
     def true_error(self, state: Focusing, truth: Mapping[str, KnobValue]) -> dict[str, float]:
-        """Return the true distance from the wanted defocus: ``error_nm``."""
+        """Return the true distance from the wanted defocus: ``error_nm``, of a Ronchigram."""
         del state
+        if "defocus_m" not in truth:
+            return {}
         return {"error_nm": abs(truth["defocus_m"][0] - self.config.wanted_m) * 1e9}
 
 

@@ -89,7 +89,13 @@ def test_nothing_is_told_of_vacuum() -> None:
 
 
 def test_nothing_is_told_of_a_diffraction_disk() -> None:
-    assert read(drawn(0, 200, has_film=False, aperture_rad=0.005)) == Shadow(lit=True)
+    for aperture_rad in (0.002, 0.005, 0.012):
+        frame = drawn(0, 200, has_film=False, aperture_rad=aperture_rad)
+        assert read(frame) == Shadow(lit=True)
+
+
+def test_a_frame_of_a_few_pixels_tells_nothing() -> None:
+    assert read(np.full((8, 8), 7, np.uint16)) == Shadow(lit=False)
 
 
 @pytest.mark.parametrize("ratio", [0.9, 1.1, 2.0])

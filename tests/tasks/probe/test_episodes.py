@@ -45,7 +45,7 @@ def test_a_whole_loop_on_drawn_frames(name: str) -> None:
     found = episodes(task, Film(*PLACES[name]), AGENTS[name], 1)
     assert found[0].success
     assert found[0].errors["error_nm"] < 10
-    assert "C1" in found[0].products
+    assert {"C1", "C1_size"} & set(found[0].products)
 
 
 def test_adaptive_and_the_disks_agent_are_one_and_the_same() -> None:
@@ -73,6 +73,14 @@ def test_without_a_film_there_is_no_start_and_the_reason_is_told(name: str) -> N
     film = Film(film=False, drawn=False)
     with opened_env(task, film) as env, pytest.raises(StartError, match="amorphous film"):
         env.reset()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_column_that_shows_no_ronchigram_has_no_true_error(name: str) -> None:
+    task = quick(name)
+    with opened_env(task, Film(*PLACES[name], drawn=False), seed=1) as env:
+        env.reset()
+        assert task.true_error(env.last.state, {"position_px": (0.0, 0.0)}) == {}
 
 
 def test_focus_without_a_film_fails_and_the_knob_is_home() -> None:
