@@ -23,19 +23,29 @@ _REMEMBERED: Final = 24
 _RIVAL: Final = 0.2
 """A disk of less than this share of the most marked one's contrast is a diffracted one."""
 
-_GRAINS, _PILED = 5, 0.5
-"""A polycrystal shows at least so many grains, none of them of more than this share of the direct
-disk's contrast: several may lie on one place."""
+_RING, _ON_RING, _MOST = 3, 0.06, 0.75
+"""Least disks to a ring, how much their distances from its centre differ, in radii, and the least
+share of the disks that lie on one."""
 
-_ON_RING, _MOST, _CROWDED = 0.06, 0.75, 0.7
-"""Two disks at distances so alike, in radii, lie on one ring; most of them do; and half of them are
-nearer to a neighbour, over their distance from the centre, than those of a lattice."""
+_MANY, _CROWDED = 10, 0.8
+"""Least grains of which there are more than spots of a crystal; and the distance of a middling one
+from its neighbour over the smallest ring's radius, which a lattice's spots are not below."""
+
+_FAINT, _PILED, _PILED_OF_MANY = 0.3, 0.5, 0.8
+"""Most contrast of a grain over the direct disk's: of two on one place, of more of them, and of any
+beside a direct disk that is clipped."""
+
+_STANDS_OUT: Final = 0.5
+"""A disk stands out where every other has at most this share of its contrast."""
 
 _ALIKE: Final = math.log(1.35)
 """Largest logarithm of the ratio of two contrasts of one disk: crystals flicker."""
 
 _NEAR_RADII, _NEAR_PX = 0.4, 4.0
 """Where a disk was expected: within so many radii, and pixels."""
+
+_HIDES_RADII: Final = 3.0
+"""Within so many radii of another disk the direct one may be hidden."""
 
 _FLICKER: Final = 0.25
 """Standard deviation of the logarithm of a disk's contrast from frame to frame."""
@@ -85,19 +95,24 @@ def first(
 def _is_centre_of_rings(disk: Disk, others: Sequence[Disk]) -> bool:
     """Return whether a disk is the direct beam of a polycrystal.
 
-    It is by far the brightest, and the others lie on rings about it, more closely than the spots of
-    a lattice can.
+    It is by far the brightest, and the others lie on rings about it: all on one, or more of them
+    than a lattice has, or more closely than its spots can.
     """
-    if len(others) < _GRAINS or others[0].contrast > _PILED * disk.contrast:
+    if len(others) < _RING:
         return False
     places = np.array([one.position_px for one in others]) - disk.position_px
     far = np.linalg.norm(places, axis=1)
     alike = np.abs(far[:, None] - far) <= _ON_RING * disk.radius_px + 1.0
-    on_ring = np.count_nonzero(alike, axis=1) > 2  # noqa: PLR2004  any three, or a ring
+    if np.mean(np.count_nonzero(alike, axis=1) >= _RING) < _MOST:
+        return False
+    brightest = others[0].contrast / disk.contrast
+    many = len(others) >= _MANY
+    if brightest <= _FAINT:
+        return bool(alike.all()) or many
     apart = np.linalg.norm(places[:, None] - places, axis=-1)
     np.fill_diagonal(apart, np.inf)
-    crowded = bool(np.median(apart.min(axis=1) / far) < _CROWDED)
-    return crowded and bool(np.mean(on_ring) >= _MOST)
+    crowded = bool(np.median(apart.min(axis=1)) < _CROWDED * far.min())
+    return crowded and brightest <= (_PILED_OF_MANY if many else _PILED)
 
 
 def _only(disks: Sequence[Disk]) -> Choice:
@@ -110,15 +125,25 @@ def _far(disk: Disk, place_px: Point) -> float:
 
 def _by_reference(disks: Sequence[Disk], shift_rad: Point, reference: Reference) -> Choice:
     """Return the disk of the reference's contrast at its place; one of the two may be missing."""
-    alike = [d for d in disks if abs(math.log(d.contrast / reference.contrast)) <= _ALIKE]
+    alike = [disk for disk in disks if _is_alike(disk.contrast, reference.contrast)]
     place_px = reference.place_px(shift_rad)
     near = sorted(disks, key=lambda disk: _far(disk, place_px))
     close = _NEAR_RADII * reference.radius_px + _NEAR_PX
     if _far(near[0], place_px) > close:
-        return _only(alike)
+        # Beside its place the direct beam may hide; elsewhere the place may have changed.
+        hidden = _far(near[0], place_px) <= _HIDES_RADII * reference.radius_px
+        return AMBIGUOUS if hidden else _only(alike)
     clear = len(near) == 1 or _far(near[1], place_px) > 2 * _far(near[0], place_px) + _NEAR_PX
     # What is near its place but of another contrast is the direct beam if no other disk has that.
     return Choice(disk=near[0]) if clear and (near[0] in alike or not alike) else AMBIGUOUS
+
+
+def _is_alike(one: float, other: float) -> bool:
+    return abs(math.log(one / other)) <= _ALIKE
+
+
+def _stands_out(disk: Disk, disks: Sequence[Disk]) -> bool:
+    return all(one is disk or one.contrast <= _STANDS_OUT * disk.contrast for one in disks)
 
 
 def again(
@@ -132,7 +157,8 @@ def again(
     """Return what has become of the chosen disk after a move of unknown length.
 
     All disks move alike, so that the move is the one by which most disks are found again, as bright
-    as they were. Where several moves do, it is told by how earlier moves went.
+    as they were. Where several moves do, it is told by how earlier moves went. A disk that stands
+    out before and after is the same one.
 
     Args:
         chosen: the disk, one of those before.
@@ -145,6 +171,13 @@ def again(
         return NONE
     if len(before) == len(after) == 1:
         return Choice(disk=after[0])
+    brightest = after[0]
+    if (
+        _stands_out(chosen, before)
+        and _stands_out(brightest, after)
+        and _is_alike(brightest.contrast, chosen.contrast)
+    ):
+        return Choice(disk=brightest)
     was, now = _arrays(before), _arrays(after)
     scores = np.array(
         [_score(was, now, _moved(chosen, disk), half_px, chosen.radius_px) for disk in after]

@@ -110,6 +110,11 @@ def test_contrast_alone_tells_where_the_place_does_not():
     assert chosen(disks, reference=reference(place=(-300.0, -300.0))).disk == disks[1]
 
 
+def test_a_disk_beside_the_place_may_hide_the_direct_one():
+    disks = [disk(100, 200, 2500.0), disk(3, 298, 950.0)]
+    assert chosen(disks, reference=reference(place=(-20.0, 285.0))).ambiguous
+
+
 def test_place_and_contrast_that_contradict_each_other_are_ambiguous():
     disks = [disk(0, 0, 2500.0), disk(300, 0, 1000.0)]
     assert chosen(disks, reference=reference()).ambiguous
@@ -147,6 +152,15 @@ def test_a_pattern_without_marks_is_followed_where_earlier_moves_tell():
     assert again(row[5], row, after, half_px=HALF, expected_px=None).ambiguous
     told = again(row[5], row, after, half_px=HALF, expected_px=(28.0, 0.0))
     assert told.disk == after[5]
+
+
+def test_a_disk_that_stands_out_is_followed_whatever_becomes_of_the_others():
+    before = [disk(0, 0), *(disk(80 * k, 90, 200.0) for k in range(-2, 3))]
+    after = [disk(30, 0, 1100.0), disk(-200, 300, 210.0), disk(150, -260, 190.0)]
+    found = again(before[0], before, after, half_px=HALF, expected_px=None)
+    assert found.disk == after[0]
+    weaker = [disk(30, 0, 400.0), *after[1:]]
+    assert again(before[0], before, weaker, half_px=HALF, expected_px=None).disk is None
 
 
 def test_a_disk_that_is_gone_is_not_replaced_by_another():
