@@ -65,7 +65,7 @@ _ENERGY, _FOURTH, _WIDTH = _integrals()
 
 
 _AGREES: Final = 0.6
-"""Share of what is expected that the power has in each direction, and the inverse of the most: where
+"""Share of what is expected that the power has in each direction, and the inverse of the most. If
 one direction is near focus, another fit may have rings, but not the power beside them."""
 
 
