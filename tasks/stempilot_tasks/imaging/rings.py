@@ -144,8 +144,12 @@ def gains(
     width: float,
     sectors: int,
 ) -> FloatArray:
-    """Return by how much rings raise the log likelihood, (sectors,), over the same without them."""
-    out = np.zeros(sectors)
+    """Return how well a fit does by direction, (2, sectors).
+
+    First by how much rings raise the log likelihood over the same without them, then the mean of
+    the power over what is expected.
+    """
+    out, count = np.zeros((2, sectors)), np.zeros(sectors)
     a, b, c = numbers[0], numbers[1], numbers[2]
     strength, slope, bend = numbers[3], numbers[4], numbers[5]
     noise, depth = math.exp(numbers[6]), 1 / (1 + math.exp(-numbers[7]))
@@ -159,5 +163,9 @@ def gains(
         phase = turn * (a * (x * x + y * y) + b * (x * x - y * y) + c * 2 * x * y)
         plain, ringed = film + noise, film * (1 - rings * math.cos(phase)) + noise
         gain = math.log(plain / ringed) + power[i] / plain - power[i] / ringed
-        out[int((math.atan2(y, x) / math.pi % 1.0) * sectors) % sectors] += gain
+        place = int((math.atan2(y, x) / math.pi % 1.0) * sectors) % sectors
+        out[0, place] += gain
+        out[1, place] += power[i] / ringed
+        count[place] += 1
+    out[1] /= np.maximum(count, 1)
     return out

@@ -64,6 +64,11 @@ def _integrals() -> tuple[float, float, float]:
 _ENERGY, _FOURTH, _WIDTH = _integrals()
 
 
+_AGREES: Final = 0.6
+"""Share of what is expected that the power has in each direction, and the inverse of the most. If
+one direction is near focus, another fit may have rings, but not the power beside them."""
+
+
 @frozen(kw_only=True)
 class Aberrations:
     """What a Ronchigram tells; all in m, and C1 and A1 up to one common sign.
@@ -206,14 +211,14 @@ def _told(spectrum: Spectrum) -> Aberrations | None:
         return None
     chosen, best = found
     parts = chosen.power, chosen.qx, chosen.qy
-    gained = chosen.independent * gains(
-        *parts, best.numbers, chosen.wavelength, chosen.width, _WEDGES
-    )
+    gained, expected = gains(*parts, best.numbers, chosen.wavelength, chosen.width, _WEDGES)
+    gained = chosen.independent * gained
     trust = float(gained.sum())
     shape = best.numbers[:3]
     c1, a1x, a1y = _inverse(shape)
     within = NEAREST_M <= c1 <= FARTHEST_M and math.hypot(a1x, a1y) <= LARGEST_RATIO * c1
-    if not (within and trust >= _LEAST_TRUST and gained.min() >= _WORST_WEDGE):
+    explained = expected.min() > _AGREES and expected.max() < 1 / _AGREES
+    if not (within and explained and trust >= _LEAST_TRUST and gained.min() >= _WORST_WEDGE):
         return None
     try:
         covariance = np.linalg.inv(best.fisher)[:3, :3] / chosen.independent

@@ -105,6 +105,22 @@ def test_nothing_is_told_where_a_direction_is_near_focus(ratio: float) -> None:
         assert read(drawn(seed, 150, 150 * ratio * turn)) == Shadow(lit=True)
 
 
+def test_rings_that_fit_by_chance_beside_a_line_focus_are_not_believed() -> None:
+    """C1 = 148 nm and A1 of the same size were taken for C1 = 323 nm, by its rings alone."""
+    rng = np.random.default_rng(7020)
+    c1 = rng.uniform(30, 200) * rng.choice([-1, 1])
+    size = rng.uniform(0.75, 1.1) * abs(c1)
+    turn = rng.uniform(0, 2 * math.pi)
+    a1 = (size * math.cos(turn) * NM, size * math.sin(turn) * NM)
+    b2, a2 = 60e-9 * rng.random(), 60e-9 * rng.random()
+    electrons = float(np.exp(rng.uniform(np.log(2e7), np.log(2e8))))
+    pixel_rad = PIXEL_RAD * 2
+    frame = ronchigram(
+        rng, c1 * NM, a1, b2=b2, a2=a2, side=HALF, pixel_rad=pixel_rad, electrons=electrons
+    )
+    assert read(frame) == Shadow(lit=True)
+
+
 @pytest.mark.parametrize("c1", [0.0, 12.0])
 def test_nothing_is_told_near_focus(c1: float) -> None:
     for seed in range(3):
