@@ -54,13 +54,15 @@ class CorrectingBatch:
 
     def _state(self, before: Arrays, measured: Measured) -> Arrays:
         told = ~np.isnan(measured["c1_m"])
+        untold = np.where(told, 0, before["untold"] + 1)
+        lost = untold >= LOST
         residual = np.empty_like(before["residual"])
         columns = (measured["c1_m"], *np.asarray(measured["a1_m"]).T)
         for entry, (column, offset) in enumerate(self._shown(columns)):
             away = (self._sign * column - offset) / UNIT_M
             within = np.minimum(np.maximum(away, self._space.low[entry]), self._space.high[entry])
-            residual[:, entry] = np.where(told, within, before["residual"][:, entry])
-        untold = np.where(told, 0, before["untold"] + 1)
+            stays = np.where(lost, self._goal.edges[1][entry], before["residual"][:, entry])
+            residual[:, entry] = np.where(told, within, stays)
         return {"residual": residual, "untold": untold, "distance": _length(residual)}
 
     def _shown(self, columns: Sequence[Floats]) -> list[tuple[Floats, float]]:

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from attrs import evolve, frozen
+from attrs import frozen
 from gymnasium.spaces import Box
 
 from stempilot import (
@@ -121,10 +121,15 @@ class _Correcting(Task[Measured, Aberrated], Generic[C]):
         return self.advance(far, None, measured)
 
     def advance(self, state: Aberrated, action: Any, measured: Measured) -> Aberrated:
-        """Return the state after a frame; the residual stays where it tells nothing."""
+        """Return the state after a frame.
+
+        Where it tells nothing the residual stays, and goes to the edge when that is the end.
+        """
         del action
         if measured.c1_m is None or measured.a1_m is None:
-            return evolve(state, untold=state.untold + 1, measured=measured)
+            untold = state.untold + 1
+            stays = state.residual if untold < LOST else self._goal.edges[1]
+            return Aberrated(residual=stays, untold=untold, measured=measured)
         residual = self._residual_m(self._sign * np.array([measured.c1_m, *measured.a1_m]))
         x = np.clip(residual / UNIT_M, self._space.low, self._space.high)
         return Aberrated(residual=tuple(x.tolist()), untold=0, measured=measured)

@@ -23,8 +23,8 @@ def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) 
 
     Half of the new starts are uniform within the edges, half about the goal. Rewards are those
     that `stempilot.Task.reward` gives by default. A row stays as it is where its displacement is
-    unknown, because nothing moved in the timestep that ended the episode, or where its new start
-    would be none.
+    unknown, because the timestep that ended the episode led beyond the edges or moved nothing, or
+    where its new start would be none.
 
     Args:
         batch: n timesteps whose observations are the residual.
@@ -41,7 +41,10 @@ def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) 
     inside = np.all((lower < end) & (end < upper), axis=1)
     ended = success | ~inside
     earned = rewards(goal, away, left, success=success, failure=~inside)
-    stopped = (batch.terminated | batch.truncated) & ~shift.any(axis=1)
+    told = np.all((lower < batch.next_observations) & (batch.next_observations < upper), axis=1)
+    stopped = (batch.terminated & ~told) | (
+        (batch.terminated | batch.truncated) & ~shift.any(axis=1)
+    )
     can = ~stopped & (away > goal.tolerance)
     can &= np.all((lower < start) & (start < upper), axis=1)
     rows = can[:, np.newaxis]
