@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stempilot import Frame, FrameError, KnobValue
-from stempilot_tasks.bf_disk_centering.state import Disk, Measured
+from stempilot_tasks.bf_disk_centering.state import Disk, Measured, Point
 from stempilot_tasks.imaging import DiskLocation, find_disks
 
 _ALL_CLIPPED: Final = 0.99
@@ -19,6 +19,7 @@ def measure_disk(
     shape: tuple[int, int],
     *,
     radius_px: float | None = None,
+    near_px: Point | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
     simulated: bool = True,
 ) -> Measured:
@@ -35,6 +36,7 @@ def measure_disk(
         shift_rad: read-back of the diffraction shift.
         shape: (rows, cols) that the frame must have.
         radius_px: the disks' radius where it is known.
+        near_px: where the direct beam should be, if that is known.
         mask: (rows, cols) pixels that are known to be bad.
         simulated: the frame is not of a real instrument.
 
@@ -55,7 +57,10 @@ def measure_disk(
     if frame.pixel_rad is not None and not 0 < frame.pixel_rad < np.inf:
         msg = f"the frame's pixel is calibrated as {frame.pixel_rad:g} rad; it must be above 0"
         raise FrameError(msg)
-    found = find_disks(pixels, radius_px=radius_px, mask=mask)
+    rows, cols = shape
+    if near_px is not None:
+        near_px = near_px[0] + (cols - 1) / 2, near_px[1] + (rows - 1) / 2
+    found = find_disks(pixels, radius_px=radius_px, near_px=near_px, mask=mask)
     disks = tuple(_disk(one, shape) for one in found if np.isfinite(one.x_px))
     clipped = found[0].saturated if found else _is_clipped(pixels)
     return Measured(

@@ -116,14 +116,16 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             FrameError: wrong shape, not numbers, badly calibrated, or clipped all over.
         """
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
-        radius_px = self.config.radius_px
-        if radius_px is None and self._reference is not None:
-            radius_px = self._reference.radius_px
+        radius_px, near_px = self.config.radius_px, None
+        if self._reference is not None:
+            near_px = self._reference.place_px((shift_rad[0], shift_rad[1]))
+            radius_px = radius_px or self._reference.radius_px
         return measure_disk(
             snapshot.frames[FLUCAM],
             shift_rad,
             self.config.camera_shape,
             radius_px=radius_px,
+            near_px=near_px,
             mask=self._mask,
             simulated=snapshot.simulated,
         )
