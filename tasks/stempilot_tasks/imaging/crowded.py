@@ -159,7 +159,7 @@ def _is_disk(rim: Rim) -> bool:
 def _least_coverage(rim: Rim) -> float:
     if rim.radius < _SMALL_PX:
         return _LEAST_COVERAGE_OF_SMALL
-    exact = rim.radius >= _BLURRED_PX and rim.error <= _EXACT * rim.radius + 0.1
+    exact = rim.error <= _EXACT * rim.radius + 0.1
     return _LEAST_COVERAGE_OF_EXACT if exact else _LEAST_COVERAGE
 
 
