@@ -55,6 +55,11 @@ _MATCH, _DECIDED = 3.0, 3.0
 match must lead."""
 
 
+_SURPRISE: Final = 2.5
+"""Most standard deviations that a move counts as unexpected: enough to decide where all else is
+equal, not enough to deny what most disks show."""
+
+
 @frozen(kw_only=True)
 class Choice:
     """The disk that was chosen; ``None`` where none fits, or, `ambiguous`, more than one."""
@@ -185,7 +190,7 @@ def again(
     if expected_px is not None:
         spread = 0.3 * math.hypot(*expected_px) + 0.3 * chosen.radius_px + _NEAR_PX
         off = np.array([math.dist(_moved(chosen, disk), expected_px) for disk in after])
-        scores -= 0.5 * np.minimum(off / spread, 4.0) ** 2
+        scores -= 0.5 * np.minimum(off / spread, _SURPRISE) ** 2
     order = np.argsort(-scores, kind="stable")
     if len(order) > 1 and scores[order[0]] - scores[order[1]] < _DECIDED:
         return AMBIGUOUS

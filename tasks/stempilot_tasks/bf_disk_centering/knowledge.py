@@ -10,7 +10,7 @@ from stempilot_tasks.bf_disk_centering.choosing import Choice, again, first, out
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Knowledge, Measured, Point
 
-_MOVES_KEPT: Final = 6
+_MOVES_KEPT: Final = 12
 _STILL_PX: Final = 1.0
 """What moves by less under a move of the diffraction shift does not follow it: a flaw of the camera
 stays where it is to a hundredth of a pixel."""

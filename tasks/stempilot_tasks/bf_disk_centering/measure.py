@@ -1,6 +1,7 @@
 """From a frame to a few numbers: the only code of the task that sees pixels."""
 
 import math
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ def measure_disk(
     shape: tuple[int, int],
     *,
     radius_px: float | None = None,
+    near_px: Point | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
     region: Region | None = None,
     simulated: bool = True,
@@ -41,6 +43,7 @@ def measure_disk(
         shift_rad: read-back of the diffraction shift.
         shape: (rows, cols) that the frame must have.
         radius_px: the disks' radius where it is known.
+        near_px: where the direct beam should be, if that is known.
         mask: (rows, cols) pixels that are known to be bad.
         region: part of the frame in which disks are looked for; the whole frame when ``None``.
         simulated: the frame is not of a real instrument.
@@ -65,7 +68,7 @@ def measure_disk(
             f"at most {math.pi / max(shape):.3g}, where the frame spans half a turn: is it in mrad?"
         )
         raise FrameError(msg)
-    found, origin_px = _found(pixels, region, radius_px=radius_px, mask=mask)
+    found, origin_px = _found(pixels, region, radius_px=radius_px, near_px=near_px, mask=mask)
     disks = tuple(_disk(one, origin_px) for one in found if np.isfinite(one.x_px))
     clipped = found[0].saturated if found else _is_clipped(pixels)
     return Measured(
@@ -111,25 +114,26 @@ def _found(
     region: Region | None,
     *,
     radius_px: float | None,
+    near_px: Point | None,
     mask: npt.NDArray[np.bool_] | None,
 ) -> tuple[tuple[DiskLocation, ...], Point]:
     """Return the disks in a region, and where in the frame their places are counted from."""
     rows, cols = pixels.shape
     x_px, y_px = (1 - cols) / 2, (1 - rows) / 2
-    if region is None:
-        return find_disks(pixels, radius_px=radius_px, mask=mask), (x_px, y_px)
-    view = region.slices((rows, cols))
-    x_px, y_px = x_px + view[1].start, y_px + view[0].start
-    pixels, mask = pixels[view], None if mask is None else mask[view]
-    found = find_disks(pixels, radius_px=radius_px, mask=mask)
+    if region is not None:
+        view = region.slices((rows, cols))
+        x_px, y_px = x_px + view[1].start, y_px + view[0].start
+        pixels, mask = pixels[view], None if mask is None else mask[view]
+    if near_px is not None:
+        near_px = near_px[0] - x_px, near_px[1] - y_px
+    search = partial(find_disks, pixels, radius_px=radius_px, near_px=near_px)
+    found = search(mask=mask)
     places = np.array([(one.x_px + x_px, one.y_px + y_px) for one in found])
-    if found and region.circle is not None and not region.holds(places).all():
+    if found and region and region.circle is not None and not region.holds(places).all():
         # Light beside a round screen, for which the frame is searched without its corners.
         y, x = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
         beside = ~region.holds(np.stack(np.broadcast_arrays(x + x_px, y + y_px), axis=-1))
-        found = find_disks(
-            pixels, radius_px=radius_px, mask=beside if mask is None else beside | mask
-        )
+        found = search(mask=beside if mask is None else beside | mask)
     return found, (x_px, y_px)
 
 

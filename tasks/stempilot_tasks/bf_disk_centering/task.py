@@ -119,14 +119,16 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """
         self._require_tolerance(snapshot.frames[FLUCAM].pixel_rad)
         shift_rad = snapshot.knobs[DIFFRACTION_SHIFT]
-        radius_px = self.config.radius_px
-        if radius_px is None and self.reference is not None:
-            radius_px = self.reference.radius_px
+        radius_px, near_px = self.config.radius_px, None
+        if self.reference is not None:
+            near_px = self.reference.place_px((shift_rad[0], shift_rad[1]))
+            radius_px = radius_px or self.reference.radius_px
         return measure_disk(
             snapshot.frames[FLUCAM],
             shift_rad,
             self.config.camera_shape,
             radius_px=radius_px,
+            near_px=near_px,
             mask=self._mask,
             region=self.geometry.region,
             simulated=snapshot.simulated,

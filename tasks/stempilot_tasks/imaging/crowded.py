@@ -55,13 +55,19 @@ _TWICE: Final = 0.35
 """Two disks whose centres are nearer, in radii, are one."""
 
 
-def disks_in(frame: Frame, bad: npt.NDArray[np.bool_], radius_px: float | None = None) -> list[Rim]:
+def disks_in(
+    frame: Frame,
+    bad: npt.NDArray[np.bool_],
+    radius_px: float | None = None,
+    near_px: tuple[float, float] | None = None,
+) -> list[Rim]:
     """Return the disks of one radius in a frame, the one of the most contrast first.
 
     Args:
         frame: (rows, cols).
         bad: pixels that say nothing, likewise.
         radius_px: the disks' radius; otherwise that of the disk with the most marked edge.
+        near_px: column and row of a place to look at in any case.
     """
     side = min(frame.shape)
     block = max(1, round(side / FINE_SIDE))
@@ -81,11 +87,11 @@ def disks_in(frame: Frame, bad: npt.NDArray[np.bool_], radius_px: float | None =
         if not sound:
             return []
         radius_px = max(sound, key=_markedness).radius
-    found = _of_radius(frame, bad, edges, radius_px, [])
+    found = _of_radius(frame, bad, edges, radius_px, near_px, [])
     for _ in range(_PEELS):
         # Where disks overlap, the edge of a bright one hides that of its neighbour.
         rest = _without(frame, found)
-        more = _of_radius(rest, bad, edges_of(rest, bad, block), radius_px, found)
+        more = _of_radius(rest, bad, edges_of(rest, bad, block), radius_px, near_px, found)
         new = [rim for rim in more if _is_new(rim, found)]
         if not new:
             break
@@ -99,10 +105,14 @@ def _of_radius(
     bad: npt.NDArray[np.bool_],
     edges: Edges,
     radius_px: float,
+    near_px: tuple[float, float] | None,
     known: list[Rim],
 ) -> list[Rim]:
     found: list[Rim] = []
-    for place in places(edges, radius_px * np.array(_NEAR), MOST_DISKS, _TWICE):
+    where = places(edges, radius_px * np.array(_NEAR), MOST_DISKS, _TWICE)
+    if near_px is not None:
+        where.append(Place(x=near_px[0], y=near_px[1], radius=radius_px))
+    for place in where:
         if not _is_apart(place, known):
             continue
         rim = fit_rim(frame, bad, place.x, place.y, radius_px)
@@ -149,7 +159,7 @@ def _is_disk(rim: Rim) -> bool:
 def _least_coverage(rim: Rim) -> float:
     if rim.radius < _SMALL_PX:
         return _LEAST_COVERAGE_OF_SMALL
-    exact = rim.radius >= _BLURRED_PX and rim.error <= _EXACT * rim.radius + 0.1
+    exact = rim.error <= _EXACT * rim.radius + 0.1
     return _LEAST_COVERAGE_OF_EXACT if exact else _LEAST_COVERAGE
 
 

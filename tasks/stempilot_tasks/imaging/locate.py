@@ -97,6 +97,7 @@ def find_disks(
     *,
     saturation: float | None = None,
     radius_px: float | None = None,
+    near_px: tuple[float, float] | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[DiskLocation, ...]:
     """Return the disks in a frame, the one with the most contrast first.
@@ -108,6 +109,7 @@ def find_disks(
         pixels: (rows, cols), any real numbers, at least 64 x 64.
         saturation: value from which a pixel is clipped; the largest of its type when ``None``.
         radius_px: the disks' radius where it is known.
+        near_px: column and row where one should be, if that is known: its neighbours may hide it.
         mask: (rows, cols) pixels that are known to be bad.
 
     Raises:
@@ -124,7 +126,7 @@ def find_disks(
     if found and mask is None and _is_alone(frame, found, search):
         return (found,)
     bad = bad_pixels(frame, limit, mask)
-    rims = disks_in(frame.astype(np.float32), bad, radius_px)
+    rims = disks_in(frame.astype(np.float32), bad, radius_px, near_px)
     if rims:
         return tuple(_more_precise(_of_rim(frame, rim, limit), rim, found) for rim in rims)
     # What the frame's edge cuts, and what is too large for the thorough search, has no rim.

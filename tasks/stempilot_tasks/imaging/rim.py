@@ -15,7 +15,7 @@ from stempilot import compiled
 
 Floats = npt.NDArray[np.float64]
 
-_HOPELESS: Final = ((0.15, 0.35), (0.1, 0.45), None)
+_HOPELESS: Final = ((0.15, 0.3), (0.1, 0.4), None)
 """The rounds of a fit; in the first ones, least share of the rays whose fall must lie within so
 many radii of the circle."""
 

@@ -153,6 +153,16 @@ def test_a_known_radius_picks_the_disks_of_that_radius(rng):
         assert away(found[0], *place) < 0.2
 
 
+def test_a_place_that_is_known_is_looked_at_behind_its_neighbours(rng):
+    x, y = HERE
+    lit = 900 * disk(x, y, 14)
+    for angle in np.deg2rad((0, 72, 144, 216, 288)):
+        lit += 1500 * disk(x + 11.8 * np.cos(angle), y + 11.8 * np.sin(angle), 14)
+    pixels = exposed(lit, rng)
+    assert nearest(find_disks(pixels, radius_px=14.0), *HERE) > 3
+    assert nearest(find_disks(pixels, radius_px=14.0, near_px=HERE), *HERE) < 0.5
+
+
 def test_grains_of_a_ring_make_no_disk_of_their_own(rng):
     lit = disk(*HERE, 20)
     for angle in np.linspace(0, 2 * np.pi, 150, endpoint=False):
