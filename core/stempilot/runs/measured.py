@@ -65,7 +65,7 @@ def _products(path: Path, backend: Backend, name: str) -> Mapping[str, Json]:
     run = RunDir.open(path)
     record = run.record()
     if record.agent != NO_AGENT:
-        msg = f"{path} is a run of {record.task}, which is no reading; give one of read-response"
+        msg = f"{path} is a run of {record.task}, which is no reading; give one that only measures"
         raise RunDirError(msg)
     result = read_json(path / RESULT) if (path / RESULT).exists() else {}
     if record.status != "done" or result.get("success") is not True:
