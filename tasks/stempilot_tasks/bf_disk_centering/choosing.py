@@ -143,6 +143,17 @@ def _by_reference(disks: Sequence[Disk], shift_rad: Point, reference: Reference)
     return Choice(disk=near[0]) if clear and (near[0] in alike or not alike) else AMBIGUOUS
 
 
+def at_its_place(disks: Sequence[Disk], shift_rad: Point, reference: Reference) -> Disk | None:
+    """Return the disk that lies just where the reference says, as bright as it says."""
+    place_px = reference.place_px(shift_rad)
+    near = sorted(disks, key=lambda disk: _far(disk, place_px))
+    close = 0.15 * reference.radius_px + 2.0
+    if not near or _far(near[0], place_px) > close:
+        return None
+    clear = len(near) == 1 or _far(near[1], place_px) > 2 * close
+    return near[0] if clear and _is_alike(near[0].contrast, reference.contrast) else None
+
+
 def _is_alike(one: float, other: float) -> bool:
     return abs(math.log(one / other)) <= _ALIKE
 

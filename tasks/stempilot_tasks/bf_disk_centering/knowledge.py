@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from attrs import evolve
 
-from stempilot_tasks.bf_disk_centering.choosing import Choice, again, first, outside
+from stempilot_tasks.bf_disk_centering.choosing import Choice, again, at_its_place, first, outside
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Knowledge, Measured, Point
 
@@ -55,6 +55,10 @@ def follow(
         half_px=half_px,
         expected_px=_expected_px(known, moved_rad, reference),
     )
+    if choice.disk is None and reference is not None:
+        x_rad, y_rad = measured.shift_rad
+        there = at_its_place(measured.disks, (x_rad, y_rad), reference)
+        choice = Choice(disk=there) if there else choice
     found = _with(known, choice, measured)
     if choice.disk is None:
         return found

@@ -8,7 +8,7 @@ import pytest
 
 from stempilot.contract.values import Outcome
 from stempilot.errors import StempilotError
-from stempilot_tasks.bf_disk_centering.choosing import again, first, outside
+from stempilot_tasks.bf_disk_centering.choosing import again, at_its_place, first, outside
 from stempilot_tasks.bf_disk_centering.knowledge import begin, follow
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Disk, Measured
@@ -108,6 +108,15 @@ def test_a_reference_tells_the_beam_by_place_and_contrast():
 def test_contrast_alone_tells_where_the_place_does_not():
     disks = [disk(100, 200, 2500.0), disk(3, 298, 950.0)]
     assert chosen(disks, reference=reference(place=(-300.0, -300.0))).disk == disks[1]
+
+
+@pytest.mark.parametrize(("contrast", "there"), [(950.0, True), (2000.0, False)])
+def test_a_disk_that_lost_its_neighbours_is_found_at_its_place(contrast, there):
+    alone = [disk(2, 1, contrast)]
+    found = at_its_place(alone, (0.0, 0.0), reference())
+    assert found == (alone[0] if there else None)
+    assert at_its_place([*alone, disk(9, 0, 980.0)], (0.0, 0.0), reference()) is None
+    assert at_its_place(alone, (0.0, 0.0), reference(place=(10.0, 0.0))) is None
 
 
 def test_a_disk_beside_the_place_may_hide_the_direct_one():
