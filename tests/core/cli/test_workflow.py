@@ -223,7 +223,7 @@ def test_a_terminal_shows_a_tree(terminal: Console) -> None:
     assert "film in?\n\x1b[?25lworkflow" in written(terminal), "it is drawn below"
     last = told(terminal).rpartition("workflow")[2]
     assert "ok read" in last
-    assert "ok centre  done, radius = 1.5 \N{PLUS-MINUS SIGN} 0.1 px" in last
+    assert "ok centre  done, radius = 1.50 \N{PLUS-MINUS SIGN} 0.10 px" in last
 
 
 def test_a_repetition_begins_with_a_clean_tree(terminal: Console) -> None:

@@ -41,7 +41,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_problem_with_what_to_set(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("STEMPILOT_LOCK_DIR", str(tmp_path / "file" / "b"))
-    (locks,) = [each for each in places(tmp_path) if each.what == "locks"]
+    (locks,) = [each for each in places(tmp_path) if each.what == "lock folder"]
     assert locks.state == "problem", "a file is in the way"
     monkeypatch.setenv("STEMPILOT_LOCK_DIR", str(tmp_path / "a" / "b"))
 
@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_problem_with_what_to_set(
     monkeypatch.setattr(machine.tempfile, "NamedTemporaryFile", refuse)
     found = {each.what: each for each in places(tmp_path)}
     assert {each.state for each in found.values()} == {"problem"}
-    assert "set STEMPILOT_LOCK_DIR to another" in found["locks"].advice
+    assert "set STEMPILOT_LOCK_DIR to another" in found["lock folder"].advice
     assert "PermissionError" in found["working folder"].found
     assert list(tmp_path.iterdir()) == [tmp_path / "file"], "nothing was made"
 
