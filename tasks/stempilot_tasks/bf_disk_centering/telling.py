@@ -38,7 +38,8 @@ def _missing(state: CenteringState, config: BfDiskCenteringConfig) -> str:
     measured = state.measured
     clipped = ", pixels are clipped: lower the exposure" if measured.saturated else ""
     if not measured.visible:
-        return f"disk not visible{clipped}"
+        region = ", ".join(f"{value:g}" for value in config.region or ())
+        return f"disk not visible{f' in region = [{region}]' if region else ''}{clipped}"
     if measured.position_px is None:
         return f"disk cut by the frame's edge{clipped}"
     if state.known.disk is None:

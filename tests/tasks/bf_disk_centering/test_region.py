@@ -68,6 +68,12 @@ def test_beyond_the_region_the_disk_is_lost(make_task: MakeTask, see: See) -> No
     assert screen.outcome(screen.initial(see(200, 200))) is Outcome.FAILURE
 
 
+def test_what_is_not_seen_is_said_with_the_region(make_task: MakeTask, unseen: Measured) -> None:
+    task = make_task(region=(-300, -300, 300, 300))
+    told = task.explain(task.initial(unseen))
+    assert told == "disk not visible in region = [-300, -300, 300, 300]"
+
+
 def test_a_round_screen_may_reach_beyond_the_frame() -> None:
     region = Region.of((0, 0, 600), HALF)
     assert (region.left, region.right, region.half_px) == (-520, 520, 520)
