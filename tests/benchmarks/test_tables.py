@@ -180,6 +180,7 @@ def test_an_interrupted_cell_does_not_count(tmp_path: Path, monkeypatch: Any) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_all_agents_are_judged_on_the_same_instrument_and_starts(
     tmp_path: Path, monkeypatch: Any

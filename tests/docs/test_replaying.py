@@ -28,6 +28,7 @@ def told(run: Path) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_page_can_be_followed(tmp_path: Path) -> None:
     commands = [block for block in blocks("") if block.startswith("stempilot ")]

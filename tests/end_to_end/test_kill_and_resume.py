@@ -64,7 +64,8 @@ def uninterrupted(tmp_path_factory):
     return run, finish(train(run))
 
 
-@pytest.mark.parametrize("seed", sampled([1, 2, 3], 3))
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_killed_at_random_moments_and_resumed_is_bit_equal(seed, tmp_path, uninterrupted):
     whole, expected = uninterrupted
     run = tmp_path / "run"
@@ -100,7 +101,7 @@ def last_timestep(run: Path) -> int:
     return max((json.loads(line)["t"] for line in whole_lines), default=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT], 2))
 def test_one_signal_ends_cleanly_and_resumes(number, tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen(
@@ -120,6 +121,7 @@ def test_one_signal_ends_cleanly_and_resumes(number, tmp_path):
     assert not done["interrupted"]
 
 
+@pytest.mark.long
 def test_evaluation_does_not_disturb_training(tmp_path, uninterrupted):
     run = tmp_path / "run"
     words = [word.replace("run.evaluate=true", "run.evaluate=false") for word in train(run)]

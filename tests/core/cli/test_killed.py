@@ -16,6 +16,7 @@ import pytest
 from attrs import field, frozen
 from tests.core.cli.surviving import PACKAGE, STANDING, WRITES, Options, Surviving
 from tests.core.fakes import install, plugin, toy_registry
+from tests.sampling import sampled
 
 from stempilot.instrument.audit import AUDIT, read_audit
 from stempilot.instrument.envelope_file import write_envelope
@@ -132,15 +133,16 @@ def test_after_a_kill_restore_brings_the_knob_back(lab: Lab) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_after_a_kill_at_any_of_50_moments_restore_brings_the_knob_back(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moments_tried", sampled([12, 50], 2))
+def test_after_a_kill_at_any_moment_restore_brings_the_knob_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, moments_tried: int
 ) -> None:
     monkeypatch.chdir(lab.folder)
     backend = plugin("surviving", Options, lambda options, _: Surviving(options))
     registry = toy_registry(("backend", backend))
     seed = secrets.randbits(32)
     moments = np.random.default_rng(seed)
-    for number in range(50):
+    for number in range(moments_tried):
         lab.folder.joinpath(WRITES).unlink(missing_ok=True)
         after_s = moments.uniform(0.0, 0.15)
         killed_somewhere(lab, after_s)
