@@ -1,7 +1,7 @@
 """`stigmator` and `stigmate-and-focus`: aberrations that one frame tells are driven to a value."""
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from stempilot import (
     Product,
     Quantity,
     SetPoint,
-    Snapshot,
     Task,
     Transitions,
 )
@@ -24,14 +23,13 @@ from stempilot_tasks.imaging.spectrum import LARGEST_RATIO
 from stempilot_tasks.probe.batch import CorrectingBatch
 from stempilot_tasks.probe.config import StigmateAndFocusConfig, StigmatorConfig
 from stempilot_tasks.probe.seeing import (
-    FILM,
     LOST,
     UNIT,
     UNIT_M,
     Floats,
+    Looking,
     Measured,
     exact_changes,
-    measure_probe,
     needs_of,
     numbers_of,
     products_of,
@@ -58,11 +56,11 @@ class Aberrated:
     measured: Measured
 
 
-class _Correcting(Task[Measured, Aberrated], Generic[C]):
+class _Correcting(Looking[C], Task[Measured, Aberrated]):
     """What both have in common; offset, edges and sign are theirs."""
 
     def __init__(self, config: C) -> None:
-        self.config = config
+        super().__init__(config)
         size, (lower, upper) = len(self._edges[0]), self._edges
         self._goal = Centre(
             residual=tuple(range(size)),
@@ -100,20 +98,6 @@ class _Correcting(Task[Measured, Aberrated], Generic[C]):
     def observation_space(self) -> Box:
         """The residual in 100 nm."""
         return self._space
-
-    def measure(self, snapshot: Snapshot) -> Measured:
-        """Return what the Ronchigram tells."""
-        return measure_probe(snapshot, self.config)
-
-    @property
-    def rehearsal(self) -> Mapping[str, Any]:
-        """A film under the probe."""
-        return FILM
-
-    def sees(self, measured: Measured, source: str) -> bool:
-        """Return whether there is light."""
-        del source
-        return measured.lit
 
     def initial(self, measured: Measured) -> Aberrated:
         """Return the state at the start; beyond the edges where nothing is told."""

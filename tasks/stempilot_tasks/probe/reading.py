@@ -14,13 +14,11 @@ from stempilot import (
     Quantity,
     Reading,
     SetPoint,
-    Snapshot,
 )
 from stempilot_tasks.probe.config import ReadAberrationsConfig
 from stempilot_tasks.probe.seeing import (
-    FILM,
+    Looking,
     Measured,
-    measure_probe,
     needs_of,
     numbers_of,
     products_of,
@@ -54,7 +52,7 @@ class Read:
     sign: float | None = None
 
 
-class ReadAberrations(Reading[Measured, Read]):
+class ReadAberrations(Looking[ReadAberrationsConfig], Reading[Measured, Read]):
     """Read C1 and A1 from a Ronchigram.
 
     A frame tells them up to one common sign. Unless the side is given, a small move of the focus
@@ -62,27 +60,13 @@ class ReadAberrations(Reading[Measured, Read]):
     """
 
     def __init__(self, config: ReadAberrationsConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self._given = {"under": -1.0, "over": 1.0}.get(config.side)
 
     @property
     def needs(self) -> Needs:
         """The FluCam with the beam on the screen; the focus where the side is to be found."""
         return needs_of(defocus_m=None if self._given else _STEP_M)
-
-    def measure(self, snapshot: Snapshot) -> Measured:
-        """Return what the Ronchigram tells."""
-        return measure_probe(snapshot, self.config)
-
-    @property
-    def rehearsal(self) -> Mapping[str, Any]:
-        """A film under the probe."""
-        return FILM
-
-    def sees(self, measured: Measured, source: str) -> bool:
-        """Return whether there is light."""
-        del source
-        return measured.lit
 
     def initial(self, measured: Measured) -> Read:
         """Return the state after the first frame."""

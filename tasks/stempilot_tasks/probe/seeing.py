@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ from stempilot import (
 )
 from stempilot_tasks.imaging.ronchigram import read_ronchigram, wavelength_m
 from stempilot_tasks.probe.config import RonchigramConfig
+
+C = TypeVar("C", bound=RonchigramConfig)
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,6 +93,31 @@ def measure_probe(snapshot: Snapshot, config: RonchigramConfig) -> Measured:
         trust=found.trust,
         knob_m=knob_m,
     )
+
+
+class Looking(Generic[C]):
+    """What the tasks that look at Ronchigrams have in common, to be named before `Task`.
+
+    Args:
+        config: the task's options.
+    """
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    def measure(self, snapshot: Snapshot) -> Measured:
+        """Return what the Ronchigram tells."""
+        return measure_probe(snapshot, self.config)
+
+    @property
+    def rehearsal(self) -> Mapping[str, Any]:
+        """A film under the probe."""
+        return FILM
+
+    def sees(self, measured: Measured, source: str) -> bool:
+        """Return whether there is light."""
+        del source
+        return measured.lit
 
 
 def needs_of(*, defocus_m: float | None = None, stigmator: float | None = None) -> Needs:

@@ -18,16 +18,14 @@ from stempilot import (
     Product,
     Quantity,
     SetPoint,
-    Snapshot,
     Task,
 )
 from stempilot_tasks.probe.config import StemFocusConfig
 from stempilot_tasks.probe.seeing import (
-    FILM,
     UNIT,
     UNIT_M,
+    Looking,
     Measured,
-    measure_probe,
     needs_of,
     numbers_of,
     why_untold,
@@ -83,7 +81,7 @@ class Focusing:
     returned: bool = False
 
 
-class StemFocus(Task[Measured, Focusing]):
+class StemFocus(Looking[StemFocusConfig], Task[Measured, Focusing]):
     """Bring the defocus to a value, from either side, with the STEM defocus.
 
     One frame does not tell the side, and near focus it tells nothing. So the task moves by itself:
@@ -92,7 +90,7 @@ class StemFocus(Task[Measured, Focusing]):
     """
 
     def __init__(self, config: StemFocusConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self._aim_m = _SHARE * config.tolerance_m
         low, high = ((edge - config.wanted_m) / UNIT_M for edge in (-_EDGE_M, _EDGE_M))
         self._goal = Centre(
@@ -118,20 +116,6 @@ class StemFocus(Task[Measured, Focusing]):
     def observation_space(self) -> Box:
         """The most probable distance from the wanted defocus in 100 nm."""
         return self._space
-
-    def measure(self, snapshot: Snapshot) -> Measured:
-        """Return what the Ronchigram tells."""
-        return measure_probe(snapshot, self.config)
-
-    @property
-    def rehearsal(self) -> Mapping[str, Any]:
-        """A film under the probe."""
-        return FILM
-
-    def sees(self, measured: Measured, source: str) -> bool:
-        """Return whether there is light."""
-        del source
-        return measured.lit
 
     def initial(self, measured: Measured) -> Focusing:
         """Return the state at the start, either side as probable as the other."""
