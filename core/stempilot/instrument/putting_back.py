@@ -83,7 +83,8 @@ def put_back(
         # Writing one knob may have moved another one that was back already.
         for knob in [knob for knob in back if knob in written and len(written) > 1]:
             tried(knob, partial(guard.read, knob))
-        if written and guard.clock() < deadline_s:
+        # Also where the only one that was written is another user's now.
+        if any(map(guard.wrote, guard.limits)) and guard.clock() < deadline_s:
             _remark_on_others(guard, baseline, baseline.keys() - written)
         if left:
             left += [*map(str, theirs), _park(guard, may_park=may_park)]
