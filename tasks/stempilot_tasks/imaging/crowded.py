@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from attrs import evolve
 
 from stempilot_tasks.imaging.rim import Rim, fit_rim
 from stempilot_tasks.imaging.votes import FINE_SIDE, Edges, Place, coarser, edges_of, places
@@ -98,6 +99,35 @@ def disks_in(
         found += new
     found.sort(key=lambda rim: -rim.contrast)
     return [rim for rim in found if rim.contrast >= _FAINTEST * found[0].contrast]
+
+
+def faint_disks_in(
+    frame: Frame,
+    bad: npt.NDArray[np.bool_],
+    radius_px: float | None = None,
+    near_px: tuple[float, float] | None = None,
+) -> list[Rim]:
+    """Return the disks of a frame with few counts, seen in pixels of twice the side.
+
+    Arguments as `disks_in` has them.
+    """
+    rows, cols = frame.shape[0] // 2, frame.shape[1] // 2
+    fours = (rows, 2, cols, 2)
+    sound = ~bad[: 2 * rows, : 2 * cols]
+    light = np.where(sound, frame[: 2 * rows, : 2 * cols], 0).reshape(fours).sum((1, 3))
+    count = sound.reshape(fours).sum((1, 3))
+    found = disks_in(
+        (light / np.maximum(count, 1)).astype(np.float32),
+        count == 0,
+        None if radius_px is None else radius_px / 2,
+        None if near_px is None else (near_px[0] / 2 - 0.25, near_px[1] / 2 - 0.25),
+    )
+    return [
+        evolve(
+            rim, x=2 * rim.x + 0.5, y=2 * rim.y + 0.5, radius=2 * rim.radius, error=2 * rim.error
+        )
+        for rim in found
+    ]
 
 
 def _of_radius(

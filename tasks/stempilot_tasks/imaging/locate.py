@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from stempilot_tasks.imaging.arc import edge_points, fit_circle
 from stempilot_tasks.imaging.blemishes import bad_pixels
 from stempilot_tasks.imaging.coarse import Blob, Search, block_means, robust_block_means
-from stempilot_tasks.imaging.crowded import LARGEST_SEARCHED_SHARE, disks_in
+from stempilot_tasks.imaging.crowded import LARGEST_SEARCHED_SHARE, disks_in, faint_disks_in
 from stempilot_tasks.imaging.refine import refine, without_hot_pixels
 from stempilot_tasks.imaging.rim import Rim, fit_rim
 from stempilot_tasks.imaging.shape import calmed, is_clipped, is_resolved, is_round, is_steep
@@ -126,7 +126,10 @@ def find_disks(
     if found and mask is None and _is_alone(frame, found, search):
         return (found,)
     bad = bad_pixels(frame, limit, mask)
-    rims = disks_in(frame.astype(np.float32), bad, radius_px, near_px)
+    image = frame.astype(np.float32)
+    rims = disks_in(image, bad, radius_px, near_px)
+    if not rims and search.brightest_elsewhere() > search.threshold:
+        rims = faint_disks_in(image, bad, radius_px, near_px)
     if rims:
         return tuple(_more_precise(_of_rim(frame, rim, limit), rim, found) for rim in rims)
     # What the frame's edge cuts, and what is too large for the thorough search, has no rim.

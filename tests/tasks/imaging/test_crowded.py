@@ -52,10 +52,11 @@ def test_a_halo_and_a_ring_do_not_hide_the_edge(total, rng):
     assert found[0].radius_px == pytest.approx(20, abs=0.7)
 
 
-def test_few_counts_with_a_halo(rng):
+@pytest.mark.parametrize("counts", [6, 8, 37])
+def test_few_counts_with_a_halo(counts, rng):
     far = np.hypot(COLS - HERE[0], ROWS - HERE[1])
     halo = 2.0 * 30**2 / (2 * 90**2) * np.exp(-(far**2) / (2 * 90**2))
-    found = find_disks(exposed(37 * (disk(*HERE, 30) + halo), rng))
+    found = find_disks(exposed(counts * (disk(*HERE, 30) + halo), rng))
     assert found
     assert away(found[0], *HERE) < 1.0
 
