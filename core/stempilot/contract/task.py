@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 SCRAMBLE_STEPS = 6.0
 """How far from home a start is drawn by default, in full actions."""
 
-REWARD_END = 10.0
+REWARD_END = 100.0
 """Default reward of success; failure costs as much."""
 
 REWARD_TIMESTEP = 0.1

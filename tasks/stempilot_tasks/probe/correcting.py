@@ -36,7 +36,7 @@ from stempilot_tasks.probe.seeing import (
     true_aberrations,
     why_untold,
 )
-from stempilot_tasks.probe.symmetry import moved_elsewhere
+from stempilot_tasks.probe.symmetry import moved_elsewhere, space_of
 
 C = TypeVar("C", bound=StigmatorConfig)
 
@@ -69,8 +69,7 @@ class _Correcting(Looking[C], Task[Measured, Aberrated]):
             edges=(lower, upper),
             full_action=config.full_action_m / UNIT_M,
         )
-        far = np.full(size, 20.0, np.float32)
-        self._space = Box(-far, far, dtype=np.float32)
+        self._space = space_of(self._goal)
 
     _edges: tuple[tuple[float, ...], tuple[float, ...]]
     _sign: float = 1.0

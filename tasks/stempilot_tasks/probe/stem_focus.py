@@ -19,6 +19,7 @@ from stempilot import (
     Quantity,
     SetPoint,
     Task,
+    Transitions,
 )
 from stempilot_tasks.probe.config import StemFocusConfig
 from stempilot_tasks.probe.seeing import (
@@ -30,6 +31,7 @@ from stempilot_tasks.probe.seeing import (
     numbers_of,
     why_untold,
 )
+from stempilot_tasks.probe.symmetry import moved_elsewhere, space_of
 from stempilot_tasks.probe.track import Track, begin, doubt, follow
 
 _EDGE_M: Final = 7e-7
@@ -100,7 +102,7 @@ class StemFocus(Looking[StemFocusConfig], Task[Measured, Focusing]):
             edges=((low,), (high,)),
             full_action=config.defocus_step_m / UNIT_M,
         )
-        self._space = Box(-20.0, 20.0, (1,), dtype=np.float32)
+        self._space = space_of(self._goal)
 
     @property
     def needs(self) -> Needs:
@@ -248,6 +250,10 @@ class StemFocus(Looking[StemFocusConfig], Task[Measured, Focusing]):
         if state.own < _MOST_OWN and state.measured.lit:
             return ""
         return why_untold(state.measured) or "the moves of the focus do not fit what frames tell"
+
+    def relabel(self, batch: Transitions, rng: np.random.Generator) -> Transitions:
+        """Return the transitions at other defoci (see `symmetry`)."""
+        return moved_elsewhere(batch, rng, self._goal)
 
     def oracle_action(self, state: Focusing, truth: Mapping[str, KnobValue]) -> Any:
         """Return the exact correction, limited to a full action."""

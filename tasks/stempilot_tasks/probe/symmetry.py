@@ -9,22 +9,33 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from attrs import evolve
+from gymnasium.spaces import Box
 
 from stempilot import REWARD_END, REWARD_TIMESTEP, Centre, Transitions
 
 Floats = npt.NDArray[np.float64]
 
-_ABOUT_GOAL: Final = 0.5
-"""Share of the new starts that lie about the goal, log-uniform in their distance."""
+_NEAREST: Final = 0.5
+"""Least distance of what lies about the goal, in tolerances."""
+
+
+_SHOWN: Final = 2.0
+
+
+def space_of(goal: Centre) -> Box:
+    """Return the space of a residual: twice as far as the edges. A learner scales by it."""
+    far = (_SHOWN * np.max(np.abs(goal.edges), axis=0)).astype(np.float32)
+    return Box(-far, far, dtype=np.float32)
 
 
 def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) -> Transitions:
     """Return the transitions with their displacements at new residuals.
 
-    Half of the new starts are uniform within the edges, half about the goal. Rewards are those
-    that `stempilot.Task.reward` gives by default. A row stays as it is where its displacement is
-    unknown, because the timestep that ended the episode led beyond the edges or moved nothing, or
-    where its new start would be none.
+    A third of the new starts are uniform within the edges. A third lie about the goal, log-uniform
+    in their distance, and from a third the timestep ends there: a tolerance that is small beside a
+    full action is hardly ever met by chance. Rewards are those that `stempilot.Task.reward` gives
+    by default. A row stays as it is where its displacement is unknown, because the timestep that
+    ended the episode led beyond the edges or moved nothing, or where its new start would be none.
 
     Args:
         batch: n timesteps whose observations are the residual.
@@ -34,8 +45,9 @@ def moved_elsewhere(batch: Transitions, rng: np.random.Generator, goal: Centre) 
     lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
     was = batch.observations.astype(np.float64)
     shift = batch.next_observations - was
-    start = _starts(was.shape, rng, goal)
-    end = start + shift
+    start = _starts(shift, rng, goal)
+    space = space_of(goal)
+    end = np.clip(start + shift, space.low, space.high)
     away, left = np.linalg.norm(start, axis=1), np.linalg.norm(end, axis=1)
     success = left <= goal.tolerance
     inside = np.all((lower < end) & (end < upper), axis=1)
@@ -75,11 +87,12 @@ def rewards(goal: Centre, away: Floats, left: Floats, *, success: Any, failure: 
     return np.asarray(ends)
 
 
-def _starts(shape: tuple[int, ...], rng: np.random.Generator, goal: Centre) -> Floats:
+def _starts(shift: Floats, rng: np.random.Generator, goal: Centre) -> Floats:
     lower, upper = np.array(goal.edges[0]), np.array(goal.edges[1])
-    anywhere = rng.uniform(lower, upper, shape)
-    ways = rng.normal(size=shape)
+    anywhere = rng.uniform(lower, upper, shift.shape)
+    ways = rng.normal(size=shift.shape)
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    reach = np.log([goal.tolerance, float(np.minimum(-lower, upper).min())])
-    about = ways * np.exp(rng.uniform(reach.min(), reach.max(), (shape[0], 1)))
-    return np.where(rng.random((shape[0], 1)) < _ABOUT_GOAL, about, anywhere)
+    reach = np.log([_NEAREST * goal.tolerance, float(np.minimum(-lower, upper).min())])
+    about = ways * np.exp(rng.uniform(reach.min(), reach.max(), (len(shift), 1)))
+    kind = rng.integers(3, size=(len(shift), 1))
+    return np.where(kind == 0, anywhere, np.where(kind == 1, about, about - shift))

@@ -126,7 +126,7 @@ def test_the_task_confirms_after_the_agents_move_and_the_agent_is_paid(lamp: Lam
         env.reset()
         answers = [env.step(FORWARD) for _ in range(3)]
     assert [answer[2] for answer in answers] == [False, False, True]
-    assert answers[-1][1] == pytest.approx(10 - 0.2), "the task's timesteps cost, success is paid"
+    assert answers[-1][1] == pytest.approx(100 - 0.2), "the task's timesteps cost, success is paid"
     assert [step.by for step in recorder.steps] == ["agent"] * 4 + ["task"] * 2
     assert [step.timestep for step in recorder.steps] == list(range(6))
     assert lamp.standing == pytest.approx((3 * STEP_M,))
