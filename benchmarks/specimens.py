@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from attrs import asdict, field, frozen
 from rich.console import Console
 
 import stempilot
-from benchmarks.tables.cells import STEPS
+from benchmarks.tables.cells import STEPS, TASK_OPTIONS
 from stempilot.contract.agent import Learner
 from stempilot.contract.values import Outcome
 from stempilot.errors import IncompatibleError, StartError
@@ -74,8 +74,9 @@ class Start:
 class Counting(BfDiskCentering):
     """The task, with a reference that is no folder, and with ambiguous starts if they count."""
 
-    def __init__(self, reference: Reference | None, *, ambiguous: bool) -> None:
-        super().__init__(build(BfDiskCenteringConfig, {}, section="task"))
+    def __init__(self, agent: str, reference: Reference | None, *, ambiguous: bool) -> None:
+        options = TASK_OPTIONS.get(agent, {})
+        super().__init__(build(BfDiskCenteringConfig, options, section="task"))
         self.reference = reference
         self._ambiguous = ambiguous
 
@@ -101,20 +102,27 @@ class Watch:
 
 
 def played(
-    preset: str, seed: int, agent: Any, reference: Reference | None = None, *, train: int = 0
+    preset: str,
+    seed: int,
+    name: str,
+    agent: Any,
+    reference: Reference | None = None,
+    *,
+    train: int = 0,
 ) -> tuple[Start, Watch]:
     """Play an episode on an instrument that the seed stands for, or train there.
 
     Args:
         preset: of the simulator.
         seed: of the instrument and the start.
+        name: of the agent, or the oracle's.
         agent: who plays; ``None`` for the oracle.
         reference: what the disk was without a specimen.
         train: timesteps to train for.
     """
     options = build(SimulatorConfig, {"preset": preset, "redraw": "run"}, section="backend")
     opening = stempilot.Opening(purpose="evaluate", seed=seed, instrument_seed=seed)
-    task = Counting(reference, ambiguous=not train)
+    task = Counting(name, reference, ambiguous=not train)
     watch = Watch(task)
     with stempilot.open_session(Simulator(options, opening), [task], name="simulator") as session:
         env = session.env(task, seed=seed, recorder=watch)
@@ -175,18 +183,29 @@ class Row:
         return [f"train{self.train}"] if self.train else []
 
 
+def made(name: str, seed: int) -> Any:
+    """Return a fresh agent; ``None`` for the oracle."""
+    task = Counting(name, None, ambiguous=False)
+    return None if name == ORACLE else stempilot.discover().agent(name, task, seed=seed)
+
+
+@cache
+def learnt(name: str, seed: int) -> Any:
+    """Return an agent after its training on vacuum, on the instrument that the seed stands for."""
+    agent = made(name, seed)
+    if isinstance(agent, Learner):
+        played(VACUUM, seed, name, agent, train=STEPS[name])
+    return agent
+
+
 def start(row: Row, seed: int) -> Start:
     """Return how a start of a row ends."""
-    registry = stempilot.discover()
-    task = Counting(None, ambiguous=False)
     reference = None
     if row.reference:
-        _, watch = played(VACUUM, seed, registry.agent("adaptive", task))
+        _, watch = played(VACUUM, seed, "adaptive", made("adaptive", seed))
         reference = Reference.told(watch.told)
-    agent = None if row.agent == ORACLE else registry.agent(row.agent, task, seed=seed)
-    if isinstance(agent, Learner) and not row.train:
-        played(VACUUM, seed, agent, train=STEPS[row.agent])
-    return played(row.preset, seed, agent, reference, train=row.train)[0]
+    agent = made(row.agent, seed) if row.train else learnt(row.agent, seed)
+    return played(row.preset, seed, row.agent, agent, reference, train=row.train)[0]
 
 
 def kept(file: Path) -> dict[int, dict[str, Any]]:

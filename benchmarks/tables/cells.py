@@ -49,7 +49,8 @@ AGENTS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
 )
 """Agents of each table; who is not installed is left out."""
 
-_TASK_OPTIONS: Mapping[str, Mapping[str, Any]] = {"dqn": {"actions": "discrete"}}
+TASK_OPTIONS: Mapping[str, Mapping[str, Any]] = {"dqn": {"actions": "discrete"}}
+"""Options of the task that an agent needs."""
 _FORGETTING: Mapping[str, Mapping[str, Any]] = {
     "adaptive": {"memory": "fresh"},
 }
@@ -92,7 +93,7 @@ class Cell:
         redraw = "episode" if self.table == "unknown" else "run"
         agent = _FORGETTING.get(self.agent, {}) if self.table == "unknown" else {}
         return {
-            "task": dict(_TASK_OPTIONS.get(self.agent, {})),
+            "task": dict(TASK_OPTIONS.get(self.agent, {})),
             "backend": {**CONDITIONS[self.condition], "redraw": redraw},
             "agent": dict(agent),
         }

@@ -38,8 +38,10 @@ def test_a_success_at_another_disk_is_false(monkeypatch):
 
     monkeypatch.setattr(specimens.Counting, "measure", wrong)
     monkeypatch.setattr(specimens.Counting, "is_start", lambda *_: True)
-    agent = stempilot.discover().agent("adaptive", specimens.Counting(None, ambiguous=False))
-    one, watch = specimens.played("random", 3, agent)
+    agent = stempilot.discover().agent(
+        "adaptive", specimens.Counting("adaptive", None, ambiguous=False)
+    )
+    one, watch = specimens.played("random", 3, "adaptive", agent)
     assert one.outcome == specimens.FALSE
     assert one.error_px > 13
     assert one.wrong == one.rows == len(watch.told)
