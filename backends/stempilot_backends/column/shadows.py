@@ -70,8 +70,8 @@ def read(aberrations: Floats, dose: Floats, normals: Floats) -> dict[str, NDArra
     found[0] += of_c1 * normals[0]
     found[1:] += of_a1 * normals[1:3]
     unsure = np.sqrt(of_a1**2 + _MODEL_M**2)
-    blind = (~told).nonzero()[0]
-    found[:, blind] = unsure[blind] = np.nan
+    for values in (found, unsure):
+        np.copyto(values, np.nan, where=~told)
     return {
         "lit": lit,
         "c1_m": np.abs(found[0]),

@@ -49,7 +49,8 @@ class CorrectingBatch:
     def initial(self, measured: Measured) -> Arrays:
         """Return the states at the start, beyond the edges where nothing is told."""
         count = len(measured["c1_m"])
-        far = np.tile(np.array(self._goal.edges[1], np.float32), (count, 1))
+        # Each entry's column lies together, for all that is done with it.
+        far = np.tile(np.array(self._goal.edges[1], np.float32), (count, 1)).copy("F")
         return self._state({"residual": far, "untold": np.zeros(count, np.int64)}, measured)
 
     def _state(self, before: Arrays, measured: Measured) -> Arrays:
