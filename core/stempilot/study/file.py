@@ -74,15 +74,15 @@ class Plot:
     """What the picture of a study's report shows.
 
     Attributes:
-        kind: ``curves`` of learning, ``points`` of a figure against an option, or ``actions`` of
-            one training.
+        kind: ``curves`` of learning, ``points`` of a figure against an option, or ``actions`` or
+            ``paths`` of one training.
         axes: swept names that the lines are told apart by; of points the first is the x axis.
         y: name of the figure that points show.
         x_label: what stands on the x axis of points, with its unit.
         y_label: the same of the y axis.
     """
 
-    kind: Literal["curves", "points", "actions"]
+    kind: Literal["curves", "points", "actions", "paths"]
     axes: tuple[str, ...] = ()
     y: str = ""
     x_label: str = ""

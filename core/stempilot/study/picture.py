@@ -1,6 +1,7 @@
-"""Draws what a study found: curves of learning, points against an option, or actions."""
+"""Draws what a study found: curves of learning, points against an option, actions or paths."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from stempilot.errors import ConfigError, RunDirError
 from stempilot.record.figures import PAPER_WINDOW, smoothed
 from stempilot.report import style
 from stempilot.report.actions import actions_picture
+from stempilot.report.evidence import Evidence
 from stempilot.report.loading import gather
+from stempilot.report.paths import paths_picture
 from stempilot.report.style import Picture
 from stempilot.study.cells import DONE
 from stempilot.study.file import Plot
@@ -44,7 +47,8 @@ def draw(title: str, plot: Plot, rows: Iterable[Row]) -> Picture:
     kinds: dict[str, Callable[[str, Plot, list[Row]], Picture]] = {
         "curves": _curves,
         "points": _points,
-        "actions": _actions,
+        "actions": partial(_of_first, actions_picture),
+        "paths": partial(_of_first, paths_picture),
     }
     try:
         return kinds[plot.kind](title[:_LONGEST], plot, done)
@@ -147,9 +151,12 @@ def _points(title: str, plot: Plot, rows: list[Row]) -> Picture:
     return style.finish("figure", title, caption, figure)
 
 
-def _actions(title: str, plot: Plot, rows: list[Row]) -> Picture:
+def _of_first(
+    drawn: Callable[[Evidence], Picture | str], title: str, plot: Plot, rows: list[Row]
+) -> Picture:
+    """Draw the training of the first cell, as its own report does."""
     del title, plot
-    picture = actions_picture(gather(rows[0].folder / "train"))
+    picture = drawn(gather(rows[0].folder / "train"))
     if isinstance(picture, str):
         raise ConfigError(picture)
     return picture

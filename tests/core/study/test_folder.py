@@ -110,6 +110,7 @@ ODD: dict[str, Any] = {"kind": "curves", "axes": ["odd", *map(str, range(1000))]
         {"kind": "points", "axes": ["odd"], "y": "agent"},
         {"kind": "points", "axes": ["agent", "odd"], "y": "train.timesteps"},
         {"kind": "actions"},
+        {"kind": "paths"},
     ],
 )
 def test_a_stranger_s_plot_is_drawn_or_refused(folder: Path, plot: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ y = "evaluate.reward_mean"
 x_label = "tolerance (px)"
 y_label = "reward"
 """
-ACTIONS = '[plot]\nkind = "actions"\n'
+OF_ONE = '[plot]\nkind = "{}"\n'
 
 
 @pytest.fixture
@@ -93,9 +93,15 @@ def test_points_show_intervals(
 def test_actions_are_those_of_one_training(
     report: Callable[[str], Any], drawn: list[matplotlib.figure.Figure]
 ) -> None:
-    found = report(ACTIONS).json
+    found = report(OF_ONE.format("actions")).json
     assert Path(found["picture"]).name == "actions.png"
     assert len(drawn) == 1
+
+
+def test_paths_are_those_of_one_training_in_a_plane(report: Callable[[str], Any]) -> None:
+    ended = report(OF_ONE.format("paths"))
+    assert ended.code == 2
+    assert "two quantities of one unit" in ended.err
 
 
 def test_a_study_without_a_finished_cell_has_nothing_to_draw(
