@@ -45,7 +45,7 @@ def paths_picture(evidence: Evidence) -> Picture | str:
         ax.set_ylim(*field[1])
 
     x, y = plane
-    heights = (0.5, 4.7 if len(shown) == 1 else 2.55)
+    heights = (0.7, 4.7 if len(shown) == 1 else 2.55)
     figure = draw_panels(
         evidence, shown, draw, heights=heights, labels=(x.label, y.label), fixed_aspect=True
     )
