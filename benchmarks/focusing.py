@@ -6,7 +6,8 @@ count the first exposure, and are those of successes. A false success is one who
 above twice the tolerance.
 
 With ``--train N`` learners are measured instead: each seed trains for N timesteps on an instrument
-of its own, and plays ``--starts`` episodes there that it has not met.
+of its own, and plays ``--starts`` episodes there that it has not met. An agent that does not learn
+plays the same ones.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from rich.table import Table
 
 import stempilot
 from stempilot import Episode, open_session, run_episode
+from stempilot.contract.agent import Learner
 from stempilot.plugins.no_agent import NO_AGENT
 from stempilot.plugins.options import build
 from stempilot_backends.simulator.backend import Simulator
@@ -89,7 +91,7 @@ def play(task_name: str, agent_name: str, starts: int, seed: int) -> Played:
 
 
 def learn(task_name: str, agent_name: str, train: int, starts: int, seed: int) -> Played:
-    """Return the episodes of a learner on the instrument that it was trained on."""
+    """Return the episodes of an agent on the instrument that it was trained on, if it learns."""
     registry = stempilot.discover()
     task: Any = registry.task(task_name, **LEARNERS[task_name])
     options = build(SimulatorConfig, {**STARTS[task_name], **ONE_SIDE}, section="backend")
@@ -102,8 +104,9 @@ def learn(task_name: str, agent_name: str, train: int, starts: int, seed: int) -
         opening = stempilot.Opening(purpose=purpose, seed=seed, instrument_seed=seed)
         return open_session(Simulator(options, opening), [task], name="film")
 
-    with opened("train") as session:
-        agent.learn(env(session, seed), steps=train, report=lambda _: True)
+    if isinstance(agent, Learner):
+        with opened("train") as session:
+            agent.learn(env(session, seed), steps=train, report=lambda _: True)
     with opened("evaluate") as session:
         unseen, policy = env(session, seed + 1_000_000), agent.policy()
         episodes = [run_episode(unseen, policy) for _ in range(starts)]
