@@ -226,13 +226,17 @@ class Search:
         Args:
             circle: column and row of its centre, and its radius, in pixels.
         """
-        inside = self._taken
-        if circle:
-            x, y, radius = ((value + 0.5) / self._block - 0.5 for value in circle)
-            rows, cols = (np.arange(size) for size in self._image.shape)
-            inside = np.hypot(cols - x, (rows - y)[:, None]) <= radius + 2
-        outside = self._image[~inside]
-        return float(outside.max()) if outside.size else -np.inf
+        if circle is None:
+            outside = self._image[~self._taken]
+            return float(outside.max()) if outside.size else -np.inf
+        x, y, radius = ((value + 0.5) / self._block - 0.5 for value in circle)
+        reach = radius + 2
+        top, left = max(0, int(y - reach)), max(0, int(x - reach))
+        rest = self._image.copy()
+        box = rest[top : max(0, int(y + reach) + 2), left : max(0, int(x + reach) + 2)]
+        rows, cols = (np.arange(size) for size in box.shape)
+        box[np.hypot(cols + (left - x), (rows + (top - y))[:, None]) <= reach] = -np.inf
+        return float(rest.max())
 
     def next(self) -> Blob | None:
         """Return the brightest blob that was not returned before, ``None`` when none stands out."""

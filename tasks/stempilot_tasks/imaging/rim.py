@@ -48,7 +48,7 @@ class Rim:
         shown: share of the rays that stay in the frame.
         contrast: how much the disk adds to a pixel.
         sharpness: contrast over half the distance, as a share: half of it on a slope, all of it at
-            an edge.
+            an edge; NaN after a single round.
         rays: how many rays have a fall on the circle.
     """
 
@@ -299,8 +299,10 @@ def fit_rim(
     on = good & (np.abs(left) < max(0.05 * radius, 0.8))
     if np.count_nonzero(on) < _FEWEST:
         return None
-    contrast = float(np.median(height[on]))
-    near = _falls(frame, bad, (x, y, radius), 2.0, rays, 0.5 * width)[1]
+    contrast, sharpness = float(np.median(height[on])), math.nan
+    if rounds > 1:
+        near = _falls(frame, bad, (x, y, radius), 2.0, rays, 0.5 * width)[1]
+        sharpness = float(np.median(near[on])) / contrast
     return Rim(
         x=x,
         y=y,
@@ -309,6 +311,6 @@ def fit_rim(
         coverage=float(np.count_nonzero(on) / np.count_nonzero(seen)),
         shown=float(np.mean(seen)),
         contrast=contrast,
-        sharpness=float(np.median(near[on])) / contrast,
+        sharpness=sharpness,
         rays=int(np.count_nonzero(on)),
     )
