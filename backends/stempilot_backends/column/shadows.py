@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from stempilot import compiled
 from stempilot_backends.column.drive import Floats
 from stempilot_backends.column.frame.camera import ELEMENTARY_CHARGE_C
 from stempilot_backends.column.parameters import ColumnParameters
@@ -56,25 +57,39 @@ def read(aberrations: Floats, dose: Floats, normals: Floats) -> dict[str, NDArra
         a1_m: (n, 2) twofold astigmatism in x and y.
         uncertainty_m: (n, 3) standard uncertainties of C1, A1x and A1y as the fit says them.
     """
-    size = np.abs(aberrations[0])
-    wide = np.sqrt(aberrations[1] ** 2 + aberrations[2] ** 2)
-    near, lit = size - wide, dose > DARK_E
-    told = near > CLEAR_M[0] + CLEAR_M[1] * normals[3]
-    told &= (wide <= LARGEST_RATIO * size) & (size <= FARTHEST_M) & lit
-    weak = (1.0 + _WEAK_E / np.maximum(dose, DARK_E)) / np.maximum(near, 1e-9) ** 2
-    of_c1, of_a1 = (
-        np.sqrt(floor**2 + product**2 * weak)
-        for floor, product in zip(_FLOORS_M, _NEAR_M2, strict=True)
-    )
-    found = np.copysign(1.0, aberrations[0]) * aberrations
-    found[0] += of_c1 * normals[0]
-    found[1:] += of_a1 * normals[1:3]
-    unsure = np.sqrt(of_a1**2 + _MODEL_M**2)
-    for values in (found, unsure):
-        np.copyto(values, np.nan, where=~told)
-    return {
-        "lit": lit,
-        "c1_m": np.abs(found[0]),
-        "a1_m": found[1:].T,
-        "uncertainty_m": np.broadcast_to(unsure, (3, len(unsure))).T.copy(order="K"),
-    }
+    count = len(dose)
+    lit, c1 = np.empty(count, np.bool_), np.empty(count)
+    a1, unsure = np.empty((count, 2)), np.empty((count, 3))
+    _read(aberrations, dose, normals, lit, c1, a1, unsure)
+    return {"lit": lit, "c1_m": c1, "a1_m": a1, "uncertainty_m": unsure}
+
+
+@compiled
+def _read(
+    aberrations: Floats,
+    dose: Floats,
+    normals: Floats,
+    lit: NDArray[np.bool_],
+    c1: Floats,
+    a1: Floats,
+    unsure: Floats,
+) -> None:
+    """Fill what `read` returns."""
+    for i in range(dose.size):
+        focus, x, y = aberrations[0, i], aberrations[1, i], aberrations[2, i]
+        size, wide = abs(focus), math.sqrt(x * x + y * y)
+        near = size - wide
+        lit[i] = dose[i] > DARK_E
+        told = lit[i] and near > CLEAR_M[0] + CLEAR_M[1] * normals[3, i]
+        if not (told and wide <= LARGEST_RATIO * size and size <= FARTHEST_M):
+            c1[i] = np.nan
+            a1[i, :], unsure[i, :] = np.nan, np.nan
+            continue
+        weak = (1.0 + _WEAK_E / dose[i]) / (near * near)
+        of_c1 = math.sqrt(_FLOORS_M[0] ** 2 + _NEAR_M2[0] ** 2 * weak)
+        of_a1 = math.sqrt(_FLOORS_M[1] ** 2 + _NEAR_M2[1] ** 2 * weak)
+        sign = math.copysign(1.0, focus)
+        c1[i] = abs(size + of_c1 * normals[0, i])
+        a1[i, 0] = sign * x + of_a1 * normals[1, i]
+        a1[i, 1] = sign * y + of_a1 * normals[2, i]
+        unsure[i, :] = math.sqrt(of_a1 * of_a1 + _MODEL_M**2)
