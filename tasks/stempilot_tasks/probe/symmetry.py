@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 _NEAREST: Final = 0.5
 """Least distance of what lies about the goal, in tolerances."""
 
-
 _SHOWN: Final = 2.0
+"""How far an observation reaches, over the edges."""
 
 
 def space_of(goal: Centre) -> Box:
