@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from stempilot.errors import RunDirError
+from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import recording, synchronise_names
 from stempilot.instrument.lock import holder_said, is_held, tell
 
@@ -77,14 +77,30 @@ def make_folder(folder: Path) -> list[Path]:
     """Make a folder so that it survives a power cut; return it and its parents that were missing.
 
     Raises:
+        ConfigError: it is relative to a working folder that is gone.
         RecordError: it cannot be made.
     """
+    if not folder.is_absolute():
+        require_working_folder()
     with recording():
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for each in made:
             synchronise_names(each.parent)
     return made
+
+
+def require_working_folder() -> None:
+    """Check that there is a working folder; without one, torch ends the program when it loads.
+
+    Raises:
+        ConfigError: it is gone.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        msg = "the working folder is gone; change into one that exists. Nothing was sent"
+        raise ConfigError(msg) from error
 
 
 def _acquire(lock: BaseFileLock, folder: Path, *, must: bool) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -14,14 +13,14 @@ from stempilot.contract.agent import Agent, Learner, RelearnsFromRecord
 from stempilot.contract.backend import Backend
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue
-from stempilot.errors import ConfigError, IncompatibleError, RestoreError, RunDirError
+from stempilot.errors import IncompatibleError, RestoreError, RunDirError
 from stempilot.files import recording, write_json
 from stempilot.instrument.envelope_file import plain_envelope
 from stempilot.instrument.unfinished import Ask, decline, require_same
 from stempilot.operation.session import Session, open_session
 from stempilot.record.log import run_log
 from stempilot.record.offers import plain_offers
-from stempilot.record.owner import owned
+from stempilot.record.owner import owned, require_working_folder
 from stempilot.record.provenance import provenance
 from stempilot.record.quantities import goal_kind
 from stempilot.record.record import Record
@@ -216,7 +215,7 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
         RunDirError: what the agent goes on from is damaged.
         ConfigError: the working folder is gone.
     """
-    _require_working_folder()
+    require_working_folder()
     if plan.parts.run.tensorboard:
         require_tensorboard()
     task = plan.parts.make_task()
@@ -227,15 +226,6 @@ def prepare(plan: Plan, *, dry_run: bool = False) -> tuple[Task[Any, Any], Agent
     kept = _load_agent(plan, task, agent, dry_run=dry_run)
     require_adaptable(plan, agent)
     return task, agent, kept
-
-
-def _require_working_folder() -> None:
-    """Check that there is a working folder: without, torch ends the whole program when it loads."""
-    try:
-        Path.cwd()
-    except OSError as error:
-        msg = "the working folder is gone; change into one that exists. Nothing was sent"
-        raise ConfigError(msg) from error
 
 
 def untrained(plan: Plan, agent: Agent) -> bool:

@@ -444,8 +444,9 @@ def test_without_a_working_folder_nothing_starts_and_restore_works(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     log = list(desk.log)
-    for more in ([], ["--dry-run"]):
-        ended = stempilot(*typed("run centring --agent exact --out"), tmp_path / "b", *more)
+    elsewhere = ("--out", tmp_path / "b")
+    for more in ((), elsewhere, (*elsewhere, "--dry-run")):
+        ended = stempilot(*typed("run centring --agent exact"), *more)
         said = "error: the working folder is gone; change into one that exists. Nothing was sent\n"
         assert (ended.code, ended.err) == (2, said)
     assert desk.log == log
