@@ -98,6 +98,8 @@ def specimen(parameters: ColumnParameters) -> Specimen:
 def shares_now(of: Specimen, cycles: float, rng: Generator) -> Floats:
     """Return the brightness of the beams in a frame, (n,), over the direct disk's in vacuum.
 
+    The disks beside the direct one change, and not the direct one.
+
     Args:
         of: the specimen.
         cycles: cycles of the column that have passed.
@@ -107,6 +109,7 @@ def shares_now(of: Specimen, cycles: float, rng: Generator) -> Floats:
         return of.shares
     swing = TILT * math.sin(2.0 * math.pi * cycles / of.tilt_cycles + of.tilt_phase)
     flicker = FLICKER ** rng.uniform(-0.5, 0.5, len(of.shares))
+    flicker[0] = 1.0
     return of.shares * np.exp(swing * of.leans) * flicker
 
 

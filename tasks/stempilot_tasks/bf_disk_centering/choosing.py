@@ -20,7 +20,7 @@ Rows = npt.NDArray[np.float64]
 _REMEMBERED: Final = 24
 """Disks out of sight that are remembered."""
 
-_RIVAL: Final = 0.2
+RIVAL: Final = 0.2
 """A disk of less than this share of the most marked one's contrast is a diffracted one."""
 
 _RING, _ON_RING, _MOST = 3, 0.06, 0.75
@@ -93,7 +93,7 @@ def first(
         return _only([disk for disk in disks if _far(disk, picked_px) <= disk.radius_px])
     if reference is not None:
         return _by_reference(disks, shift_rad, reference)
-    strong = [disk for disk in disks if disk.contrast >= _RIVAL * disks[0].contrast]
+    strong = [disk for disk in disks if disk.contrast >= RIVAL * disks[0].contrast]
     return _only(disks[:1] if _is_centre_of_rings(disks[0], disks[1:]) else strong or disks)
 
 
@@ -147,11 +147,16 @@ def at_its_place(disks: Sequence[Disk], shift_rad: Point, reference: Reference) 
     """Return the disk that lies just where the reference says, as bright as it says."""
     place_px = reference.place_px(shift_rad)
     near = sorted(disks, key=lambda disk: _far(disk, place_px))
-    close = 0.15 * reference.radius_px + 2.0
+    close = close_px(reference.radius_px)
     if not near or _far(near[0], place_px) > close:
         return None
     clear = len(near) == 1 or _far(near[1], place_px) > 2 * close
     return near[0] if clear and _is_alike(near[0].contrast, reference.contrast) else None
+
+
+def close_px(radius_px: float) -> float:
+    """Return how far a disk may lie from where it is expected."""
+    return 0.15 * radius_px + 2.0
 
 
 def _is_alike(one: float, other: float) -> bool:
@@ -227,7 +232,7 @@ def _score(
     """Return how well a move explains where the disks are now, x, y and logarithm of contrast."""
     expected = was[:, :2] + moved_px
     inside = (np.abs(expected) < np.array(half_px) - radius_px).all(axis=1)
-    close = 0.15 * radius_px + 2.0
+    close = close_px(radius_px)
     apart = np.linalg.norm(now[None, :, :2] - expected[:, None], axis=-1)
     nearest = apart.argmin(axis=1)
     found = apart[np.arange(len(was)), nearest] <= close

@@ -6,9 +6,17 @@ from typing import Final
 import numpy as np
 from attrs import evolve
 
-from stempilot_tasks.bf_disk_centering.choosing import Choice, again, at_its_place, first, outside
+from stempilot_tasks.bf_disk_centering.choosing import (
+    AMBIGUOUS,
+    Choice,
+    again,
+    at_its_place,
+    first,
+    outside,
+)
 from stempilot_tasks.bf_disk_centering.reference import Reference
 from stempilot_tasks.bf_disk_centering.state import Knowledge, Measured, Point
+from stempilot_tasks.bf_disk_centering.watching import steady
 
 _MOVES_KEPT: Final = 12
 _STILL_PX: Final = 1.0
@@ -16,16 +24,38 @@ _STILL_PX: Final = 1.0
 stays where it is to a hundredth of a pixel."""
 
 
-def begin(measured: Measured, picked_px: Point | None, reference: Reference | None) -> Knowledge:
+def begin(
+    measured: Measured, picked_px: Point | None, reference: Reference | None, *, watches: bool
+) -> Knowledge:
     """Return what the first frame of an episode tells.
 
     Args:
         measured: what it shows.
         picked_px: where a person says that the direct beam is.
         reference: what the direct beam was without a specimen.
+        watches: what neither of the two tells is to be told by standing still.
     """
     x_rad, y_rad = measured.shift_rad
     choice = first(measured.disks, (x_rad, y_rad), picked_px=picked_px, reference=reference)
+    if choice.ambiguous and watches and picked_px is None and reference is None:
+        return Knowledge(watched=(measured.disks,))
+    return _with(Knowledge(), choice, measured)
+
+
+def watch(known: Knowledge, measured: Measured, half_px: Point, most_frames: int) -> Knowledge:
+    """Return what one more frame without a move tells of which disk is the direct beam.
+
+    Args:
+        known: what was known before, with the frames so far.
+        measured: what the frame shows.
+        half_px: half the field.
+        most_frames: after so many it stays ambiguous.
+    """
+    watched = (*known.watched, measured.disks)
+    disk = steady(watched, half_px)
+    if disk is None and len(watched) < most_frames:
+        return evolve(known, watched=watched)
+    choice = AMBIGUOUS if disk is None else Choice(disk=disk)
     return _with(Knowledge(), choice, measured)
 
 
@@ -47,7 +77,9 @@ def follow(
     """
     if known.disk is None:
         # Nothing is known of where it is; the episode has ended, or this is a recorded one.
-        return evolve(begin(measured, None, None), moves=known.moves, follows=known.follows)
+        return evolve(
+            begin(measured, None, None, watches=False), moves=known.moves, follows=known.follows
+        )
     choice = again(
         known.disk,
         known.disks,

@@ -15,6 +15,9 @@ from stempilot_tasks.imaging import DiskLocation, find_disks
 _ALL_CLIPPED: Final = 0.99
 """Share of clipped pixels from which a frame shows nothing; dead pixels are not the rest."""
 
+_MOST_CLIPPED: Final = 0.5
+"""Largest share of a disk that may be clipped while its contrast still tells something."""
+
 _MOST_MASKED: Final = 0.5
 """Largest share of a frame that a mask may leave out."""
 
@@ -142,6 +145,7 @@ def _disk(found: DiskLocation, origin_px: Point) -> Disk:
         position_px=(found.x_px + origin_px[0], found.y_px + origin_px[1]),
         radius_px=found.radius_px,
         contrast=found.contrast,
+        clipped=found.clipped > _MOST_CLIPPED,
     )
 
 

@@ -18,11 +18,13 @@ class Disk:
         position_px: its centre.
         radius_px: its radius.
         contrast: how much it adds to a pixel.
+        clipped: most of its pixels are clipped.
     """
 
     position_px: Point
     radius_px: float
     contrast: float
+    clipped: bool = False
 
 
 @frozen(kw_only=True)
@@ -71,6 +73,7 @@ class Knowledge:
         disks: the disks of the frame in which it was last seen, and where those of earlier frames
             are that have moved out of sight.
         ambiguous: more than one disk fits.
+        watched: the disks of each frame so far, while standing still is to tell which one it is.
         moves: the latest moves of the diffraction shift and of the disk: x, y in rad, x, y in px.
         follows: the disk was seen to follow the diffraction shift.
         excursion_rad: diffraction shift of the task's own small move, until it has been undone.
@@ -80,6 +83,7 @@ class Knowledge:
     disk: Disk | None = None
     disks: tuple[Disk, ...] = ()
     ambiguous: bool = False
+    watched: tuple[tuple[Disk, ...], ...] = ()
     moves: tuple[tuple[float, float, float, float], ...] = ()
     follows: bool = False
     excursion_rad: Point | None = None

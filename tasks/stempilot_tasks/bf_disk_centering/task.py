@@ -30,7 +30,7 @@ from stempilot_tasks.bf_disk_centering.actions import action_space, moves
 from stempilot_tasks.bf_disk_centering.batch import BfDiskCenteringBatch
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_SIZE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry, distance
-from stempilot_tasks.bf_disk_centering.knowledge import begin, follow
+from stempilot_tasks.bf_disk_centering.knowledge import begin, follow, watch
 from stempilot_tasks.bf_disk_centering.measure import measure_disk, read_mask
 from stempilot_tasks.bf_disk_centering.observation import (
     Observation,
@@ -162,6 +162,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
 
     def is_start(self, state: CenteringState) -> bool:
         """Return whether the disk shows within the range of starts and is not centred yet."""
+        if state.known.watched:
+            return True
         reach = self.config.start_range * self.geometry.half_px
         inside = bool((np.abs(state.position_px) <= reach).all())
         return inside and self.outcome(state) is Outcome.RUNNING
@@ -170,7 +172,8 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """Return the state at the start, with the read-back as the shift last asked for."""
         x_rad, y_rad = measured.shift_rad
         corner = (float(self.geometry.half_px[0]), float(self.geometry.half_px[1]))
-        known = begin(measured, self.config.disk_px, self.reference)
+        watches = self.config.watch_frames > 0
+        known = begin(measured, self.config.disk_px, self.reference, watches=watches)
         return self._state(measured, known, seen_px=corner, steps=0, target_rad=(x_rad, y_rad))
 
     def targets(
@@ -190,8 +193,11 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         target_rad, out = self._next(state, action)
         before_rad = self._stands_at(state)
         moved_rad = target_rad[0] - before_rad[0], target_rad[1] - before_rad[1]
-        half_px, reference = self.config.half_px, self.reference
-        known = follow(state.known, measured, moved_rad, half_px, reference)
+        half_px, most_frames = self.config.half_px, self.config.watch_frames
+        if state.known.watched:
+            known = watch(state.known, measured, half_px, most_frames)
+        else:
+            known = follow(state.known, measured, moved_rad, half_px, self.reference)
         return self._state(
             measured,
             evolve(known, excursion_rad=target_rad if out else None),
@@ -204,7 +210,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         """Return the shift that comes next, and whether it is the task's own small move."""
         if action is not None:
             return self._target(state, action), False
-        if state.known.excursion_rad is not None:
+        if state.known.watched or state.known.excursion_rad is not None:
             return state.target_rad, False
         x_rad, y_rad = state.target_rad
         # Away from the nearest edge of the field is not known; a small move stays inside.
@@ -217,8 +223,10 @@ class BfDiskCentering(Task[Measured, CenteringState]):
     def own_moves(
         self, state: CenteringState, standing: Mapping[str, KnobValue]
     ) -> tuple[SetPoint, ...] | None:
-        """Return the small move that confirms a success, and then the move back."""
+        """Return the small move that confirms a success, and the move back; or stand still."""
         del standing
+        if state.known.watched:
+            return ()
         if state.known.excursion_rad is None and not self._is_to_confirm(state):
             return None
         return (SetPoint(DIFFRACTION_SHIFT, self._next(state, None)[0]),)
@@ -290,7 +298,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
         known = state.known
         if known.ambiguous:
             return Outcome.AMBIGUOUS
-        if known.excursion_rad is not None or self._is_to_confirm(state):
+        if known.watched or known.excursion_rad is not None or self._is_to_confirm(state):
             return Outcome.RUNNING
         success, failure = verdict(
             state.distance,

@@ -19,7 +19,7 @@ from stempilot_tasks.imaging.coarse import Blob, Search, block_means, robust_blo
 from stempilot_tasks.imaging.crowded import LARGEST_SEARCHED_SHARE, disks_in, faint_disks_in
 from stempilot_tasks.imaging.refine import refine, without_hot_pixels
 from stempilot_tasks.imaging.rim import Rim, fit_rim
-from stempilot_tasks.imaging.shape import calmed, is_clipped, is_resolved, is_round, is_steep
+from stempilot_tasks.imaging.shape import calmed, clipping, is_resolved, is_round, is_steep
 
 COARSE_SIDE = 128
 """The coarse search sees a frame as about so many blocks a side."""
@@ -69,6 +69,7 @@ class DiskLocation:
         contrast: how much it adds to a pixel of what lies under it; NaN where unknown.
         error_px: RMS distance of the points of its edge from a circle; NaN where it was not fitted.
         coverage: share of its edge inside the frame that lies on that circle; NaN likewise.
+        clipped: share of its pixels that are clipped.
     """
 
     visible: bool
@@ -80,6 +81,7 @@ class DiskLocation:
     contrast: float = math.nan
     error_px: float = math.nan
     coverage: float = math.nan
+    clipped: float = 0.0
 
 
 def locate_disk(pixels: npt.NDArray[Any], *, saturation: float | None = None) -> DiskLocation:
@@ -189,10 +191,12 @@ def _of_rim(frame: npt.NDArray[Any], rim: Rim, limit: float | None) -> DiskLocat
     rows, cols = frame.shape
     room = min(rim.x + 0.5, rim.y + 0.5, cols - 0.5 - rim.x, rows - 0.5 - rim.y)
     trusted = room >= _INSIDE * rim.radius
+    saturated, clipped = clipping(frame, rim.x, rim.y, rim.radius, limit)
     return DiskLocation(
         visible=True,
         cut=room < rim.radius + 1.0,
-        saturated=is_clipped(frame, rim.x, rim.y, rim.radius, limit),
+        saturated=saturated,
+        clipped=clipped,
         x_px=rim.x if trusted else math.nan,
         y_px=rim.y if trusted else math.nan,
         radius_px=rim.radius if trusted else math.nan,
@@ -242,10 +246,12 @@ class _View:
     def located(self, x: float, y: float, radius: float, *, cut: bool) -> DiskLocation:
         """Return a disk centred at a position of the view."""
         blob = self.blob
+        saturated, clipped = clipping(self.frame, blob.x, blob.y, blob.radius, self.limit)
         return DiskLocation(
             visible=True,
             cut=cut,
-            saturated=is_clipped(self.frame, blob.x, blob.y, blob.radius, self.limit),
+            saturated=saturated,
+            clipped=clipped,
             x_px=x + self.left,
             y_px=y + self.top,
             radius_px=radius,

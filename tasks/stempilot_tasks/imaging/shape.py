@@ -86,16 +86,17 @@ def calmed(
     return calm
 
 
-def is_clipped(
+def clipping(
     frame: npt.NDArray[Any], x: float, y: float, radius: float, limit: float | None
-) -> bool:
-    """Return whether more than a stray pixel of a disk is clipped."""
+) -> tuple[bool, float]:
+    """Return whether more than a stray pixel of a disk is clipped, and what share of them is."""
     reach = 0.7 * radius
     rows = slice(max(0, int(y - reach)), int(y + reach) + 2)
     if limit is None and frame.dtype.kind == "f":
-        return False
+        return False, 0.0
     core = frame[rows, max(0, int(x - reach)) : int(x + reach) + 2]
     top = core.max()
     clipped = int(np.count_nonzero(core >= (top if limit is None else limit)))
     # Without a known limit, a plateau of equal largest values says that there is one.
-    return clipped > (max(4, 0.1 * core.size) if limit is None else 2)
+    some = clipped > (max(4, 0.1 * core.size) if limit is None else 2)
+    return some, clipped / core.size if some else 0.0

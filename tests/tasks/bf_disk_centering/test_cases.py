@@ -47,7 +47,7 @@ def test_a_diffracted_disk_at_the_goal_is_no_success(
 ) -> None:
     direct = disk(CENTRE[0] + 110, CENTRE[1] - 57, 25)  # 124 px off
     lit = 800 * (direct + brightness * disk(*CENTRE, 25))
-    task = make_task(confirm="never")
+    task = make_task(confirm="never", watch_frames=0)
     assert task.outcome(start(task, lit)) is Outcome.AMBIGUOUS
     picked = start(make_task(disk_px=(110.0, -57.0), confirm="never"), lit)
     assert picked.position_px == pytest.approx((110, -57), abs=0.1)

@@ -200,7 +200,7 @@ def see(*disks, **rest):
 
 
 def test_an_ambiguous_start_ends_the_episode_and_says_what_to_do(make_task):
-    task = make_task()
+    task = make_task(watch_frames=0)
     state = task.initial(see(disk(0, 0), disk(100, 0)))
     assert task.outcome(state) is Outcome.AMBIGUOUS
     assert not task.is_start(state)
@@ -303,7 +303,7 @@ def test_a_reference_tells_how_far_the_first_move_goes():
             (0.7, (disk(121, 0, 1000.0), disk(-279, 0, 950.0))),
         )
     )
-    known = begin(before, (-300.0, 0.0), None)
+    known = begin(before, (-300.0, 0.0), None, watches=True)
     assert follow(known, after, (0.7, 0.0), HALF, None).ambiguous
     assert follow(known, after, (0.7, 0.0), HALF, told).disk == disk(-279, 0, 950.0)
 

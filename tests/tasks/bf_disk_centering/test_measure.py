@@ -35,6 +35,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
         "y_px": np.nan,
         "radius_px": np.nan,
         "contrast": 1.0,
+        "clipped": 0.0,
     }
     answer = SimpleNamespace(**(nothing | found))
     monkeypatch.setattr(measure, "find_disks", lambda pixels, **_: (answer,))

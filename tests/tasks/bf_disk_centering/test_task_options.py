@@ -84,10 +84,11 @@ CHANGES: dict[str, tuple[Any, Probe, dict[str, Any]]] = {
     "start_range": (0.5, _starts, {}),
     "scramble_steps": (3.0, _scrambled, {}),
     "reward": ("sparse", _prices, {}),
-    "disk_px": ((90.0, 0.0), _chosen, {}),
+    "disk_px": ((90.0, 0.0), _chosen, {"watch_frames": 0}),
     "semi_angle_mrad": (3.0, _explained, {}),
     "region": ((-90.0, -90.0, 90.0, 90.0), _outcomes, {}),
     "confirm": ("always", _own_moves, {}),
+    "watch_frames": (0, _chosen, {}),
 }
 IN_FILES = {"reference", "mask"}
 """Options that name a file, and `radius_px`, which acts on pixels, have tests of their own."""
