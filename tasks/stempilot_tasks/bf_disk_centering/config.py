@@ -191,7 +191,7 @@ class BfDiskCenteringConfig:
     confirm: Literal["real", "always", "never"] = field(
         default="real", validator=_one_of("real", "always", "never")
     )
-    watch_frames: int = field(default=16, validator=_none_or_enough)
+    watch_frames: int = field(default=24, validator=_none_or_enough)
 
     def __attrs_post_init__(self) -> None:
         """Check what single options cannot show."""

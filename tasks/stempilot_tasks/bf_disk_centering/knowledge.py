@@ -52,8 +52,9 @@ def watch(known: Knowledge, measured: Measured, half_px: Point, most_frames: int
         most_frames: after so many it stays ambiguous.
     """
     watched = (*known.watched, measured.disks)
-    disk = steady(watched, half_px)
-    if disk is None and len(watched) < most_frames:
+    last = len(watched) >= most_frames
+    disk = steady(watched, half_px, last=last)
+    if disk is None and not last:
         return evolve(known, watched=watched)
     choice = AMBIGUOUS if disk is None else Choice(disk=disk)
     return _with(Knowledge(), choice, measured)

@@ -27,53 +27,66 @@ _EXCHANGE: Final = 0.15
 intensity: the direct beam may be among them."""
 
 
-def steady(frames: Frames, half_px: Point) -> Disk | None:
+def steady(frames: Frames, half_px: Point, *, last: bool) -> Disk | None:
     """Return the one disk that does not change, where it is in the last frame.
 
     Args:
         frames: the disks of each frame, while nothing was moved.
         half_px: half the field.
+        last: no more frames will come, so that disks that were often missing stay unknown.
 
     Returns:
-        ``None`` where more frames may tell.
+        ``None`` where nothing, or not yet, is told.
     """
     rivals = [disk for disk in frames[0] if disk.contrast >= RIVAL * frames[0][0].contrast]
-    seen = [found for frame in frames if (found := _found(frames[0], rivals, frame, half_px))]
-    if len(seen) < LEAST_WATCHED:
-        return None
-    contrasts = np.array([[disk.contrast for disk in found] for found in seen])
-    spread = np.log(contrasts).std(axis=0, ddof=1)
+    found = [_found(frames[0], rivals, frame, half_px) for frame in frames]
+    contrasts = np.array([[disk.contrast if disk else np.nan for disk in each] for each in found])
+    seen = np.isfinite(contrasts).sum(axis=0) >= LEAST_WATCHED
     # A disk that is clipped looks steady, whatever it does.
-    clipped = np.array([[disk.clipped for disk in found] for found in seen]).any(axis=0)
+    ways = zip(*found, strict=True)
+    clipped = np.array([any(disk and disk.clipped for disk in way) for way in ways])
+    if not (seen | clipped | last).all():
+        return None
+    spread = np.full(len(rivals), np.nan)
+    spread[seen] = np.nanstd(np.log(contrasts[:, seen]), axis=0, ddof=1)
     changing, still = spread >= _CHANGES, (spread <= _STEADY) & ~clipped
-    told = changing | still | clipped
-    if not told.all() or np.count_nonzero(still) != 1 or not changing.any():
+    unknown = clipped | ~seen
+    if not (changing | still | unknown).all() or np.count_nonzero(still) != 1:
         return None
-    if _exchange(contrasts[:, changing]):
+    if not changing.any() or _exchange(contrasts[:, changing]):
         return None
-    last = _found(frames[0], rivals, frames[-1], half_px)
-    return last[int(still.argmax())] if last else None
+    return found[-1][int(still.argmax())]
 
 
 def _found(
     first: Sequence[Disk], rivals: Sequence[Disk], frame: Sequence[Disk], half_px: Point
-) -> list[Disk]:
-    """Return what the rivals of the first frame are in another; empty where one is missing."""
-    lead = again(rivals[0], first, frame, half_px=half_px, expected_px=(0.0, 0.0)).disk
-    if lead is None:
-        return []
-    moved = np.subtract(lead.position_px, rivals[0].position_px)
-    found = []
+) -> list[Disk | None]:
+    """Return what each rival of the first frame is in another; ``None`` where it is missing."""
+    moved = _moved(first, rivals, frame, half_px)
+    if moved is None:
+        return [None] * len(rivals)
+    found: list[Disk | None] = []
     for rival in rivals:
         place = np.add(rival.position_px, moved)
         nearest = min(frame, key=lambda disk: math.dist(disk.position_px, place))
-        if math.dist(nearest.position_px, place) > close_px(rival.radius_px):
-            return []
-        found.append(nearest)
+        close = math.dist(nearest.position_px, place) <= close_px(rival.radius_px)
+        found.append(nearest if close else None)
     return found
+
+
+def _moved(
+    first: Sequence[Disk], rivals: Sequence[Disk], frame: Sequence[Disk], half_px: Point
+) -> Floats | None:
+    """Return how far the pattern has drifted or shaken; ``None`` where that is not certain."""
+    for rival in rivals:
+        lead = again(rival, first, frame, half_px=half_px, expected_px=(0.0, 0.0)).disk
+        if lead is not None:
+            return np.subtract(lead.position_px, rival.position_px)
+    return None
 
 
 def _exchange(contrasts: Floats) -> bool:
     """Return whether several disks, (frames, disks), brighten at the cost of each other."""
-    alone = contrasts.var(axis=0).sum()
-    return bool(contrasts.sum(axis=1).var() < _EXCHANGE * alone)
+    filled = np.where(np.isfinite(contrasts), contrasts, np.nanmean(contrasts, axis=0))
+    alone = filled.var(axis=0).sum()
+    return bool(filled.sum(axis=1).var() < _EXCHANGE * alone)

@@ -51,7 +51,7 @@ def test_the_one_disk_that_does_not_change_is_the_direct_beam_however_bright(
     rng: Generator, direct: int
 ) -> None:
     seen = frames(rng, [index != direct for index in range(len(PLACES))])
-    told = steady(seen, HALF)
+    told = steady(seen, HALF, last=True)
     if BRIGHT[direct] < 0.2 * BRIGHT.max():
         # So faint a disk is not the direct one; all that may be change.
         assert told is None
@@ -61,7 +61,7 @@ def test_the_one_disk_that_does_not_change_is_the_direct_beam_however_bright(
 
 
 def test_few_frames_tell_nothing(rng: Generator) -> None:
-    assert steady(frames(rng, [False, *[True] * 4], LEAST_WATCHED - 1), HALF) is None
+    assert steady(frames(rng, [False, *[True] * 4], LEAST_WATCHED - 1), HALF, last=True) is None
 
 
 @pytest.mark.parametrize("flickers", [[True] * 5, [False] * 5, [False, False, True, True, True]])
@@ -69,7 +69,7 @@ def test_where_all_change_or_more_than_one_does_not_nothing_is_told(
     rng: Generator, flickers: list[bool]
 ) -> None:
     for _ in range(200):
-        assert steady(frames(rng, flickers, 16), HALF) is None
+        assert steady(frames(rng, flickers, 16), HALF, last=True) is None
 
 
 def test_disks_that_brighten_at_the_cost_of_each_other_tell_nothing(rng: Generator) -> None:
@@ -78,21 +78,31 @@ def test_disks_that_brighten_at_the_cost_of_each_other_tell_nothing(rng: Generat
     for part in rng.uniform(-0.15, 0.15, 16):
         changes = [1 + part * BRIGHT[1] / BRIGHT[0], 1 - part, 1, 1, 1]
         seen.append(tuple(one for one in frame(changes) if one.contrast > 650))
-    assert steady(seen, HALF) is None
+    assert steady(seen, HALF, last=True) is None
 
 
 def test_a_disk_that_is_clipped_is_not_steady(rng: Generator) -> None:
     seen = frames(rng, [False, *[True] * 4])
     clipped = [tuple(evolve(d, clipped=950 < d.contrast < 1050) for d in each) for each in seen]
-    assert steady(seen, HALF) is not None
-    assert steady(clipped, HALF) is None
+    assert steady(seen, HALF, last=True) is not None
+    assert steady(clipped, HALF, last=True) is None
 
 
-def test_frames_in_which_a_disk_is_missing_do_not_count(rng: Generator) -> None:
+def test_a_disk_that_is_missing_now_and_then_is_waited_for(rng: Generator) -> None:
     seen = frames(rng, [False, *[True] * 4], LEAST_WATCHED + 2)
     holed = [*seen[:3], seen[3][1:], (), *seen[5:]]
-    assert steady(holed, HALF) == steady(seen, HALF) is not None
-    assert steady(holed[:-1], HALF) is None
+    told = steady(holed, HALF, last=False)
+    assert told == steady(seen, HALF, last=False) is not None
+    assert steady(holed[:-1], HALF, last=False) is None
+
+
+def test_a_disk_that_is_mostly_missing_stays_unknown(rng: Generator) -> None:
+    seen = frames(rng, [False, *[True] * 4], 24)
+    holed = [seen[0], *([one for one in each if one.contrast < 2000] for each in seen[1:])]
+    assert steady(holed, HALF, last=False) is None
+    told = steady(holed, HALF, last=True)
+    assert told is not None
+    assert told.contrast == pytest.approx(BRIGHT[0], rel=0.01)
 
 
 def measured(disks: tuple[Disk, ...]) -> Measured:
