@@ -8,15 +8,27 @@ import typer
 from stempilot.cli import options as o, render
 from stempilot.cli.common import INTERRUPTED, ask_at_terminal, no_way_out, settings_of
 
+Video = Annotated[
+    bool,
+    typer.Option("--video", help="Also a video of all frames: MP4 where ffmpeg is, else WebP."),
+]
+
 envelope_app = typer.Typer(no_args_is_help=True, help="The safety envelope of a site.")
 
 
-def report(run: o.RunPath, as_json: o.AsJson = False) -> None:
-    """Write report.html and its pictures into a run directory."""
+def report(run: o.RunPath, video: Video = False, as_json: o.AsJson = False) -> None:
+    """Write report.html and its pictures into a run directory, and a video where asked."""
     from stempilot.report import write_report
 
-    page = write_report(run)
-    render.done({"run_dir": str(run), "report": str(page)}, json_wanted=as_json)
+    told = {"run_dir": str(run), "report": str(write_report(run))}
+    if video:
+        from stempilot.report.video import write_video
+        from stempilot.runs.progress import Progress
+
+        with render.progress("video", "frames") as show:
+            shown = write_video(run, lambda done, total: show(Progress(done=done, total=total)))
+        told["video"] = str(shown)
+    render.done(told, json_wanted=as_json)
 
 
 def restore(run: o.RunPath, dry_run: o.DryRun = False, as_json: o.AsJson = False) -> None:

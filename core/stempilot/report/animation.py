@@ -2,8 +2,9 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ _STRIP = 26
 _TEXT_RGB = (226, 232, 240)
 _TRAIL_RGB = (150, 70, 80)
 _FRAME_MS, _PAUSE_MS = 140, 900
+KeptFrame = tuple[int, int, Path]
+"""Episode, timestep of it, and file."""
+
 _NAME = re.compile(r"e(\d{1,9})_k(\d{1,9})\.npy")
 
 
@@ -63,38 +67,53 @@ def animation_picture(evidence: Evidence) -> Picture | str:
     Raises:
         RunDirError: a frame is damaged.
     """
+    kept = kept_frames(evidence)
+    if isinstance(kept, str):
+        return f"Animation: {kept}"
+    picked = first_and_last(kept, MOST_FRAMES)
+    caption = "The kept frames in order"
+    if evidence.series.as_in_paper:
+        caption += ", with the goal in green and the measured centre in red"
+    if len(kept) > len(picked):
+        caption += f"; the first and the last {len(picked) // 2} of {len(kept)} frames"
+    return Picture(
+        name="animation.gif",
+        title="Animation",
+        caption=f"{caption}. {_TRAIL if evidence.series.as_in_paper else ''}".strip(),
+        content=_gif(list(moments(evidence, picked))),
+        width=WIDTH,
+    )
+
+
+def kept_frames(evidence: Evidence) -> list[KeptFrame] | str:
+    """Return the frames that a run kept, in order; or say why there are too few to move."""
     if not evidence.record.frames.every:
-        return "Animation: the run was not told to keep its frames (--frames all)."
+        return "the run was not told to keep its frames (--frames all)."
     kept = sorted(
         (int(found[1]), int(found[2]), path)
         for path in (evidence.folder / FRAMES).glob("*.npy")
         for found in (_NAME.fullmatch(path.name),)
         if found is not None
     )
-    if len(kept) < _FEWEST:
-        return f"Animation: fewer than {_FEWEST} frames were kept."
+    return kept if len(kept) >= _FEWEST else f"fewer than {_FEWEST} frames were kept."
+
+
+def first_and_last(kept: Sequence[KeptFrame], most: int) -> list[KeptFrame]:
+    """Return the frames, or the first and the last of them where they are too many to hold."""
     largest = max(path.lstat().st_size for _, _, path in kept)
-    half = max(2, min(MOST_FRAMES, _MOST_BYTES // max(1, largest)) // 2)
-    picked = kept if len(kept) <= 2 * half else [*kept[:half], *kept[-half:]]
-    moments = _moments(evidence, picked)
-    caption = "The kept frames in order"
-    if evidence.series.as_in_paper:
-        caption += ", with the goal in green and the measured centre in red"
-    if len(kept) > len(picked):
-        caption += f"; the first and the last {half} of {len(kept)} frames"
-    return Picture(
-        name="animation.gif",
-        title="Animation",
-        caption=f"{caption}. {_TRAIL if evidence.series.as_in_paper else ''}".strip(),
-        content=_gif(moments),
-        width=WIDTH,
-    )
+    half = max(2, min(most, _MOST_BYTES // max(1, largest)) // 2)
+    return list(kept) if len(kept) <= 2 * half else [*kept[:half], *kept[-half:]]
 
 
 _TRAIL = "The thin line is the way of the measured centre since the episode began."
 
 
-def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> list[Moment]:
+def moments(evidence: Evidence, picked: Iterable[KeptFrame]) -> Iterator[Moment]:
+    """Read frames one by one.
+
+    Raises:
+        RunDirError: one is damaged, or of another shape.
+    """
     series = evidence.series
     rows = {
         (episode, step): row
@@ -102,7 +121,6 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
             zip(series.number.tolist(), series.k.tolist(), strict=True)
         )
     }
-    moments = []
     shape: tuple[int, ...] | None = None
     for episode, step, path in picked:
         frame = load_array(path, dimensions=2, run=evidence.folder)
@@ -125,17 +143,14 @@ def _moments(evidence: Evidence, picked: Sequence[tuple[int, int, Path]]) -> lis
                 if series.shown.on_camera and np.isfinite(xy).all()
             }
         block = shown_block(shape)
-        moments.append(
-            Moment(
-                episode=episode,
-                step=step,
-                pixels=block_means(frame, block),
-                block=block,
-                marks=marks,
-                value=value,
-            )
+        yield Moment(
+            episode=episode,
+            step=step,
+            pixels=block_means(frame, block),
+            block=block,
+            marks=marks,
+            value=value,
         )
-    return moments
 
 
 def shown_block(shape: tuple[int, ...]) -> int:
@@ -150,28 +165,37 @@ def block_means(pixels: npt.NDArray[Any], block: int) -> npt.NDArray[np.float32]
     return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64), dtype=np.float32)
 
 
-def _gif(moments: Sequence[Moment]) -> bytes:
-    """Return all moments on one scale of brightness, so that nothing flickers."""
-    low = float(np.median([np.median(moment.pixels) for moment in moments]))
-    high = max(float(moment.pixels.max()) for moment in moments)
-    palette = _palette()
-    images, durations = [], []
+def brightness(sample: Sequence[Moment]) -> tuple[float, float]:
+    """Return what is dark and what is bright, for one scale of which nothing flickers."""
+    low = float(np.median([np.median(moment.pixels) for moment in sample]))
+    return low, max(float(moment.pixels.max()) for moment in sample)
+
+
+def images(shown: Iterable[Moment], low: float, high: float) -> Iterator[tuple[Image.Image, bool]]:
+    """Draw moments one by one, and tell whether each is the last one of its episode."""
     trail: list[tuple[float, float]] = []
-    for index, moment in enumerate(moments):
-        follows = index > 0 and moments[index - 1].episode == moment.episode
-        trail = trail if follows else []
+    for moment, after in pairwise(chain(shown, [None])):
+        if moment is None:
+            continue
         if "found" in moment.marks:
             trail.append(moment.marks["found"])
-        image = drawn(moment, tones(moment.pixels, low, high), trail)
-        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
-        ends = index + 1 == len(moments) or moments[index + 1].episode != moment.episode
+        ends = after is None or after.episode != moment.episode
+        yield drawn(moment, tones(moment.pixels, low, high), trail), ends
+        if ends:
+            trail = []
+
+
+def _gif(shown: Sequence[Moment]) -> bytes:
+    palette, frames, durations = _palette(), [], []
+    for image, ends in images(shown, *brightness(shown)):
+        frames.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
         durations.append(_PAUSE_MS if ends else _FRAME_MS)
     buffer = io.BytesIO()
-    images[0].save(
+    frames[0].save(
         buffer,
         format="GIF",
         save_all=True,
-        append_images=images[1:],
+        append_images=frames[1:],
         duration=durations,
         loop=0,
     )
