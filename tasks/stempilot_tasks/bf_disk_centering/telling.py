@@ -1,7 +1,6 @@
 """What a state of the centring tells people: in words, in numbers, and in marks on a frame."""
 
 import math
-from collections.abc import Sequence
 
 from stempilot_tasks.bf_disk_centering.config import BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.geometry import Geometry
@@ -25,7 +24,7 @@ def explanation(
     if succeeded:
         return ""
     if known.ambiguous:
-        return _which(measured.disks)
+        return _which(measured)
     if state.distance <= state.tolerance and known.moves and not known.follows:
         return "what was found does not follow the diffraction shift; is it a flaw of the camera?"
     if known.disk is None or state.lost:
@@ -47,13 +46,15 @@ def _missing(state: CenteringState, config: BfDiskCenteringConfig) -> str:
     return f"disk nearer than {config.edge_threshold_px:.3g} px to the frame's edge"
 
 
-def _which(disks: Sequence[Disk]) -> str:
+def _which(measured: Measured) -> str:
     """Return what a person can do where more than one disk may be the direct beam."""
+    disks = measured.disks
     places = ", ".join(f"[{x:.0f},{y:.0f}]" for x, y in (disk.position_px for disk in disks))
+    clipped = "; disks are clipped: lower the exposure" if any(d.clipped for d in disks) else ""
     return (
         f"the direct beam is not certain: disks at {places} px from the frame's centre; look at "
         "the picture and pick it with --set task.disk_px=[x,y], or refer to a run on vacuum with "
-        "--set task.reference=RUN"
+        f"--set task.reference=RUN{clipped}"
     )
 
 

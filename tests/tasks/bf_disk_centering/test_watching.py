@@ -147,6 +147,16 @@ def test_an_episode_ends_where_standing_still_does_not_tell(
     assert looks == 13
     assert task.outcome(state) is Outcome.AMBIGUOUS
     assert "candidate 5" in task.marks(state)
+    assert "lower the exposure" not in task.explain(state)
+
+
+def test_where_clipped_disks_hide_the_direct_beam_a_shorter_exposure_is_named(
+    make_task: MakeTask,
+) -> None:
+    task = make_task(watch_frames=0)
+    assert "lower the exposure" in task.explain(
+        task.initial(measured(frame([1] * 5, clipped=True)))
+    )
 
 
 def test_no_episode_stands_still_without_need(rng: Generator, make_task: MakeTask) -> None:
