@@ -96,7 +96,7 @@ def pieces(series: Series, interval: Interval) -> list[Piece]:
                 path=path[np.isfinite(path).all(axis=1)],
                 success=episode.success,
                 from_start=rows.start == episode.first,
-                goal=series.goal[episode.first],
+                goal=series.goal[episode.stop - 1],
             )
         )
     return found

@@ -63,23 +63,27 @@ def numbers(state: CenteringState, goal_px: Point) -> dict[str, float]:
 
     Positions and ``distance_px`` are unrounded, whatever the observation; where the disk is not
     found they are those of the state (see `CenteringState`), and what is told of the disk is
-    absent.
+    absent. So are they while it is not known yet which disk it is.
     """
-    x_px, y_px = state.position_px
-    dx_px, dy_px = x_px - goal_px[0], y_px - goal_px[1]
     measured = state.measured
     told = {
-        "x_px": x_px,
-        "y_px": y_px,
-        "dx_px": dx_px,
-        "dy_px": dy_px,
-        "distance_px": math.hypot(dx_px, dy_px),
         "visible": float(measured.visible),
         "cut": float(measured.cut),
         "saturated": float(measured.saturated),
         "steps": float(state.steps),
     }
-    return told | _of_disk(state.known.disk, measured)
+    if state.known.watched:
+        return told
+    x_px, y_px = state.position_px
+    dx_px, dy_px = x_px - goal_px[0], y_px - goal_px[1]
+    place = {
+        "x_px": x_px,
+        "y_px": y_px,
+        "dx_px": dx_px,
+        "dy_px": dy_px,
+        "distance_px": math.hypot(dx_px, dy_px),
+    }
+    return place | told | _of_disk(state.known.disk, measured)
 
 
 def _of_disk(disk: Disk | None, measured: Measured) -> dict[str, float]:
@@ -93,13 +97,13 @@ def _of_disk(disk: Disk | None, measured: Measured) -> dict[str, float]:
 def marks(state: CenteringState, config: BfDiskCenteringConfig) -> dict[str, Point]:
     """Return ``goal`` and ``found``, (x, y) in pixels of the frame, origin top left.
 
-    Where more than one disk may be the direct beam, all are marked instead of ``found``, as
+    While more than one disk may be the direct beam, all are marked instead of ``found``, as
     ``candidate 1`` and so on.
     """
     rows, cols = config.camera_shape
     centre_x, centre_y = (cols - 1) / 2, (rows - 1) / 2
     places = {"goal": config.goal_px}
-    if state.known.ambiguous:
+    if state.known.ambiguous or state.known.watched:
         for number, disk in enumerate(state.measured.disks, start=1):
             places[f"candidate {number}"] = disk.position_px
     else:

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.core.report.toy import simulate, write_run
+from tests.core.report.toy import GOAL_PX, simulate, write_run
 
 from stempilot.report.actions import action_table, actions_picture
+from stempilot.report.intervals import Interval
 from stempilot.report.loading import gather
-from stempilot.report.paths import paths_picture
+from stempilot.report.paths import paths_picture, pieces
 from stempilot.report.series import series
 from stempilot.report.style import Picture
 
@@ -120,3 +121,11 @@ def test_paths_need_positions(tmp_path: Path) -> None:
         line["summary"] = {"x_px": 1.0, "contrast": 2.0}
     run = write_run(tmp_path / "run", events)
     assert "two quantities" in str(paths_picture(gather(run)))
+
+
+def test_the_goal_shows_where_the_place_is_not_known_at_the_start(tmp_path: Path) -> None:
+    events = simulate(60, lambda _: 0.9, episodes=1)
+    events[0]["summary"] = {"visible": 1.0}
+    evidence = gather(write_run(tmp_path / "run", events, command="run"))
+    (piece,) = pieces(evidence.series, Interval(after=0, until=len(events), episodes=()))
+    assert piece.goal == pytest.approx(GOAL_PX)

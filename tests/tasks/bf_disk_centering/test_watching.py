@@ -124,6 +124,9 @@ def watched(task: BfDiskCentering, seen: Frames) -> tuple[Any, int]:
     while task.own_moves(state, {}) == ():
         assert task.outcome(state) is Outcome.RUNNING
         assert task.is_start(state)
+        # Nobody is told of a place that is not known.
+        assert "candidate 5" in task.marks(state)
+        assert not {"x_px", "distance_px"} & set(task.summary(state))
         looks += 1
         state = task.advance(state, None, measured(seen[looks]))
     return state, looks
