@@ -14,6 +14,7 @@ from benchmarks import (
     bench_meanwhile,
     bench_reading,
     bench_ronchigram,
+    bench_study,
     bench_training,
     bench_update,
     bench_wire,
@@ -48,6 +49,9 @@ def main() -> None:
     show(bench_cli.measure())
     console.print("an update of sac-rapid, over one of Stable-Baselines3's SAC (at most 0.7)")
     show(bench_update.measure())
+    console.print("a study with two workers, over two processes alone (throughput at least 0.9)")
+    with tempfile.TemporaryDirectory() as folder:
+        show(bench_study.measure(Path(folder)))
 
 
 def show(figures: dict[str, float]) -> None:
