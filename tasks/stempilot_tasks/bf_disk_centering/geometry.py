@@ -4,7 +4,7 @@ All positions are (..., 2): x, y in camera pixels from the frame's centre. Resid
 in `Geometry.unit_px`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from attrs import frozen
 
 from stempilot_tasks.bf_disk_centering.config import PUBLISHED_TOLERANCE_PX, BfDiskCenteringConfig
 from stempilot_tasks.bf_disk_centering.region import Region
+
+_DOUBT_PX: Final = 0.1
+"""How far off a disk's place may be among others, so that success holds for its true place."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -107,6 +110,20 @@ class Geometry:
         angle = self.tolerance_rad
         px = self.tolerance_px if angle is None or pixel_rad is None else angle / pixel_rad
         return px / self.unit_px
+
+    def certain(self, pixel_rad: float | None, *, disks: int) -> float:
+        """Return within which distance a disk is certain to be centred, in units.
+
+        That is the tolerance; among other disks, where places are less exact, a little less.
+
+        Args:
+            pixel_rad: angle of one pixel as the frame gives it.
+            disks: how many disks the frame shows.
+        """
+        tolerance = float(self.tolerance(pixel_rad))
+        if disks <= 1 or self.rounded:
+            return tolerance
+        return max(tolerance / 2, tolerance - _DOUBT_PX / self.unit_px)
 
 
 def distance(residual: npt.NDArray[Any]) -> FloatArray:

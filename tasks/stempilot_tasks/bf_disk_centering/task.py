@@ -277,7 +277,7 @@ class BfDiskCentering(Task[Measured, CenteringState]):
             position_px=(x_px, y_px),
             residual=(residual_x, residual_y),
             distance=float(distance(residual)),
-            tolerance=geometry.tolerance(measured.pixel_rad),
+            tolerance=geometry.certain(measured.pixel_rad, disks=len(measured.disks)),
             lost=known.disk is None or bool(geometry.is_beyond_edge(found)),
             steps=steps,
             target_rad=target_rad,

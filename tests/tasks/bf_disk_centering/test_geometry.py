@@ -118,3 +118,12 @@ def test_a_batch_equals_the_loop_over_it(preset: str, cloud: Any) -> None:
         assert residual[index].tolist() == one.tolist()
         assert length[index] == distance(one)
         assert beyond[index] == geometry.is_beyond_edge(cloud[index])
+
+
+def test_among_other_disks_the_true_place_is_to_be_inside_the_tolerance() -> None:
+    assert of().certain(None, disks=1) == of().tolerance()
+    assert of().certain(None, disks=2) * 520 == pytest.approx(12.2353 - 0.1, rel=1e-4)
+    assert of(tolerance_mrad=2).certain(0.5e-3, disks=3) * 520 == pytest.approx(3.9)
+    # A small tolerance can be met all the same, and whole bins are as they are.
+    assert of(tolerance_px=0.1).certain(None, disks=2) * 520 == pytest.approx(0.05)
+    assert of(preset="paper", tolerance_px=0).certain(None, disks=2) == 0
