@@ -144,7 +144,7 @@ def _start(env: TaskEnv, watch: Watch) -> Start:
     task: Any = env.task
     error_px = task.true_error(last.state, last.truth)["error_px"]
     outcome = "truncated" if last.truncated else last.outcome.value
-    tolerance_px = last.state.tolerance * task.geometry.unit_px
+    tolerance_px = task.geometry.tolerance() * task.geometry.unit_px
     if last.outcome is Outcome.SUCCESS and error_px > tolerance_px:
         outcome = FALSE
     return Start(
