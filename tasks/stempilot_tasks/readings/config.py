@@ -47,6 +47,7 @@ class DiskConfig:
     def centring(self) -> BfDiskCenteringConfig:
         """Return the options of the centring that finds the same disk, in all of the frame."""
         return BfDiskCenteringConfig(
+            watch_frames=0,
             camera_shape=self.camera_shape,
             disk_px=self.disk_px,
             reference=self.reference,

@@ -92,7 +92,7 @@ def test_what_it_refuses_it_says_as_the_centring_does(
     assert task.products(state) == {}
     assert task.own_moves(state, {}) is None
     if outcome is not Outcome.FAILURE or not disks:
-        centring = BfDiskCentering(BfDiskCenteringConfig(camera_shape=SHAPE))
+        centring = BfDiskCentering(BfDiskCenteringConfig(camera_shape=SHAPE, watch_frames=0))
         measured = centring.measure(shot(*disks))
         assert task.explain(state) == centring.explain(centring.initial(measured))
 
