@@ -22,8 +22,15 @@ from stempilot.study.folder import place_of
 HOST = "127.0.0.1"
 _NEEDED = ("distributed", "dask_jobqueue", "pyarrow")
 _POLL_S, _STOPPING_S, _TIMEOUT_S = 0.2, 15.0, 30.0
-_TWICE = 1
-"""How many workers may die of a cell before it is given up, on a cluster of our own."""
+_SPAWNED = "distributed.nanny.pre-spawn-environ"
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 1,
+    f"{_SPAWNED}.MALLOC_TRIM_THRESHOLD_": 2**30,
+    f"{_SPAWNED}.MALLOC_MMAP_THRESHOLD_": 2**25,
+}
+"""Of a cluster of our own. One worker may die of a cell before it is given up. Workers keep the
+memory of a frame for the next one: Dask has them give it back each time, which takes half of their
+time."""
 
 
 class ClusterError(StempilotError):
@@ -89,8 +96,8 @@ def opened(where: Where) -> Iterator[Any]:
     from distributed import Client
 
     with contextlib.ExitStack() as closing:
-        # For a cluster of our own; one that runs already keeps its own limit.
-        closing.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _TWICE}))
+        # One that runs already keeps its own.
+        closing.enter_context(dask.config.set(_SETTINGS))
         try:
             cluster = _cluster(where)
             if cluster is not where.scheduler:
