@@ -18,8 +18,6 @@ from stempilot.report import PLOTS
 from stempilot.report.animation import brightness, first_and_last, images, kept_frames, moments
 from stempilot.report.loading import gather
 
-NAME: Final = "video"
-
 _FRAMES_PER_S: Final = 15
 _PAUSE: Final = 8
 """How many times the last frame of an episode is shown."""
@@ -63,7 +61,7 @@ def write_video(run: str | Path, on_frame: Callable[[int, int], None] = lambda *
             on_frame(number, len(picked))
             yield from [image] * (_PAUSE if ends else 1)
 
-    path = own_folder(Path(run) / PLOTS) / f"{NAME}.{'mp4' if program else 'webp'}"
+    path = own_folder(Path(run) / PLOTS) / ("video.mp4" if program else "video.webp")
     write_file(path, _mp4(program, drawn()) if program else _webp(drawn()))
     return path
 
