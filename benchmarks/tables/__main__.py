@@ -22,6 +22,7 @@ from benchmarks.tables.cells import (
     AGENTS,
     CONDITIONS,
     EPISODES,
+    PLUGINS,
     SEEDS,
     STEPS,
     TASK,
@@ -114,7 +115,8 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
     """
     installed = stempilot.discover().names("agent")
     agents: dict[Table, list[str]] = {
-        table: [name for name in AGENTS[table] if name in installed] for table in options.tables
+        table: [name for name in AGENTS[table] if PLUGINS.get(name, name) in installed]
+        for table in options.tables
     }
     if options.agents:
         known = {name for names in agents.values() for name in names}

@@ -35,8 +35,12 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Options of the simulator by the name of the condition."""
 
+NO_SYMMETRY = "sac-rapid-no-symmetry"
+PLUGINS: Mapping[str, str] = MappingProxyType({NO_SYMMETRY: "sac-rapid"})
+"""Names of agents that go by another one in the tables."""
+
 STEPS: Mapping[str, int] = MappingProxyType(
-    {"sac-rapid": 150, "sac": 1500, "tqc": 1500, "crossq": 1500, "dqn": 1500}
+    {"sac-rapid": 150, NO_SYMMETRY: 600, "sac": 1500, "tqc": 1500, "crossq": 1500, "dqn": 1500}
 )
 """Timesteps that each learner is trained for."""
 
@@ -51,6 +55,7 @@ AGENTS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
 
 TASK_OPTIONS: Mapping[str, Mapping[str, Any]] = {"dqn": {"actions": "discrete"}}
 """Options of the task that an agent needs."""
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {NO_SYMMETRY: {"relabel": False}}
 _FORGETTING: Mapping[str, Mapping[str, Any]] = {
     "adaptive": {"memory": "fresh"},
 }
@@ -63,7 +68,7 @@ class Cell:
 
     Attributes:
         table: which table it belongs to.
-        agent: name of the agent.
+        agent: name of the agent in the tables.
         condition: name of the condition.
         seed: which instrument and starts.
         episodes: episodes of the evaluation.
@@ -83,6 +88,11 @@ class Cell:
         return f"{self.table}-{self.agent}-{self.condition}-{self.seed}"
 
     @property
+    def plugin(self) -> str:
+        """Name of the agent."""
+        return PLUGINS.get(self.agent, self.agent)
+
+    @property
     def evaluation_seed(self) -> int:
         """Seed of the starts that it is judged on."""
         return self.seed + _EVALUATION
@@ -91,11 +101,11 @@ class Cell:
     def settings(self) -> Settings:
         """Options of task, backend and agent."""
         redraw = "episode" if self.table == "unknown" else "run"
-        agent = _FORGETTING.get(self.agent, {}) if self.table == "unknown" else {}
+        table = _FORGETTING if self.table == "unknown" else _OPTIONS
         return {
             "task": dict(TASK_OPTIONS.get(self.agent, {})),
             "backend": {**CONDITIONS[self.condition], "redraw": redraw},
-            "agent": dict(agent),
+            "agent": dict(table.get(self.agent, {})),
         }
 
     @property

@@ -39,7 +39,7 @@ def measure(
             stempilot.plan_train(
                 registry,
                 task=TASK,
-                agent=cell.agent,
+                agent=cell.plugin,
                 steps=cell.steps,
                 settings=cell.settings,
                 extras=stempilot.Extras(seed=cell.seed, out=runs / "train"),
@@ -48,7 +48,7 @@ def measure(
         )
         if trained["interrupted"]:
             return None
-    who: dict[str, Any] = {"policy": runs / "train"} if trained else {"agent": cell.agent}
+    who: dict[str, Any] = {"policy": runs / "train"} if trained else {"agent": cell.plugin}
     plan = stempilot.plan_run(
         registry,
         task=TASK,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from stempilot.contract.agent import Brief
 from stempilot.contract.backend import Opening
 from stempilot.operation.task_env import TaskEnv
 from stempilot.plugins.parts import part
+from stempilot.record.figures import EPISODES, MAX_FAILURES
+from stempilot.record.run_dir import RunDir
 from stempilot_backends.column import Column, ColumnParameters
 from stempilot_backends.column.columns import ColumnBatch
 from stempilot_backends.column.locating import optics, sight
@@ -195,3 +198,28 @@ def test_episodes_are_as_long_as_on_frames(preset: str, oracle: bool) -> None:
     both = (frames_won.sum() + batch_won.sum() + 1) / (len(frames) + len(batch) + 2)
     spread = np.sqrt(both * (1 - both) * (1 / len(frames) + 1 / len(batch)))
     assert abs(frames_won.mean() - batch_won.mean()) < 3 * spread
+
+
+@pytest.mark.parametrize(("preset", "at_once"), [("random", True), ("crystal", False)])
+def test_a_training_is_evaluated_without_frames_where_that_is_possible(
+    tmp_path: Path, preset: str, *, at_once: bool
+) -> None:
+    plan = stempilot.plan_train(
+        REGISTRY,
+        task="bf-disk-centering",
+        agent="sac-rapid",
+        steps=10,
+        settings={
+            "agent": {"gradient_steps": 0},
+            "backend": {"preset": preset},
+            "run": {"max_timesteps": 3},
+        },
+        extras=stempilot.Extras(seed=5, out=tmp_path / "run"),
+    )
+    stempilot.execute(plan)
+    progress = RunDir.open(tmp_path / "run").progress()
+    assert progress is not None
+    found = progress["evaluations"][0]
+    assert found["episodes"] - found["successes"] > MAX_FAILURES, "it has learnt nothing"
+    # On frames no more are played after too many failures.
+    assert (found["episodes"] == EPISODES) == at_once

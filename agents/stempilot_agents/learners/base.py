@@ -31,8 +31,8 @@ from stempilot_agents.learners.randomness import LearnerRandom, RandomRecord
 from stempilot_agents.learners.resumable import Progress, Resumable
 from stempilot_agents.learners.sac_config import ActorCriticConfig
 from stempilot_agents.learners.single_env import SingleEnv, SpacesOnly
-from stempilot_agents.response.fit import MOST
-from stempilot_agents.response.watch import watched
+from stempilot_agents.response.fit import MOST, FittedResponse
+from stempilot_agents.response.watch import normal_response, watched
 
 SCHEMA = 1
 DOCUMENT = "agent.json"
@@ -160,6 +160,8 @@ class OffPolicyLearner(Learner, Generic[C, M]):
         torch.set_num_threads(1)
         self._config = config
         self._goal = brief.centre
+        self._normal: FittedResponse | None = None
+        self._normal_at = -1
         self._spaces = (
             spaces.describe(brief.observation_space),
             spaces.describe(brief.action_space),
@@ -189,11 +191,12 @@ class OffPolicyLearner(Learner, Generic[C, M]):
     def _watched(self, policy: Policy) -> Policy:
         """Return a policy that notices when the response is not the one that was learnt from."""
         model, scale = self._model, self._config.reward_scale
-        if not model.buffer.size():
-            # Whoever met nothing knows no response to compare with.
-            return policy
-        seen = model_arrays.recall(model.buffer, MOST, reward_scale=scale)
-        return watched(policy, seen, goal=self._goal, action_space=model.action_space)
+        if self._normal_at != model.num_timesteps and model.buffer.size():
+            seen = model_arrays.recall(model.buffer, MOST, reward_scale=scale)
+            space = model.action_space
+            self._normal = normal_response(seen, goal=self._goal, action_space=space)
+            self._normal_at = model.num_timesteps
+        return watched(policy, self._normal)
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -360,6 +363,7 @@ class OffPolicyLearner(Learner, Generic[C, M]):
     def _begin_again(self, recorded: Transitions | None) -> tuple[str, ...]:
         model, dropped = self._model, self._model.buffer.size()
         model.buffer.reset()
+        self._normal, self._normal_at = None, -1
         sentences = [
             f"Dropped {dropped} remembered transitions: they show the old response.",
             "Kept the networks and the optimisers' state.",

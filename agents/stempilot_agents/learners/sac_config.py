@@ -119,10 +119,12 @@ class SacConfig(ActorCriticConfig):
 
     The preset ``default`` is tuned for observations of order 1 and the centring reward; the
     preset ``paper`` is the published choice: Stable-Baselines3's own values with two tanh layers
-    of 128.
+    of 128. ``recommended`` is a reference to compare with: the published choice but for the values
+    that let its policies rest beside the goal.
 
     Attributes:
-        preset: ``default`` or ``paper``; which values the other options start from.
+        preset: ``default``, ``paper`` or ``recommended``; which values the other options start
+            from.
         tau: share of the critics that the target critics take over at each update, 0 to 1.
     """
 
@@ -135,6 +137,19 @@ class SacConfig(ActorCriticConfig):
                     "hidden_sizes": (128, 128),
                     "activation": "tanh",
                     "entropy_coefficient": "auto",
+                }
+            ),
+            "recommended": MappingProxyType(
+                {
+                    **LIBRARY,
+                    "hidden_sizes": (64, 64),
+                    "activation": "relu",
+                    "entropy_coefficient": "auto",
+                    "learning_rate": 1e-3,
+                    "gamma": 0.9,
+                    "gradient_steps": 4,
+                    "reward_scale": 0.01,
+                    "initial_entropy_coefficient": 0.02,
                 }
             ),
         }

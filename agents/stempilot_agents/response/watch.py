@@ -105,12 +105,14 @@ class Watching:
         self._policy = policy
         self._watch = watch
         self._last: tuple[npt.NDArray[Any], Any] | None = None
-        self._found = ""
+        # Compared only when somebody asks: an evaluation does not.
+        self._moves: list[tuple[npt.NDArray[Any], Any, npt.NDArray[Any]]] = []
 
     def reset(self, instrument_id: str) -> None:
         """Begin another episode; what the response was does not depend on the instrument."""
         self._policy.reset(instrument_id)
         self._last = None
+        self._moves.clear()
         self._watch.begin()
 
     def act(self, observation: npt.NDArray[Any]) -> Any:
@@ -123,33 +125,33 @@ class Watching:
     def ended(self, observation: npt.NDArray[Any]) -> None:
         """Take where the last action led."""
         if self._last:
-            self._found = self._watch.take(*self._last, observation) or self._found
+            self._moves.append((*self._last, np.array(observation)))
         self._last = None
 
     def changed(self) -> str:
         """Return what was found since it was last asked for; mostly empty."""
-        found, self._found = self._found, ""
-        return found
+        found = [self._watch.take(*move) for move in self._moves]
+        self._moves.clear()
+        return next(filter(None, found[::-1]), "")
 
 
-def watched(
-    policy: Policy,
-    seen: Transitions,
-    *,
-    goal: Centre | None,
-    action_space: gymnasium.Space[Any],
-) -> Policy:
-    """Return the policy with a watch over its response; the policy itself where none is possible.
+def normal_response(
+    seen: Transitions, *, goal: Centre | None, action_space: gymnasium.Space[Any]
+) -> FittedResponse | None:
+    """Return what the response was; ``None`` where no watch over it is possible.
 
-    No watch is possible either where the transitions are too few to say what the response is.
+    It is not where the transitions are too few to say.
 
     Args:
-        policy: what acts.
         seen: transitions, in order, by which the response was normal.
         goal: says what the residual is; without, there is no watch.
         action_space: a Box or Discrete; in others there is no watch.
     """
     if goal is None or not goal.residual or not isinstance(action_space, Box | Discrete):
-        return policy
-    response = fit_response(seen, goal, action_space)
+        return None
+    return fit_response(seen, goal, action_space)
+
+
+def watched(policy: Policy, response: FittedResponse | None) -> Policy:
+    """Return the policy with a watch over its response; the policy itself where there is none."""
     return policy if response is None else Watching(policy, Watch(response))

@@ -21,7 +21,7 @@ from stempilot_agents.learners.model_arrays import recall
 from stempilot_agents.learners.network_policy import Layer
 from stempilot_agents.learners.resumable import ActorCritic
 from stempilot_agents.learners.sac import SacLearner
-from stempilot_agents.sac_rapid.config import RapidConfig
+from stempilot_agents.sac_rapid.config import RapidConfig, suited
 from stempilot_agents.sac_rapid.networks import RapidPolicy, Scaled, magnitudes
 from stempilot_agents.sac_rapid.prior import MOST, dependence_on_place
 from stempilot_agents.sac_rapid.update import RapidSac
@@ -41,11 +41,18 @@ class RapidLearner(SacLearner):
     extractor: ClassVar[type[FlattenExtractor]] = Scaled
 
     def __init__(self, config: RapidConfig, brief: Brief) -> None:
-        super().__init__(config, brief)
-        self._options = config
+        super().__init__(suited(config, symmetric=brief.relabel is not None), brief)
         self._brief = brief
         self._rapid.relabel = brief.relabel if config.relabel else None
         self._rapid.reward_scale = config.reward_scale
+
+    def _network_arguments(self) -> Mapping[str, Any]:
+        options = self._options
+        return {"n_critics": options.critics, "normalised": options.normalised}
+
+    @property
+    def _options(self) -> RapidConfig:
+        return cast("RapidConfig", self._config)
 
     @property
     def _rapid(self) -> RapidSac:
@@ -71,7 +78,7 @@ class RapidLearner(SacLearner):
         if self._options.relabel and self._brief.relabel is None:
             _log.warning(
                 "sac-rapid: the task declares no symmetry (stempilot.Symmetric), so it "
-                "learns from the timesteps met alone and needs many times as many of them"
+                "learns from the timesteps met alone and needs about five times as many of them"
             )
         learnt = super().learn(env, steps=steps, report=report)
         return evolve(learnt, numbers={**learnt.numbers, **self._judged_prior()})

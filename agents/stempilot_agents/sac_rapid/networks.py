@@ -1,4 +1,4 @@
-"""The networks of ``sac-rapid``: observations of order 1 and two critics as one stack."""
+"""The networks of ``sac-rapid``: observations of order 1 and its critics as one stack."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,8 +11,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
 from stable_baselines3.sac.policies import SACPolicy
-
-TWINS = 2
+from torch.nn.functional import layer_norm
 
 
 def magnitudes(space: Box) -> npt.NDArray[np.float32]:
@@ -43,35 +42,46 @@ class Scaled(FlattenExtractor):
         return flat / self.magnitudes
 
 
-class TwinCritic(torch.nn.Module):
-    """Two critics whose layers are one stack each, so that both take one multiplication.
+class Critics(torch.nn.Module):
+    """Several critics whose layers are one stack each, so that all take one multiplication.
 
     Args:
         inputs: observation entries and action components.
         hidden_sizes: units of each hidden layer.
         activation: what follows each hidden layer.
+        count: how many critics.
+        normalised: whether each hidden layer is normalised before its activation (Ba et al., "Layer
+            Normalization", 2016, arXiv:1607.06450; no gain, no offset).
     """
 
     # Set by Stable-Baselines3's policy.
     optimizer: torch.optim.Optimizer
 
     def __init__(
-        self, inputs: int, hidden_sizes: Sequence[int], activation: type[torch.nn.Module]
+        self,
+        inputs: int,
+        hidden_sizes: Sequence[int],
+        activation: type[torch.nn.Module],
+        *,
+        count: int,
+        normalised: bool,
     ) -> None:
         super().__init__()
         sizes = (inputs, *hidden_sizes, 1)
         self.activation = activation()
+        self.count = count
+        self.normalised = normalised
         self.layers = torch.nn.ParameterList()
         for before, after in pairwise(sizes):
             # As torch initialises linear layers.
             bound = before**-0.5
-            for shape in ((TWINS, before, after), (TWINS, 1, after)):
+            for shape in ((count, before, after), (count, 1, after)):
                 self.layers.append(torch.empty(shape).uniform_(-bound, bound))
 
     def forward(
         self, features: torch.Tensor, actions: torch.Tensor, *, learning: bool = True
     ) -> torch.Tensor:
-        """Return (2, n), what each critic thinks of the actions.
+        """Return (count, n), what each critic thinks of the actions.
 
         Args:
             features: (n, entries) scaled observations.
@@ -79,9 +89,12 @@ class TwinCritic(torch.nn.Module):
             learning: whether gradients reach the critics' own weights, and not only the actions.
         """
         layers = list(self.layers) if learning else [layer.detach() for layer in self.layers]
-        value = torch.cat([features, actions], dim=1).expand(TWINS, -1, -1)
+        value = torch.cat([features, actions], dim=1).expand(self.count, -1, -1)
         for index in range(0, len(layers) - 2, 2):
-            value = self.activation(torch.baddbmm(layers[index + 1], value, layers[index]))
+            value = torch.baddbmm(layers[index + 1], value, layers[index])
+            if self.normalised:
+                value = layer_norm(value, value.shape[-1:])
+            value = self.activation(value)
         return torch.baddbmm(layers[-1], value, layers[-2]).squeeze(2)
 
     def set_training_mode(self, mode: bool) -> None:
@@ -89,11 +102,22 @@ class TwinCritic(torch.nn.Module):
 
 
 class RapidPolicy(SACPolicy):
-    """Stable-Baselines3's actor on scaled observations, with twin critics of ours."""
+    """Stable-Baselines3's actor on scaled observations, with critics of ours.
+
+    Args:
+        arguments: those of Stable-Baselines3's policy.
+        normalised: see `Critics`.
+        options: those of Stable-Baselines3's policy.
+    """
+
+    def __init__(self, *arguments: Any, normalised: bool = False, **options: Any) -> None:
+        self._normalised = normalised
+        super().__init__(*arguments, **options)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
         """Return fresh critics; they take observations that were scaled before."""
         del features_extractor
         inputs = get_flattened_obs_dim(self.observation_space) + get_action_dim(self.action_space)
         arch = cast("list[int]", self.critic_kwargs["net_arch"])
-        return TwinCritic(inputs, arch, self.activation_fn)
+        count = cast("int", self.critic_kwargs["n_critics"])
+        return Critics(inputs, arch, self.activation_fn, count=count, normalised=self._normalised)

@@ -1,11 +1,14 @@
 """One update of a soft actor-critic, written for small networks on one CPU thread.
 
 The losses are those of Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", 2018
-(arXiv:1812.05905), with a learnt entropy coefficient.
+(arXiv:1812.05905), with a learnt entropy coefficient. Where there are more than two critics, two
+that are drawn judge (Chen et al., "Randomized Ensembled Double Q-Learning", 2021,
+arXiv:2101.05982; here the actor too is judged by two and not by the mean of all).
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +20,9 @@ from torch.nn.functional import softplus
 from stempilot import Transitions
 from stempilot_agents.learners.model_arrays import transitions
 from stempilot_agents.learners.resumable import ResumableSac
-from stempilot_agents.sac_rapid.networks import TwinCritic
+from stempilot_agents.sac_rapid.networks import Critics
+
+_PAIR: Final = 2
 
 Relabel = Callable[[Transitions, np.random.Generator], Transitions]
 
@@ -55,6 +60,13 @@ def sampled(actor: Actor, features: torch.Tensor) -> tuple[torch.Tensor, torch.T
     return torch.tanh(raw), (normal - squashed).sum(dim=1)
 
 
+def smaller_of_two(values: torch.Tensor) -> torch.Tensor:
+    """Return from (critics, n) values the smaller ones of two critics that are drawn, (n,)."""
+    if len(values) > _PAIR:
+        values = values[torch.randperm(len(values))[:_PAIR]]
+    return values.amin(dim=0)
+
+
 class RapidSac(ResumableSac):
     """Soft actor-critic whose updates are ours; collecting is Stable-Baselines3's.
 
@@ -64,8 +76,8 @@ class RapidSac(ResumableSac):
     """
 
     # `RapidPolicy` makes these instead of Stable-Baselines3's.
-    critic: TwinCritic  # type: ignore[assignment]
-    critic_target: TwinCritic  # type: ignore[assignment]
+    critic: Critics  # type: ignore[assignment]
+    critic_target: Critics  # type: ignore[assignment]
     relabel: Relabel | None = None
     reward_scale = 1.0
 
@@ -116,12 +128,12 @@ class RapidSac(ResumableSac):
         coefficient, entropy_loss = self._entropy(log_density)
         with torch.no_grad():
             next_actions, next_density = sampled(self.actor, batch.after)
-            worst = self.critic_target(batch.after, next_actions).amin(dim=0)
+            worst = smaller_of_two(self.critic_target(batch.after, next_actions))
             future = self.gamma * batch.going_on * (worst - coefficient * next_density)
             target = batch.rewards + future
         error = self.critic(batch.before, batch.actions) - target
         critic_loss = 0.5 * (error * error).mean(dim=1).sum()
-        value = self.critic(batch.before, actions, learning=False).amin(dim=0)
+        value = smaller_of_two(self.critic(batch.before, actions, learning=False))
         actor_loss = (coefficient * log_density - value).mean()
         self.optimiser.zero_grad()
         (critic_loss + actor_loss + entropy_loss).backward()

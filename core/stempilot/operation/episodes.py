@@ -1,12 +1,15 @@
 """Evaluation: episodes from seeded starts, scored against the truth and the oracle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from stempilot.contract.agent import NoticesChange, Policy
 from stempilot.contract.task import Scored
 from stempilot.contract.values import Outcome
 from stempilot.operation.scores import Episode
 from stempilot.operation.task_env import TaskEnv
+from stempilot.operation.task_vec_env import TaskVecEnv
 
 OnChange = Callable[[str], bool]
 """Told what a policy found changed; returns whether the policy is to go on."""
@@ -118,3 +121,34 @@ def evaluate(
         if failures == give_up_after_failures or not on_episode(episode):
             break
     return played, best
+
+
+def successes_at_once(
+    env: TaskVecEnv,
+    policies: Sequence[Policy],
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Play one episode on each of many instruments and return how many have succeeded.
+
+    Args:
+        env: n instruments, measured without frames.
+        policies: what acts on each, n of them.
+        should_stop: asked before each timestep.
+    """
+    observations, _ = env.reset()
+    for policy in policies:
+        policy.reset(env.instrument)
+    actions = np.stack(
+        [policy.act(one) for policy, one in zip(policies, observations, strict=True)]
+    )
+    ended = np.zeros(len(policies), np.bool_)
+    succeeded = np.zeros(len(policies), np.bool_)
+    while not (ended.all() or should_stop()):
+        observations, _, terminated, truncated, info = env.step(actions)
+        succeeded |= info["is_success"] & ~ended
+        ended |= terminated | truncated
+        # What has ended begins again, and goes on with any action: it no longer counts.
+        for row in (~ended).nonzero()[0].tolist():
+            actions[row] = policies[row].act(observations[row])
+    return int(succeeded.sum())

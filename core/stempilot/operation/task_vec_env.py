@@ -19,6 +19,7 @@ from stempilot.contract.values import KnobSpec, KnobValue
 from stempilot.errors import IncompatibleError, StartError
 from stempilot.instrument.checks import may_change
 from stempilot.instrument.guard import GuardedBackend
+from stempilot.operation.timestep import instrument_id
 from stempilot.plugins.options import whole
 
 _AHEAD = 2048
@@ -45,6 +46,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         seed: seed of all episodes until `reset` gets another one.
         limits: what may be written, by knob.
         max_timesteps: the framework's budget of timesteps for an episode.
+        instrument: what policies are told of which instrument it is.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium's own attribute
@@ -60,6 +62,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         seed: int,
         limits: Mapping[str, KnobSpec],
         max_timesteps: int,
+        instrument: str = "",
     ) -> None:
         if not isinstance(task, Batchable):
             raise IncompatibleError([f"{type(task).__name__} does not take many episodes at once"])
@@ -73,6 +76,7 @@ class TaskVecEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
         self._instruments = instruments
         self._limits = {knob: _Limit(spec) for knob, spec in limits.items()}
         self._max_timesteps = max_timesteps
+        self.instrument = instrument
         self._everywhere = np.ones(count, np.bool_)
         self._everywhere.flags.writeable = False
         self._state: Arrays | None = None
@@ -328,4 +332,5 @@ def vector_of(
         seed=seed,
         limits=guard.limits,
         max_timesteps=max_timesteps,
+        instrument=instrument_id(guard.backend.identity()),
     )

@@ -14,10 +14,11 @@ from stempilot.contract.values import Outcome
 from stempilot.errors import (
     BackendError,
     EnvelopeError,
+    IncompatibleError,
     RecordError,
     StartError,
 )
-from stempilot.operation.episodes import evaluate
+from stempilot.operation.episodes import evaluate, successes_at_once
 from stempilot.operation.task_env import TaskEnv
 from stempilot.plugins.parts import RunConfig
 from stempilot.record.figures import (
@@ -52,6 +53,7 @@ class Companion:
         recent: counts episodes for the progress display.
         twin: makes an environment on a copy of the instrument as it is now; returns ``None``
             where there is no twin.
+        seed: seed of the episodes of evaluations.
         config: how often to checkpoint, whether to evaluate.
         total: timesteps at the end of the run.
         evaluations: those of the run before it was interrupted.
@@ -70,6 +72,7 @@ class Companion:
         recorder: RunRecorder,
         recent: RecentEpisodes,
         twin: Callable[[], TaskEnv | None],
+        seed: int,
         config: RunConfig,
         total: int,
         evaluations: Sequence[Evaluation],
@@ -85,6 +88,7 @@ class Companion:
         self._recorder = recorder
         self._recent = recent
         self._twin = twin
+        self._seed = seed
         self._config = config
         self._total = total
         self._should_stop = should_stop
@@ -131,20 +135,34 @@ class Companion:
         self._recent.pace.skip()
         self._on_progress(self._recent.progress(timestep, self._total, note="evaluating"))
         with contextlib.closing(twin):
-            played, _ = evaluate(
-                twin,
-                self._learner.policy(),
-                EPISODES,
-                give_up_after_failures=MAX_FAILURES + 1,
-                on_episode=lambda _: not self._should_stop(),
-            )
-        successes = sum(episode.success for episode in played)
-        complete = len(played) == EPISODES or len(played) - successes > MAX_FAILURES
-        if complete:
-            found = Evaluation(timestep=timestep, episodes=len(played), successes=successes)
-            self.evaluations.append(found)
-            self._run.keep_best(found, self._learner.save)
-            self._show({"evaluation/success_rate": found.rank[0]}, timestep)
+            played = self._played_at_once(twin) or self._played_on_frames(twin)
+        if self._should_stop():
+            return
+        found = Evaluation(timestep=timestep, episodes=played[0], successes=played[1])
+        self.evaluations.append(found)
+        self._run.keep_best(found, self._learner.save)
+        self._show({"evaluation/success_rate": found.rank[0]}, timestep)
+
+    def _played_at_once(self, twin: TaskEnv) -> tuple[int, int] | None:
+        """Return episodes and successes, measured without frames; ``None`` where none can be."""
+        try:
+            env = twin.vector(EPISODES, self._seed)
+        except IncompatibleError:
+            return None
+        with contextlib.closing(env):
+            policies = [self._learner.policy() for _ in range(EPISODES)]
+            return EPISODES, successes_at_once(env, policies, should_stop=self._should_stop)
+
+    def _played_on_frames(self, twin: TaskEnv) -> tuple[int, int]:
+        """Return episodes and successes; no more are played after too many failures."""
+        played, _ = evaluate(
+            twin,
+            self._learner.policy(),
+            EPISODES,
+            give_up_after_failures=MAX_FAILURES + 1,
+            on_episode=lambda _: not self._should_stop(),
+        )
+        return len(played), sum(episode.success for episode in played)
 
     def save(self) -> None:
         """Save the learner and all that going on from here needs.
@@ -196,6 +214,7 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         first_timestep=before["timesteps"],
     )
     job.files.callback(env.close)
+    evaluations_seed = plan.seed ^ EVALUATION_SPAWN
     started = time.monotonic()
     with job.stop_requests() as stop_asked:
         companion = Companion(
@@ -204,7 +223,8 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
             run=run,
             recorder=recorder,
             recent=recent,
-            twin=lambda: job.twin_env(plan.seed ^ EVALUATION_SPAWN, env.timestep),
+            twin=lambda: job.twin_env(evaluations_seed, env.timestep),
+            seed=evaluations_seed,
             config=plan.parts.run,
             total=plan.steps,
             evaluations=[Evaluation(**values) for values in before["evaluations"]],

@@ -10,7 +10,7 @@ from tests.agents.centring_plant import FULL_ACTION_PX, HALF_PX, Oracle, Plant, 
 
 from stempilot.contract.agent import NoticesChange, Transitions
 from stempilot_agents.response.fit import fit_response
-from stempilot_agents.response.watch import Watch, watched
+from stempilot_agents.response.watch import Watch, normal_response, watched
 
 UNIT = Box(-1, 1, (2,), np.float32)
 BIN_PX = 1040 / 255
@@ -226,7 +226,7 @@ class Still:
 
 def watching() -> Any:
     seen = Walks(turned(30), 9).transitions(100)
-    return watched(Still(), seen, goal=goal(), action_space=UNIT)
+    return watched(Still(), normal_response(seen, goal=goal(), action_space=UNIT))
 
 
 def lead(policy: Any, response: Any, moves: int) -> list[str]:
@@ -268,21 +268,25 @@ def test_moves_are_not_compared_across_episodes() -> None:
 def test_the_policy_itself_is_reset() -> None:
     inner = Still()
     seen = Walks(turned(30), 9).transitions(60)
-    watched(inner, seen, goal=goal(), action_space=UNIT).reset("two")
+    watched(inner, normal_response(seen, goal=goal(), action_space=UNIT)).reset("two")
     assert inner.instruments == ["two"]
 
 
 @pytest.mark.parametrize(("task_goal", "space"), [(None, UNIT), (goal(), Dict({"move": UNIT}))])
 def test_there_is_no_watch_without_hints_or_numbers(task_goal: Any, space: Any) -> None:
     policy, seen = Still(), Walks(turned(30), 9).transitions(30)
-    assert watched(policy, seen, goal=task_goal, action_space=space) is policy
+    assert watched(policy, normal_response(seen, goal=task_goal, action_space=space)) is policy
 
 
 def test_where_too_little_was_met_nobody_pretends_to_notice() -> None:
     seen = Walks(turned(30), 9).transitions(1)
-    assert not isinstance(watched(Still(), seen, goal=goal(), action_space=UNIT), NoticesChange)
+    assert not isinstance(
+        watched(Still(), normal_response(seen, goal=goal(), action_space=UNIT)), NoticesChange
+    )
     seen = Walks(turned(30), 9).transitions(60)
-    assert isinstance(watched(Still(), seen, goal=goal(), action_space=UNIT), NoticesChange)
+    assert isinstance(
+        watched(Still(), normal_response(seen, goal=goal(), action_space=UNIT)), NoticesChange
+    )
 
 
 def test_an_instrument_that_does_not_answer_has_no_response_to_watch() -> None:
@@ -290,7 +294,9 @@ def test_an_instrument_that_does_not_answer_has_no_response_to_watch() -> None:
     still = evolve(
         seen, next_observations=seen.observations, terminated=np.zeros_like(seen.terminated)
     )
-    assert not isinstance(watched(Still(), still, goal=goal(), action_space=UNIT), NoticesChange)
+    assert not isinstance(
+        watched(Still(), normal_response(still, goal=goal(), action_space=UNIT)), NoticesChange
+    )
 
 
 # --- numbered actions -------------------------------------------------------------------------

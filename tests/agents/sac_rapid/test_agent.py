@@ -14,7 +14,8 @@ from stempilot.contract.goals import Centre
 from stempilot.contract.values import Transitions
 from stempilot.errors import ConfigError, IncompatibleError
 from stempilot.plugins.options import build
-from stempilot_agents.sac_rapid.agent import RapidConfig, RapidLearner, make_rapid
+from stempilot_agents.sac_rapid.agent import RapidLearner, make_rapid
+from stempilot_agents.sac_rapid.config import WITHOUT_SYMMETRY, RapidConfig, suited
 
 GOAL = Centre(
     residual=(0, 1),
@@ -101,12 +102,20 @@ def test_relearning_makes_other_numbers_of_updates() -> None:
 
 
 def test_symmetry_is_learnt_from_unless_turned_off() -> None:
-    learners = [make(), make(relabel=False), make(given=None)]
+    learners = [make(**WITHOUT_SYMMETRY), make(relabel=False), make(given=None)]
     for learner in learners:
         learnt(learner)
     with_it, turned_off, without = map(flat, learners)
     assert not np.allclose(with_it, without)
     np.testing.assert_array_equal(turned_off, without)
+
+
+def test_without_a_symmetry_what_is_left_at_its_default_suits_that() -> None:
+    assert suited(RapidConfig(tau=0.1), symmetric=True) == RapidConfig(tau=0.1)
+    wanted = RapidConfig(**{**WITHOUT_SYMMETRY, "tau": 0.1})
+    assert suited(RapidConfig(tau=0.1), symmetric=False) == wanted
+    turned_off = suited(RapidConfig(relabel=False, critics=3), symmetric=True)
+    assert turned_off == RapidConfig(**{**WITHOUT_SYMMETRY, "relabel": False, "critics": 3})
 
 
 def test_says_so_where_the_task_has_none(caplog: Any) -> None:

@@ -1,4 +1,4 @@
-"""Twin critics as one stack, and observations of order 1."""
+"""Critics as one stack, and observations of order 1."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box
 
-from stempilot_agents.sac_rapid.networks import RapidPolicy, Scaled, TwinCritic, magnitudes
+from stempilot_agents.sac_rapid.networks import Critics, RapidPolicy, Scaled, magnitudes
 
 PAPER = Box(
     np.array([0, -131, -135, 0, 0], dtype=np.float32),
@@ -32,32 +32,34 @@ def test_observations_come_out_of_order_one_and_zero_stays_zero() -> None:
     assert not scaled.state_dict(), "it follows from the space and is not saved"
 
 
-def plain_copy(critic: TwinCritic, which: int) -> torch.nn.Sequential:
-    """Return one of the twins as ordinary layers."""
+def plain_copy(critic: Critics, which: int) -> torch.nn.Sequential:
+    """Return one of the critics as ordinary layers."""
     layers: list[torch.nn.Module] = []
     for weight, bias in zip(critic.layers[::2], critic.layers[1::2], strict=True):
         layer = torch.nn.Linear(*weight.shape[1:])
         layer.weight.data = weight[which].T.clone()
         layer.bias.data = bias[which, 0].clone()
-        layers += [layer, torch.nn.Tanh()]
-    return torch.nn.Sequential(*layers[:-1])
+        norm = torch.nn.LayerNorm(layer.out_features, elementwise_affine=False)
+        layers += [layer, *([norm] if critic.normalised else []), torch.nn.Tanh()]
+    return torch.nn.Sequential(*layers[: -2 if critic.normalised else -1])
 
 
+@pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize("hidden", [(8,), (8, 4, 6)])
-def test_each_twin_is_an_ordinary_network(hidden: tuple[int, ...]) -> None:
+def test_each_critic_is_an_ordinary_network(hidden: tuple[int, ...], *, normalised: bool) -> None:
     torch.manual_seed(1)
-    critic = TwinCritic(5, hidden, torch.nn.Tanh)
+    critic = Critics(5, hidden, torch.nn.Tanh, count=3, normalised=normalised)
     features, actions = torch.randn(7, 3), torch.randn(7, 2)
     found = critic(features, actions)
-    assert found.shape == (2, 7)
-    for which in range(2):
+    assert found.shape == (3, 7)
+    for which in range(3):
         plain = plain_copy(critic, which)(torch.cat([features, actions], dim=1))
         torch.testing.assert_close(found[which], plain[:, 0])
     assert not torch.allclose(found[0], found[1])
 
 
 def test_gradients_reach_the_actions_alone_when_asked() -> None:
-    critic = TwinCritic(5, (8, 8), torch.nn.ReLU)
+    critic = Critics(5, (8, 8), torch.nn.ReLU, count=2, normalised=True)
     features, actions = torch.randn(7, 3), torch.randn(7, 2, requires_grad=True)
     critic(features, actions, learning=False).sum().backward()
     assert actions.grad is not None
@@ -73,9 +75,13 @@ def test_policy_has_our_critics_and_equal_targets() -> None:
         Box(-1, 1, (2,), np.float32),
         lambda _: 1e-3,
         net_arch=[8, 8],
+        n_critics=3,
+        normalised=True,
         features_extractor_class=Scaled,
     )
-    assert isinstance(made.critic, TwinCritic)
-    assert isinstance(made.critic_target, TwinCritic)
+    assert isinstance(made.critic, Critics)
+    assert isinstance(made.critic_target, Critics)
+    assert made.critic.count == made.critic_target.count == 3
+    assert made.critic.normalised
     for one, other in zip(made.critic.layers, made.critic_target.layers, strict=True):
         torch.testing.assert_close(one, other)

@@ -12,10 +12,10 @@ from stempilot.contract.values import Transitions
 from stempilot_agents.sac_rapid.update import Batch, sampled
 
 
-@pytest.fixture
-def learner(new_learner: Any, point_env: Any) -> Any:
+@pytest.fixture(params=[2, 5])
+def learner(request: Any, new_learner: Any, point_env: Any) -> Any:
     """A learner that met 40 timesteps and updated on some."""
-    made = new_learner("sac-rapid", tau=0.3)
+    made = new_learner("sac-rapid", tau=0.3, critics=request.param)
     made.learn(point_env(), steps=40, report=lambda _: True)
     return made
 
@@ -23,6 +23,12 @@ def learner(new_learner: Any, point_env: Any) -> Any:
 def drawn(model: Any, count: int = 16) -> Batch:
     (batch,) = model._batches(1, count)
     return batch
+
+
+def drawn_pair(values: torch.Tensor) -> torch.Tensor:
+    """Return the smaller values of two critics: of both, or of two out of five."""
+    one, other = [0, 1] if len(values) == 2 else torch.randperm(5)[:2].tolist()
+    return torch.minimum(values[one], values[other])
 
 
 def test_drawn_actions_have_the_density_that_they_say(learner: Any) -> None:
@@ -66,11 +72,11 @@ def test_one_step_of_all_three_losses(learner: Any) -> None:
     coefficient = model.log_ent_coef.exp().item()
     with torch.no_grad():
         following, density = sampled(model.actor, batch.after)
-        worth = model.critic_target(batch.after, following).min(dim=0).values
+        worth = drawn_pair(model.critic_target(batch.after, following))
         target = batch.rewards + model.gamma * batch.going_on * (worth - coefficient * density)
-    first, second = model.critic(batch.before, batch.actions)
-    critic_loss = 0.5 * ((first - target) ** 2).mean() + 0.5 * ((second - target) ** 2).mean()
-    worth = model.critic(batch.before, actions).min(dim=0).values
+    judged = model.critic(batch.before, batch.actions)
+    critic_loss = sum(0.5 * ((one - target) ** 2).mean() for one in judged)
+    worth = drawn_pair(model.critic(batch.before, actions))
     actor_loss = (coefficient * log_density - worth).mean()
     surplus = (log_density + model.target_entropy).mean().item()
     wanted = [

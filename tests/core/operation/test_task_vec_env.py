@@ -12,11 +12,13 @@ from gymnasium.vector import AutoresetMode
 from tests.core.envs import on_toy
 
 import stempilot
+from stempilot.contract.agent import Brief
 from stempilot.contract.backend import Opening
 from stempilot.contract.values import SetPoint
 from stempilot.errors import ConfigError, EnvelopeError, IncompatibleError, StartError
 from stempilot.instrument.checks import check_set_point
 from stempilot.instrument.envelope import KnobLimits, open_envelope
+from stempilot.operation.episodes import evaluate, successes_at_once
 from stempilot.operation.task_env import TaskEnv
 from stempilot.operation.task_vec_env import TaskVecEnv, instruments_of
 from stempilot.plugins.parts import part
@@ -309,3 +311,19 @@ def test_the_oracle_centres_on_many_at_once() -> None:
         assert (errors[info["is_success"]] < 12.3 + 5 * 4).all()
     assert won > 500
     assert lost < 0.01 * won
+
+
+def test_episodes_played_at_once_succeed_as_those_on_frames_do() -> None:
+    """Of a fixed guess of the response, which goes wrong on most of the instruments."""
+    chosen = {"start_range": 0.5}
+    with single(task=chosen, backend={"preset": "random"}, max_timesteps=60) as env:
+        agent = part(REGISTRY, "agent", "proportional", {}).load(Brief.of(env.task, seed=0))
+        policies = [agent.policy() for _ in range(400)]
+        at_once = successes_at_once(env.vector(400, 5), policies)
+        on_frames, _ = evaluate(env, agent.policy(), 60)
+        seldom = successes_at_once(env.vector(400, 5), policies, should_stop=lambda: True)
+    assert 0.05 < at_once / 400 < 0.3
+    assert sum(episode.success for episode in on_frames) / 60 == pytest.approx(
+        at_once / 400, abs=4 * (0.15 * 0.85 / 60) ** 0.5
+    )
+    assert seldom == 0

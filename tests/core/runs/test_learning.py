@@ -92,6 +92,7 @@ class Bench:
             recorder=self.recorder,
             recent=counted,
             twin=options.get("twin", twin),
+            seed=2,
             config=options.get("config", RunConfig(evaluate=False)),
             total=options.get("total", 30),
             evaluations=options.get("evaluations", ()),
