@@ -40,7 +40,7 @@ PLUGINS: Mapping[str, str] = MappingProxyType({NO_SYMMETRY: "sac-rapid"})
 """Names of agents that go by another one in the tables."""
 
 STEPS: Mapping[str, int] = MappingProxyType(
-    {"sac-rapid": 150, NO_SYMMETRY: 600, "sac": 1500, "tqc": 1500, "crossq": 1500, "dqn": 1500}
+    {"sac-rapid": 150, NO_SYMMETRY: 800, "sac": 1500, "tqc": 1500, "crossq": 1500, "dqn": 1500}
 )
 """Timesteps that each learner is trained for."""
 
