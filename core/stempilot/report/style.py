@@ -68,10 +68,18 @@ def dress_panel(ax: Axes, title: str) -> None:
     ax.set_title(title, loc="left", fontsize=9.5, color=INK)
 
 
-def legend(ax: Axes, where: Literal["best", "upper right", "lower right"] = "best") -> None:
-    """Add a legend with a frame that keeps it legible over lines."""
+def legend(
+    ax: Axes, where: Literal["best", "upper right", "lower right", "beside"] = "best"
+) -> None:
+    """Add a legend with a frame that keeps it legible over lines; or beside the axes."""
     ax.legend(
-        loc=where, fontsize=9, labelcolor=INK, framealpha=0.9, edgecolor="white", borderpad=0.3
+        loc="upper left" if where == "beside" else where,
+        bbox_to_anchor=(1.02, 1.0) if where == "beside" else None,
+        fontsize=9,
+        labelcolor=INK,
+        framealpha=0.9,
+        edgecolor="white",
+        borderpad=0.3,
     )
 
 

@@ -86,7 +86,7 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
             style.in_thousands(ax)
             ax.set_xlim(left=0)
         if axis:
-            style.legend(line[-1], "lower right")
+            style.legend(line[-1], "beside")
     figure.suptitle(
         title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK, parse_math=False
     )
@@ -146,7 +146,7 @@ def _points(title: str, plot: Plot, rows: list[Row]) -> Picture:
     style.dress(ax, title=title, x=plot.x_label, y=plot.y_label)
     ax.set_ylim(bottom=0)
     if others:
-        style.legend(ax)
+        style.legend(ax, "beside")
     caption = "Means over trainings with their 95 % intervals, bootstrapped."
     return style.finish("figure", title, caption, figure)
 
