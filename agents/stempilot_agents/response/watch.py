@@ -105,7 +105,7 @@ class Watching:
         self._policy = policy
         self._watch = watch
         self._last: tuple[npt.NDArray[Any], Any] | None = None
-        # Compared only when somebody asks: an evaluation does not.
+        # Compared only when `changed` is asked for, which an evaluation does not do.
         self._moves: list[tuple[npt.NDArray[Any], Any, npt.NDArray[Any]]] = []
 
     def reset(self, instrument_id: str) -> None:
