@@ -201,7 +201,7 @@ _NOTHING: Mapping[str, Any] = {"timesteps": 0, "episodes": 0, "events_bytes": 0,
 
 def learn(job: Job, learner: Learner) -> dict[str, Any]:
     """Let a learner learn as the plan says; return the result of the run."""
-    plan, run = job.plan, job.run
+    plan, run, unseen = job.plan, job.run, job.plan.seed ^ EVALUATION_SPAWN
     before = (run.progress() if plan.resumes else None) or _NOTHING
     recorder = job.recorder(before["events_bytes"])
     recent = RecentEpisodes(recorder)
@@ -214,7 +214,6 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
         first_timestep=before["timesteps"],
     )
     job.files.callback(env.close)
-    evaluations_seed = plan.seed ^ EVALUATION_SPAWN
     started = time.monotonic()
     with job.stop_requests() as stop_asked:
         companion = Companion(
@@ -223,8 +222,8 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
             run=run,
             recorder=recorder,
             recent=recent,
-            twin=lambda: job.twin_env(evaluations_seed, env.timestep),
-            seed=evaluations_seed,
+            twin=lambda: job.twin_env(unseen, env.timestep),
+            seed=unseen,
             config=plan.parts.run,
             total=plan.steps,
             evaluations=[Evaluation(**values) for values in before["evaluations"]],
