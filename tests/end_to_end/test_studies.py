@@ -14,7 +14,7 @@ FILES = sorted((Path(__file__).parents[2] / "examples" / "studies").glob("*.toml
 REGISTRY = discover(only="")
 
 
-@pytest.mark.parametrize("scale", [None, "small"])
+@pytest.mark.parametrize("scale", [None, "medium", "small"])
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_first_and_the_last_cell_of_each_figure_can_be_planned(
     file: Path, scale: str | None
