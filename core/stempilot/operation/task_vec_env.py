@@ -1,7 +1,7 @@
 """`TaskVecEnv`: one task on many simulated instruments at once, measured without frames.
 
-For learning from thousands of instruments. What is reported of an agent is still measured on
-frames, through `stempilot.TaskEnv`.
+For learning from thousands of instruments, and for the evaluations in the course of a training.
+What an evaluation of its own reports is measured on frames, through `stempilot.TaskEnv`.
 """
 
 from collections.abc import Mapping
