@@ -1,4 +1,4 @@
-"""Three of the kills of `tests.soak.workflows`; the script does 100."""
+"""Three of the kills of `tests.soak.workflows`, one of them of a morning; the script does 100."""
 
 import sys
 
@@ -10,10 +10,11 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals"),
 ]
 
-KILLS = 3
 
-
-def test_a_workflow_that_was_killed_is_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kills", "morning"), [(2, False), (1, True)])
+def test_a_workflow_that_was_killed_is_gone_on_with(
+    kills: int, morning: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     import random
 
     from tests.soak import workflows
@@ -22,4 +23,4 @@ def test_a_workflow_that_was_killed_is_gone_on_with(capsys: pytest.CaptureFixtur
     said: list[str] = []
     with capsys.disabled():
         sys.stdout.write(f"\nworkflows: seed {seed}\n")
-    assert workflows.kill(KILLS, seed, said.append) == [], "\n".join(said)
+    assert workflows.kill(kills, seed, said.append, morning=morning) == [], "\n".join(said)

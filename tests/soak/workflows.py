@@ -2,10 +2,12 @@
 
     python -m tests.soak.workflows --kills 100 --seed 1
     python -m tests.soak.workflows --kills 100 --seed 1 --morning
+    python -m tests.soak.workflows --boundaries --morning
 
 The second plays examples/workflows/morning-alignment.toml with a scripted operator. The workflow of
 the first centres coarsely, has an operator turn the knob, fails a step, which is skipped, and
-centres finely. Each kill draws a signal and a moment. Then the workflow is gone on with, as the
+centres finely. Each kill draws a signal and a moment; the third kills as soon as a step has begun
+or ended, each of them once with KILL and once with INT. Then the workflow is gone on with, as the
 messages say: restored where it is told to be, and resumed. It must come to its end, the knobs must
 stand where the last steps brought them, and the audit must show that each step that failed was put
 back before the next one began. Needs POSIX; see `tests.soak.kills`.
@@ -23,17 +25,17 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define
-from tests.soak.kills import BACKEND, SHIFT, TOLERANCE_RAD, Lab, imported, lab, told
+from tests.soak.kills import BACKEND, SHIFT, TOLERANCE_RAD, Forked, Lab, imported, lab, told
 
 from stempilot.files import read_json
 from stempilot.instrument.audit import read_audit
 from stempilot.record.run_dir import RunDir
-from stempilot.workflow.log import read_log
+from stempilot.workflow.log import STEPS, read_log
 
 BLOWS = ("KILL", "INT", "TERM", "INT twice")
 FILE = """
@@ -63,10 +65,11 @@ agent = "adaptive"
 options = { goal_px = [60.0, -40.0] }
 """
 TURNED_RAD = 0.003
-EMULATOR_SEED = 7
+EMULATOR_SEED = 4
 """Its disk starts well inside the frame; that of some seeds is cut, so that no step can begin."""
 PATIENCE_S = 600.0
 _DONE, _NOT_BACK, _MOST_TRIES = 0, 5, 6
+_LOOK_EVERY_S = 0.002
 
 
 MORNING = Path(__file__).parents[2] / "examples" / "workflows" / "morning-alignment.toml"
@@ -79,6 +82,25 @@ BACKEND_OF_MORNING = {"stigmator": True, "pixel_mrad": [[6, 0.565], [15, 0.0753]
 
 
 _TOLERANCES = {"stem_defocus": 1e-10}
+
+
+class Blow(NamedTuple):
+    """A kill: its signal, and after how many seconds or at how many lines of the log."""
+
+    name: str
+    after_s: float = 0.0
+    lines: int = 0
+
+    def strike(self, process: Forked, out: Path) -> None:
+        """Wait for the moment, and kill."""
+        time.sleep(self.after_s)
+        while self.lines and process.poll() is None and _lines(out) < self.lines:
+            time.sleep(_LOOK_EVERY_S)
+        process.suffer(self.name)
+
+
+def _lines(out: Path) -> int:
+    return (out / STEPS).read_bytes().count(b"\n") if (out / STEPS).exists() else 0
 
 
 @define
@@ -177,8 +199,15 @@ def near(wanted: Mapping[str, Sequence[float]], found: Mapping[str, Sequence[flo
     )
 
 
-def kill(count: int, seed: int, say: Callable[[str], None], *, morning: bool = False) -> list[str]:
-    """Kill so many workflows; return what went wrong."""
+def kill(
+    count: int,
+    seed: int,
+    say: Callable[[str], None],
+    *,
+    morning: bool = False,
+    boundaries: bool = False,
+) -> list[str]:
+    """Kill so many workflows, or one at each boundary of a step; return what went wrong."""
     command: Any = import_module("stempilot.cli.workflow")
     imported()
     say(f"seed {seed}")
@@ -190,39 +219,56 @@ def kill(count: int, seed: int, say: Callable[[str], None], *, morning: bool = F
         command.ask_at_terminal, command.write_report_of = flow.operator, lambda run: None
         try:
             Path("flow.toml").write_text(MORNING.read_text("utf-8") if morning else FILE)
-            return _kills(flow, count, random.Random(seed), say)  # noqa: S311 - no secrets
+            home = flow.knobs()
+            lasts_s, lines, found = _rehearsed(flow)
+            if found:
+                return [f"the rehearsal: {found}"]
+            say(f"the workflow lasts {lasts_s:.1f} s")
+            chance = random.Random(seed)  # noqa: S311 - no secrets
+            blows = [
+                Blow(chance.choice(BLOWS), after_s=chance.uniform(0.0, 1.05 * lasts_s))
+                for _ in range(count)
+            ]
+            each = product(("KILL", "INT"), range(1, lines + 1))
+            at = [Blow(name, lines=line) for name, line in each]
+            return _kills(flow, home, at if boundaries else blows, say)
         finally:
             command.ask_at_terminal, command.write_report_of = before, reports
 
 
-def _kills(flow: Flow, count: int, chance: random.Random, say: Callable[[str], None]) -> list[str]:
+def _rehearsed(flow: Flow) -> tuple[float, int, str]:
+    """Return how long the workflow lasts, the lines of its log, and what is wrong."""
+    out, since_s = Path("rehearsal"), time.monotonic()
+    process = flow.made.start("", out, flow.begun(out))
+    code = process.wait(PATIENCE_S)
+    lasts_s = time.monotonic() - since_s
+    wrong = flow.wrong_in(out) if code == _DONE else f"exit {code}: {process.said()}"
+    return lasts_s, _lines(out), wrong
+
+
+def _kills(
+    flow: Flow,
+    home: Mapping[str, Sequence[float]],
+    blows: Sequence[Blow],
+    say: Callable[[str], None],
+) -> list[str]:
     wrong: list[str] = []
     tally: Counter[str] = Counter()
-    home, since_s = flow.knobs(), time.monotonic()
-    process = flow.made.start("", Path("rehearsal"), flow.begun(Path("rehearsal")))
-    if process.wait(PATIENCE_S) != _DONE:
-        return [f"the rehearsal failed: {process.said()}"]
-    if found := flow.wrong_in(Path("rehearsal")):
-        return [f"the rehearsal: {found}"]
-    lasts_s = time.monotonic() - since_s
-    say(f"the workflow lasts {lasts_s:.1f} s")
-    for number in range(count):
+    for number, blow in enumerate(blows):
         film = STEPS_OF_MORNING["film-out"] if flow.options else {}
         flow.operate(**film, **{knob: list(at) for knob, at in home.items() if knob not in film})
-        out, name = Path(f"{number:04d}"), chance.choice(BLOWS)
-        after_s = chance.uniform(0.0, 1.05 * lasts_s)
+        out = Path(f"{number:04d}")
         process = flow.made.start("", out.with_name(f"{out.name}-first"), flow.begun(out))
-        time.sleep(after_s)
-        process.suffer(name)
+        blow.strike(process, out)
         process.wait(PATIENCE_S)
         ended = process.code == _DONE
-        tally.update([name, "ended before" if ended else "struck"])
+        tally.update([blow.name, "ended before" if ended else "struck"])
         if found := flow.finish(out):
-            wrong.append(f"kill {number}, {name} at {after_s:.2f} s: {found}")
+            wrong.append(f"kill {number}, {blow}: {found}")
             say(wrong[-1])
             shutil.rmtree(flow.made.folder / "locks", ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
-        if number % 10 == 9 or number + 1 == count:
+        if number % 10 == 9 or number + 1 == len(blows):
             say(f"{number + 1} kills, {len(wrong)} wrong; {dict(tally)}")
     return wrong
 
@@ -233,8 +279,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--morning", action="store_true", help="play the example of a morning")
+    parser.add_argument("--boundaries", action="store_true", help="kill where steps begin and end")
     given = parser.parse_args()
-    return 1 if kill(given.kills, given.seed, told, morning=given.morning) else 0
+    wrong = kill(given.kills, given.seed, told, morning=given.morning, boundaries=given.boundaries)
+    told("\n".join(wrong) or "nothing is wrong")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
