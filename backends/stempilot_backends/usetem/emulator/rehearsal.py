@@ -5,6 +5,7 @@ answer does not keep it from answering.
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -54,7 +55,7 @@ class RehearsalServer:
             routes = door.routes()
 
         try:
-            self._server = HTTPServer((_HOST, port), Knock)
+            self._server = _Listener((_HOST, port), Knock)
         except OSError as error:
             msg = f"cannot listen on {_HOST}:{port}: {error.strerror}; set emulator.rehearsal_port"
             raise EmulatorError(msg) from error
@@ -132,6 +133,14 @@ class RehearsalServer:
 
 
 Routes = Mapping[tuple[str, str], Callable[[Any], dict[str, Any]]]
+
+
+class _Listener(HTTPServer):
+    """Says nothing of a client that hung up before it was answered."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Knock(BaseHTTPRequestHandler):

@@ -1,6 +1,11 @@
 """The back door: faults, the operator's hands, the log and the truth."""
 
+import socket
+import struct
+import sys
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.backends.usetem.emulator.conftest import Themis
@@ -148,3 +153,18 @@ def test_it_answers_while_the_server_is_busy(themis: Themis) -> None:
     with pytest.raises(TimeoutError):
         themis.proxy(0.2).mode()
     assert themis.ask("GET", f"{DOOR}/instrument")[0] == 200
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(
+    themis: Themis, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = urlsplit(themis.rehearsal)
+    with socket.create_connection((str(place.hostname), place.port or 0)) as connection:
+        # Its end is a reset and not a farewell.
+        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        head = f"POST {DOOR}/instrument HTTP/1.1\r\nContent-Length: 9\r\n\r\n"
+        connection.sendall(head.encode())
+        time.sleep(0.1)
+    assert themis.ask("GET", DOOR)[0] == 200
+    assert capfd.readouterr().err == ""
