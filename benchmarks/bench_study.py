@@ -27,7 +27,7 @@ settings.run.evaluate = false
 steps = {steps}
 seeds = {seeds}
 """
-STEPS, CELLS, WORKERS = 2_000, 6, 2
+STEPS, CELLS, WORKERS = 5_000, 6, 2
 PAPER = 1_500 * 20_000
 
 _ALONE = """
