@@ -143,12 +143,14 @@ def _carry_out(plan: Any, *, as_json: bool) -> None:
                 plan, operator=operator, on_line=shown.show, say=render.remark, ask=operator
             )
     except KeyboardInterrupt:
-        render.remark("interrupted; the step was put back, what was done before is kept")
+        render.remark("interrupted; a step under way was put back, what was done before is kept")
+        _show_report(plan.out)
         render.remark(more)
         raise typer.Exit(INTERRUPTED) from None
     except StempilotError as error:
         # What was refused before it began left no workflow of its own.
         if is_workflow(plan.out) and not isinstance(error, RunDirError):
+            _show_report(plan.out)
             render.remark(more)
         raise
     result["report"] = write_report_of(plan.out)
@@ -156,3 +158,9 @@ def _carry_out(plan: Any, *, as_json: bool) -> None:
     if not result["success"]:
         render.remark(more)
         raise typer.Exit(1)
+
+
+def _show_report(run: Path) -> None:
+    """Write the report of a workflow that did not come to its end, and say where it is."""
+    if report := write_report_of(run):
+        render.remark(f"report: {report}")

@@ -15,6 +15,9 @@ PROJECT = "stempilot"
 API = 2
 """Version of the contracts. A plug-in of another version is listed, and refused when used."""
 
+_SAYS_NOTHING = 2
+"""The version that a record has which names none. It stays what it is when `API` grows."""
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -43,7 +46,7 @@ class Plugin:
             ``"raise"``); empty for any task that acts.
         default: it is used where no plug-in of its kind is named; of several the first one that
             was found, the built-in ones before all others.
-        api: the contract version it was written for.
+        api: the contract version it was written for; name it.
     """
 
     name: str = field(validator=validators.instance_of(str))
@@ -54,7 +57,7 @@ class Plugin:
         default=(), kw_only=True, validator=validators.deep_iterable(validators.in_(GOAL_KINDS))
     )
     default: bool = field(default=False, kw_only=True)
-    api: int = field(default=API, kw_only=True, validator=validators.instance_of(int))
+    api: int = field(default=_SAYS_NOTHING, kw_only=True, validator=validators.instance_of(int))
 
 
 @hookspec

@@ -27,10 +27,12 @@ def run_episode(
     Args:
         env: where the policy acts.
         policy: what acts.
-        should_stop: asked before each timestep; then the episode is not played to its end.
+        should_stop: asked before each timestep, of the agent or of the task's own; then the episode
+            is not played to its end.
         on_change: told what the policy found changed; where the policy is not to go on, the
             action that it chose is not taken, and the episode is not played to its end.
     """
+    env.should_stop = should_stop
     observation, info = env.reset()
     policy.reset(info["instrument"])
     notices = policy if isinstance(policy, NoticesChange) else None

@@ -26,7 +26,6 @@ from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
 MAX_STARTS = 100
 """How often a start that the task refuses is drawn again before giving up."""
 
-
 Draw = Callable[["TaskEnv", Snapshot], npt.NDArray[np.uint8] | None]
 
 
@@ -51,7 +50,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
     Attributes:
         closing: what `close` unwinds.
-        recorder: told of every timestep and reset.
+        should_stop: asked before each of the task's own moves; then no further one is made.
         render_mode: how `render` shows what is seen; ``None`` for not at all.
         draw: what draws it, told the environment and what was seen last.
     """
@@ -89,6 +88,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._scramble = scramble
         self._max_timesteps = max_timesteps
         self.recorder = recorder
+        self.should_stop: Callable[[], bool] = lambda: False
         self.meanwhile_work = Meanwhile()
         self.closing = contextlib.ExitStack()
         self.closing.callback(self.meanwhile_work.close)
@@ -275,7 +275,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     def _task_moves(self) -> float:
         """Carry out what the task itself wants to move; return the reward of it."""
         reward, home = 0.0, None
-        while not self.last.ended:
+        while not (self.last.ended or self.should_stop()):
             points = self.task.own_moves(self.last.state, self._standing)
             if points is None:
                 break

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from stempilot.contract.agent import Agent
 from stempilot.contract.backend import Backend, Opening
@@ -118,7 +118,7 @@ class WorkflowPlan:
                 msg = "a recorded workflow takes agents by their names"
                 raise ConfigError(msg)
             backend = self.settings.get(RESERVED, {})
-            return plan_run(
+            planned = plan_run(
                 self.registry,
                 task=step.task,
                 agent=step.agent,
@@ -133,6 +133,9 @@ class WorkflowPlan:
                     minutes=step.minutes,
                 ),
             )
+        # All steps are played on the instrument of the workflow, whatever agents were trained on.
+        opening = evolve(planned.opening, instrument_seed=self.seed)
+        return evolve(planned, opening=opening)
 
     @contextmanager
     def named(self, step: AnyStep) -> Iterator[None]:

@@ -69,7 +69,7 @@ def test_a_workflow_without_a_terminal_ends_at_the_operator_and_goes_on(
     assert ended.code == 3
     assert "error: the operator's step film-in was not confirmed: Put the film in" in ended.err
     more = "workflow run steps.toml --resume flow"
-    assert f"go on with: stempilot {more}\n" in ended.err
+    assert f"report: flow/report.html\ngo on with: stempilot {more}\n" in ended.err
     assert ended.out == ""
 
     def film_in() -> bool:
@@ -113,7 +113,8 @@ def test_ctrl_c_is_an_exit_code_and_goes_on(column: Column, stempilot: Stempilot
     column.before_write = interrupt
     ended = stempilot("workflow", "run", "steps.toml", *ON_COLUMN)
     assert ended.code == 130
-    assert "interrupted; the step was put back, what was done before is kept" in ended.err
+    assert "a step under way was put back, what was done before is kept" in ended.err
+    assert "report: flow/report.html" in ended.err
     assert "--resume flow" in ended.err
 
 

@@ -181,6 +181,24 @@ def test_an_episode_that_ends_at_its_start_moves_nothing(lamp: Lamp) -> None:
     assert lamp.written == []
 
 
+def test_it_is_asked_before_each_of_them_whether_to_stop(lamp: Lamp) -> None:
+    class Long(StrayReading):
+        def own_moves(self, state: Any, standing: Mapping[str, KnobValue]) -> Any:
+            return (SetPoint(STEM_DEFOCUS, standing[STEM_DEFOCUS][0] + STEP_M / 10),)
+
+    asked: list[bool] = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    task = Long()
+    with session(lamp, task) as opened:
+        episode = opened.play(task, should_stop=should_stop)
+        assert (episode.success, episode.steps) == (False, 2)
+        assert lamp.standing == (0.0,), "what was broken off is put back"
+
+
 def test_recorded_transitions_join_the_tasks_moves_to_the_action(
     lamp: Lamp, tmp_path: Path
 ) -> None:

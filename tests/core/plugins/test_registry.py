@@ -191,6 +191,17 @@ def test_another_contract_version_is_listed_and_refused(site: Install) -> None:
     assert registry.entry("task", "old").plugin is not None
 
 
+def test_a_record_that_names_no_version_stays_of_the_second(
+    site: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stempilot.plugins.registry.API", 3)
+    source = offering("plugin('old')", "plugin('new', api=3)")
+    registry = discover([site("versions", source)])
+    assert registry.names("task") == ("new",)
+    with pytest.raises(PluginError, match="written for contract version 2; this stempilot has 3"):
+        registry.get("task", "old")
+
+
 def test_a_name_offered_by_two_strangers_is_refused_and_both_are_named(site: Install) -> None:
     registry = discover([site("one", GOOD, version="1.1"), site("two", GOOD, version="2.2")])
     assert registry.names("task") == ()

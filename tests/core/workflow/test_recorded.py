@@ -160,6 +160,12 @@ def test_time_that_is_up_is_a_failure(tmp_path: Path) -> None:
     assert column.place == (0.0, 0.0)
 
 
+def test_every_step_is_recorded_as_on_the_instrument_of_the_workflow(tmp_path: Path) -> None:
+    assert run_workflow(planned(tmp_path, Column(real=True), LOOK, CENTRE))["success"]
+    records = [RunDir(run).record() for run in sorted((tmp_path / "flow" / "steps").iterdir())]
+    assert [(record.seed, record.instrument_seed) for record in records] == [(3, 3), (4, 3)]
+
+
 def test_a_spent_budget_stops(tmp_path: Path) -> None:
     plan = planned(tmp_path, Column(real=True), LOST)
     from attrs import evolve

@@ -8,6 +8,7 @@ backends = [
         "a spot on a small camera",
         config=".backend:MyDemoBackendConfig",
         load=".backend:MyDemoBackend",
+        api=2,
     )
 ]
 
@@ -17,6 +18,7 @@ tasks = [
         "bring the brightest spot to the middle of the frame",
         config=".task:MyDemoTaskConfig",
         load=".task:MyDemoTask",
+        api=2,
     )
 ]
 
@@ -26,6 +28,7 @@ agents = [
         "find out what each action does, then go straight to the goal",
         config=".agent:MyDemoAgentConfig",
         load=".agent:MyDemoAgent",
+        api=2,
         serves=("centre",),
     )
 ]
