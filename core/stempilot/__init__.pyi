@@ -42,6 +42,7 @@ from .contract.names import (
     COLUMN_VALVES as COLUMN_VALVES,
     CONDENSER_STIGMATOR as CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT as DIFFRACTION_SHIFT,
+    FILM as FILM,
     FLUCAM as FLUCAM,
     INSTRUMENT_MODE as INSTRUMENT_MODE,
     KNOB_UNITS as KNOB_UNITS,
@@ -187,6 +188,7 @@ from .runs.results import (
 )
 from .runs.scripting import relearn as relearn, run as run, train as train
 from .workflow.engine import WorkflowResult as WorkflowResult
+from .workflow.file import read_workflow as read_workflow
 from .workflow.steps import OperatorStep as OperatorStep, Step as Step, Workflow as Workflow
 
 __version__: str

@@ -1,6 +1,8 @@
 """The workflows that are examples, on the simulator and the emulator."""
 
 import json
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,6 +125,16 @@ def test_morning_alignment_on_the_simulator(tmp_path: Path) -> None:
         result = run_workflow(plan, operator=operates)
     assert result["success"], result["reason"]
     assert result["steps"] == 8
+
+
+@complete
+@pytest.mark.slow
+def test_the_script_plays_the_morning_on_the_simulator() -> None:
+    words = [sys.executable, str(FOLDER / "rehearse.py")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "success"
+    assert "centre-again done" in done.stdout
+    assert "read-response.response_xx = " in done.stdout
 
 
 @complete

@@ -14,6 +14,7 @@ from stempilot import (
     CAMERA_LENGTH_INDEX,
     CONDENSER_STIGMATOR,
     DIFFRACTION_SHIFT,
+    FILM,
     FLUCAM,
     KNOB_UNITS,
     NUMBER_UNITS,
@@ -130,6 +131,7 @@ class Simulator(Backend):
             states={
                 SCREEN: StateSpec(values=("down", "up")),
                 BEAM_BLANKER: StateSpec(values=("open", "blanked")),
+                FILM: StateSpec(values=("in", "out")),
             },
             numbers={name: NumberSpec(unit=NUMBER_UNITS[name]) for name in _NUMBERS},
             misaligns=True,
@@ -142,13 +144,15 @@ class Simulator(Backend):
         return {"model": "stempilot simulator", "preset": self._config.preset, "instrument": drawn}
 
     def state(self, name: str) -> str:
-        """Return the position of the screen or of the blanker."""
+        """Return the position of the screen, the blanker or the film."""
         column = self._opened()
         if name == SCREEN:
             return column.screen
         if name == BEAM_BLANKER:
             return "blanked" if column.beam_blanked else "open"
-        msg = f"no state {name!r}; the simulator has {SCREEN} and {BEAM_BLANKER}"
+        if name == FILM:
+            return "in" if column.parameters.film else "out"
+        msg = f"no state {name!r}; the simulator has {SCREEN}, {BEAM_BLANKER} and {FILM}"
         raise BackendError(msg)
 
     def number(self, name: str) -> float:

@@ -44,6 +44,9 @@ INSTRUMENT_MODE: Final = "instrument_mode"
 PROJECTION_MODE: Final = "projection_mode"
 """State ``imaging`` or ``diffraction``."""
 
+FILM: Final = "film"
+"""State ``in`` or ``out``: the amorphous film of which Ronchigrams are taken."""
+
 KNOB_UNITS: Final = {
     DIFFRACTION_SHIFT: ("rad", 2),
     BEAM_SHIFT: ("m", 2),
@@ -59,7 +62,7 @@ SOURCES: Final = (FLUCAM,)
 NUMBER_UNITS: Final = {SCREEN_CURRENT: "A", CAMERA_LENGTH: "m"}
 """Shared numbers and their units."""
 
-STATES: Final = (SCREEN, BEAM_BLANKER, COLUMN_VALVES, INSTRUMENT_MODE, PROJECTION_MODE)
+STATES: Final = (SCREEN, BEAM_BLANKER, COLUMN_VALVES, INSTRUMENT_MODE, PROJECTION_MODE, FILM)
 """The shared states."""
 
 UNITS: Final = ("rad", "m", "s", "A", "V", "1", "index")

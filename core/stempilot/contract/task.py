@@ -171,10 +171,10 @@ class Task(ABC, Generic[M, S]):
         return cast("S", measured)
 
     def outcome(self, state: S) -> Outcome:
-        """Return RUNNING, SUCCESS or FAILURE; by default as `goal` has it.
+        """Return RUNNING, SUCCESS, FAILURE or AMBIGUOUS; by default as `goal` has it.
 
-        A `Centre` succeeds within its tolerance and fails at its edges. Without it an episode runs
-        until its budget of timesteps is spent.
+        AMBIGUOUS is a failure too. A `Centre` succeeds within its tolerance and fails at its edges.
+        Without it an episode runs until its budget of timesteps is spent.
         """
         if not isinstance(self.goal, Centre):
             return Outcome.RUNNING

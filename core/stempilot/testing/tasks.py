@@ -24,8 +24,7 @@ from stempilot.testing.purity import calls_of, expect_pure
 from stempilot.testing.snapshots import draw_snapshots
 from stempilot.testing.symmetry import batch_of, check_symmetry
 
-"""Share of a largest step by which a plan that was rounded may exceed it."""
-
+_ENDS = {Outcome.SUCCESS, Outcome.FAILURE, Outcome.AMBIGUOUS}
 AnyTask = Task[Any, Any]
 Transition = tuple[Any, Any, Any, Any]
 """State before, action, what was measured, state after."""
@@ -181,12 +180,13 @@ class TaskContract(Contract, ABC):
                 check_targets(task, targets, snapshot.knobs, "targets()")
 
     def test_outcomes_are_verdicts(self) -> None:
-        """An outcome is RUNNING, SUCCESS or FAILURE; BLOCKED is the framework's word."""
+        """An outcome is RUNNING, SUCCESS, FAILURE or AMBIGUOUS; BLOCKED is the framework's word."""
         task = self.make()
-        verdicts = {Outcome.RUNNING, Outcome.SUCCESS, Outcome.FAILURE}
+        verdicts = {Outcome.RUNNING, *_ENDS}
         for state in self._states(task):
             outcome = task.outcome(state)
-            expect(outcome in verdicts, "outcome() is RUNNING, SUCCESS or FAILURE", outcome)
+            said = "outcome() is RUNNING, SUCCESS, FAILURE or AMBIGUOUS"
+            expect(outcome in verdicts, said, outcome)
 
     def test_questions_are_answered_by_bools(self) -> None:
         """Whether something is seen and whether an episode may start here are bools."""
@@ -322,8 +322,7 @@ class TaskContract(Contract, ABC):
                 check_targets(task, points, snapshot.knobs, "own_moves()")
         if isinstance(task, Reading):
             found = task.outcome(self._played(task)[-1].state)
-            ended = found in {Outcome.SUCCESS, Outcome.FAILURE}
-            expect(ended, "a reading comes to an end", found)
+            expect(found in _ENDS, "a reading comes to an end", found)
         elif not moves:
             raise does_not_apply("it moves nothing itself")
 

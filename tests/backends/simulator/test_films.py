@@ -128,6 +128,7 @@ def test_an_operator_makes_a_ronchigram_of_a_disk_and_back() -> None:
     frame = simulator.acquire(FLUCAM)
     assert frame.pixel_rad == pytest.approx(0.0753e-3, rel=1e-3)
     assert "defocus_m" in simulator.truth()
+    assert simulator.state("film") == "in"
     assert simulator.read("camera_length_index") == (15.0,)
     simulator.reseed(SeedSequence(2))
     assert "defocus_m" in simulator.truth(), "an episode does not take the film out"
@@ -137,6 +138,7 @@ def test_an_operator_makes_a_ronchigram_of_a_disk_and_back() -> None:
     assert simulator.identity() == drawn
     simulator.operate(film="out")
     assert "defocus_m" not in simulator.truth()
+    assert simulator.state("film") == "out"
     simulator.operate(semi_angle_rad=17e-3, camera_length_m=0.16)
     assert simulator.truth()["radius_px"] == pytest.approx((17e-3 / 0.565e-3,))
 

@@ -454,6 +454,14 @@ def test_a_batch_that_goes_by_rows_keeps_the_contract() -> None:
     assert result.applies
 
 
+def test_a_task_may_say_that_it_cannot_tell() -> None:
+    class Torn(ToyCentring):
+        def outcome(self, state: ToyState) -> Outcome:
+            return Outcome.AMBIGUOUS if state.lost else super().outcome(state)
+
+    assert run_check(suite_of(Torn), "test_outcomes_are_verdicts").passed
+
+
 def test_undocumented_name_is_found() -> None:
     class Undocumented(ToyCentring):
         """Bring the dot to the centre."""
