@@ -43,6 +43,11 @@ AGENTS: Mapping[str, Sequence[str]] = {
 }
 LEARNERS: Mapping[str, Mapping[str, Any]] = {
     "stigmator": {"stigmator_step": 0.03, "full_action_m": 30e-9},
+    "stigmate-and-focus": {
+        "stigmator_step": 0.05,
+        "full_action_m": 50e-9,
+        "defocus_step_m": 50e-9,
+    },
     "stem-focus": {"defocus_step_m": 200e-9},
 }
 """Options of the tasks that learners are measured on. They can be as exact as a small share of a

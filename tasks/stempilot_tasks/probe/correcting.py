@@ -5,10 +5,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 from gymnasium.spaces import Box
 
 from stempilot import (
+    STEM_DEFOCUS,
     Centre,
     KnobValue,
     Needs,
@@ -49,11 +50,36 @@ class Aberrated:
         residual: what is to become 0, in 100 nm; the last one that was told.
         untold: frames in a row that told nothing.
         measured: the last frame.
+        knob_m: where the defocus stood at the last frame that told something.
+        probes: moves of the defocus by which the task made sure of the side.
+        turned_m2: sum over them of the move squared.
+        answered_m2: sum over them of the move times the change of C1 that followed.
     """
 
     residual: tuple[float, ...]
     untold: int
     measured: Measured
+    knob_m: float = 0.0
+    probes: int = 0
+    turned_m2: float = 0.0
+    answered_m2: float = 0.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether C1 answered the defocus, or hardly does."""
+        return self.probes >= _PROBES or abs(self.answered_m2) > _ANSWER * self.turned_m2
+
+    @property
+    def contrary(self) -> bool:
+        """Whether C1 changed the other way round than the defocus was moved."""
+        return self.answered_m2 < -_ANSWER * self.turned_m2
+
+
+_PROBES, _ANSWER = 2, 0.25
+"""A share of a move that counts as an answer; with less, for example in play, one more is made."""
+
+_PROBE_M = (4e-8, 6e-8)
+"""Shortest and longest move that tells the side: away from focus, where rings are told better."""
 
 
 class _Correcting(Looking[C], Task[Measured, Aberrated]):
@@ -130,7 +156,7 @@ class _Correcting(Looking[C], Task[Measured, Aberrated]):
 
     def is_start(self, state: Aberrated) -> bool:
         """Return whether the frame tells an error within the edges that is not corrected yet."""
-        return state.untold == 0 and self.outcome(state) is Outcome.RUNNING
+        return state.untold == 0 and Task.outcome(self, state) is Outcome.RUNNING
 
     def outcome(self, state: Aberrated) -> Outcome:
         """Return SUCCESS within the tolerance, FAILURE at the edges or when no frame tells."""
@@ -216,6 +242,67 @@ class StigmateAndFocus(_Correcting[StigmateAndFocusConfig]):
         wide = _WIDEST_M / UNIT_M
         self._edges = ((ends[0], -wide, -wide), (ends[1], wide, wide))
         super().__init__(config)
+
+    def own_moves(
+        self, state: Aberrated, standing: Mapping[str, KnobValue]
+    ) -> tuple[SetPoint, ...] | None:
+        """Return a move of the defocus whose answer tells whether the side is right."""
+        if state.untold or state.sure:
+            return super().own_moves(state, standing)
+        (least, most), outward = _PROBE_M, -self._sign * state.residual[0] * UNIT_M
+        move = min(max(outward, least), most, self.config.defocus_step_m)
+        return (SetPoint(STEM_DEFOCUS, standing[STEM_DEFOCUS][0] + self._sign * move),)
+
+    def refused(self, state: Aberrated) -> Aberrated:
+        """Return the state without such a move: the side is then believed."""
+        return evolve(state, probes=_PROBES)
+
+    def advance(self, state: Aberrated, action: Any, measured: Measured) -> Aberrated:
+        """Return the state after a frame, with how C1 answered the task's own moves."""
+        after = super().advance(state, action, measured)
+        knob_m = state.knob_m if after.untold else measured.knob_m
+        after = evolve(
+            after,
+            knob_m=knob_m,
+            probes=state.probes,
+            turned_m2=state.turned_m2,
+            answered_m2=state.answered_m2,
+        )
+        if action is not None or after.untold or state.untold or state.sure:
+            return after
+        moved, change = knob_m - state.knob_m, after.residual[0] - state.residual[0]
+        return evolve(
+            after,
+            probes=state.probes + 1,
+            turned_m2=state.turned_m2 + moved**2,
+            answered_m2=state.answered_m2 + moved * change * UNIT_M,
+        )
+
+    def initial(self, measured: Measured) -> Aberrated:
+        """Return the state at the start, before any answer."""
+        return evolve(super().initial(measured), probes=0, turned_m2=0.0, answered_m2=0.0)
+
+    def outcome(self, state: Aberrated) -> Outcome:
+        """Return FAILURE too on the other side, and RUNNING as long as the side is not sure."""
+        if state.contrary:
+            return Outcome.FAILURE
+        found = super().outcome(state)
+        return Outcome.RUNNING if found is Outcome.SUCCESS and not state.sure else found
+
+    def explain(self, state: Aberrated) -> str:
+        """Return why the last frame tells nothing, or that the side is wrong."""
+        if not state.contrary:
+            return super().explain(state)
+        other = "over" if self.config.side == "under" else "under"
+        return (
+            f"the defocus acts the other way round than {self.config.side} focus: set the task's "
+            f'side = "{other}" if the instrument stands there'
+        )
+
+    @property
+    def rehearsal(self) -> Mapping[str, Any]:
+        """A film under the probe, on the side that is given."""
+        return {**super().rehearsal, "start_side": self.config.side}
 
     @property
     def needs(self) -> Needs:

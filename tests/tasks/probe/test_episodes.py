@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 from tests.tasks.probe.film import NM, Film, quick
 
 from stempilot import STEM_DEFOCUS, Outcome, StartError, discover, run_episode
 from stempilot.plugins.no_agent import NO_AGENT
 from stempilot.testing import opened_env
+from stempilot_tasks.probe.seeing import Measured
 
 REGISTRY = discover()
 PLACES: dict[str, tuple[Any, ...]] = {
@@ -136,6 +138,40 @@ def test_the_wanted_side_is_kept(side: str) -> None:
     assert all(one.success for one in found)
     assert all(one.products["C1"].value / NM == pytest.approx(sign * 150, abs=6) for one in found)
     assert all(one.errors["error_nm"] < 10 for one in found)
+
+
+@pytest.mark.parametrize(("side", "other"), [("under", "over"), ("over", "under")])
+@pytest.mark.parametrize("c1_nm", [120.0, 160.0, 300.0])
+def test_on_the_other_side_it_fails_and_the_knobs_are_home(
+    side: str, other: str, c1_nm: float
+) -> None:
+    task = quick("stigmate-and-focus", side=side)
+    film = Film((c1_nm, c1_nm), 3.0, 1 if side == "under" else -1, drawn=False)
+    with opened_env(task, film, seed=3) as env:
+        env.reset()
+        assert env.last.outcome is Outcome.FAILURE
+        assert f'set the task\'s side = "{other}"' in task.explain(env.last.state)
+        assert film.read(STEM_DEFOCUS) == pytest.approx((0.0,), abs=1e-12)
+
+
+def test_success_waits_for_the_side_and_is_believed_where_the_envelope_refuses() -> None:
+    task, standing = quick("stigmate-and-focus"), {STEM_DEFOCUS: (1e-6,)}
+    unsure = (0.4 * NM,) * 3
+    there = Measured(
+        lit=True, c1_m=150 * NM, a1_m=(0.0, 0.0), uncertainty_m=unsure, trust=30.0, knob_m=1e-6
+    )
+    state = task.initial(there)
+    assert not task.is_start(state), "there is nothing to do"
+    assert task.outcome(state) is Outcome.RUNNING
+    (move,) = task.own_moves(state, standing)
+    assert move.value == pytest.approx((1e-6 - 40 * NM,)), "away from focus"
+    believed = task.refused(state)
+    assert task.own_moves(believed, standing) is None
+    assert task.outcome(believed) is Outcome.SUCCESS
+    in_play = evolve(there, knob_m=1e-6 - 40 * NM)
+    state = task.advance(state, None, in_play)
+    assert task.own_moves(state, standing), "nothing answered: one more"
+    assert task.own_moves(task.advance(state, None, in_play), standing) is None
 
 
 @pytest.mark.parametrize("side", [-1, 1])
