@@ -29,6 +29,9 @@ _PIXELS: Final = 0.05
 """Standard uncertainty in px of a radius and of a centre, whatever noise says: what the pixels make
 of an edge is the same in each frame."""
 
+_CLIPPED_PX: Final = 0.2
+"""The same of the radius where the camera clips, which moves the edge outward."""
+
 _EDGE_PX: Final = 3.0
 """Light up to so far beyond the edge belongs to the disk, which the optics blur."""
 
@@ -137,6 +140,7 @@ class ReadDisk(Reading[Look, DiskState]):
         x, y, radius, dose, clipped = seen.mean(axis=0).tolist()
         unsure = seen.std(axis=0, ddof=1) / math.sqrt(len(seen))
         unsure[:3] = np.hypot(unsure[:3], _PIXELS)
+        unsure[2] = math.hypot(unsure[2], _CLIPPED_PX if clipped else 0.0)
         of_x, of_y, of_radius, of_dose, of_clipped = unsure.tolist()
         found = {
             "radius": Product(value=radius, unit="px", uncertainty=of_radius),

@@ -72,6 +72,8 @@ def test_saturation_is_the_share_of_clipped_pixels_in_the_disk(shot: Shot) -> No
     state = played(task, [shot((0, 0, 900), most=1000)] * 2)
     clipped = task.products(state)["saturation"]
     assert 0.3 < clipped.value < 0.7, "noise clips about half of what lies at the limit"
+    radius = task.products(state)["radius"]
+    assert radius.uncertainty > 0.2, "a clipped edge lies farther out"
 
 
 @pytest.mark.parametrize(
