@@ -27,7 +27,7 @@ from stempilot.plugins.options import build
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.simulator.options import SimulatorConfig
 
-FILM: Mapping[str, Any] = {"preset": "film"}
+FILM: Mapping[str, Any] = {"preset": "film", "redraw": "episode"}
 FOCUS = {"start_defocus_m": [15e-9, 450e-9], "start_astigmatism_m": [0.0, 2e-9]}
 STARTS: Mapping[str, Mapping[str, Any]] = {
     "stigmator": FILM,

@@ -52,8 +52,8 @@ STATED = (0.7, 1.1)
 that the reader states. Half and twice of what the level has are out of bounds."""
 
 CLOSE_NM = (35, 40, 45, 50, 55, 60)
-LATER_NM = 18.0
-"""Frames begin to tell something by less than this farther from focus than the level does."""
+APART_NM = 6.0
+"""Frames begin to tell something within this of where the level does."""
 
 
 class Told(NamedTuple):
@@ -110,7 +110,7 @@ def both(place: Place, current_a: float) -> tuple[Told, Told]:
     """Return what the level tells and what frames do, errors in units of the level's RMS one."""
     true = states(place, FRAMES)
     level, frames = modelled(true, current_a), drawn(true, current_a)
-    c1, a1 = (np.sqrt(np.mean(level.errors[:, part] ** 2)) for part in PARTS.values())
+    c1, a1 = (np.sqrt(np.nanmean(level.errors[:, part] ** 2)) for part in PARTS.values())
     units = [c1, a1, a1]
     return level._replace(errors=level.errors / units), frames._replace(
         errors=frames.errors / units
@@ -132,7 +132,7 @@ def test_errors_are_distributed_as_on_frames() -> None:
     """One test, so that all that is drawn for it is drawn once."""
     for cell in CELLS:
         level, frames = both(*cell)
-        assert not np.isnan(level.errors).any()
+        assert np.isnan(level.errors[:, 0]).mean() < 0.05
         assert np.isnan(frames.errors[:, 0]).sum() <= 1
     found = {
         f"{name} {group}, share {share}": ratio(group, part, share)
@@ -142,7 +142,7 @@ def test_errors_are_distributed_as_on_frames() -> None:
     }
     assert outside(found, *ERRORS) == {}
     stated = {
-        f"{name} {cell}": np.mean(both(*cell)[0].stated[:, part])
+        f"{name} {cell}": np.nanmean(both(*cell)[0].stated[:, part])
         / np.nanmean(both(*cell)[1].stated[:, part])
         for cell in CELLS
         for name, part in PARTS.items()
@@ -161,14 +161,14 @@ def begins_nm(told: list[Told]) -> float:
 
 
 @pytest.mark.slow
-def test_frames_begin_to_tell_not_much_farther_from_focus() -> None:
+def test_frames_begin_to_tell_where_the_level_does() -> None:
     nm = np.repeat(CLOSE_NM, 5) * 1e-9
     true = np.stack([nm, np.full(nm.size, 2e-9), np.zeros(nm.size)])
     level, frames = (
         begins_nm([tell(true, current) for current in (WEAK_A, STRONG_A)])
         for tell in (modelled, drawn)
     )
-    assert abs(frames - level) < LATER_NM
+    assert abs(frames - level) < APART_NM
 
 
 @pytest.mark.parametrize(("c1", "a1"), [(-20e-9, 0.0), (150e-9, 140e-9), (12e-9, 5e-9)])

@@ -15,8 +15,10 @@ from stempilot_backends.column.drive import Floats
 from stempilot_backends.column.frame.camera import ELEMENTARY_CHARGE_C
 from stempilot_backends.column.parameters import ColumnParameters
 
-CLEAR_M: Final = (35e-9, 5e-9)
-"""How far from focus the nearer of two directions must be for rings to show: mean and spread."""
+CLEAR_M: Final = (55e-9, 4e-9)
+_ROUNDER: Final = 0.3
+"""How far from focus a film must be for rings to show, mean and spread; astigmatism takes away so
+much of itself."""
 
 LARGEST_RATIO: Final = 0.8
 FARTHEST_M: Final = 8e-7
@@ -80,7 +82,7 @@ def _read(
         size, wide = abs(focus), math.sqrt(x * x + y * y)
         near = size - wide
         lit[i] = dose[i] > DARK_E
-        told = lit[i] and near > CLEAR_M[0] + CLEAR_M[1] * normals[3, i]
+        told = lit[i] and size - _ROUNDER * wide > CLEAR_M[0] + CLEAR_M[1] * normals[3, i]
         if not (told and wide <= LARGEST_RATIO * size and size <= FARTHEST_M):
             c1[i] = np.nan
             a1[i, :], unsure[i, :] = np.nan, np.nan

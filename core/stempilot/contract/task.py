@@ -207,8 +207,9 @@ class Task(ABC, Generic[M, S]):
         if isinstance(self.goal, Raise):
             gained = float(after[self.goal.entry]) - float(before[self.goal.entry])
         else:
-            entries = list(self.goal.residual)
-            gained = float(np.linalg.norm(before[entries]) - np.linalg.norm(after[entries]))
+            # In double precision: little is left of two distances that are nearly the same.
+            away, left = (x[list(self.goal.residual)].astype(float) for x in (before, after))
+            gained = float(np.linalg.norm(away) - np.linalg.norm(left))
         return gained / (self.goal.full_action or 1.0)
 
     @property

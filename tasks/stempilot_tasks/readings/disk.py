@@ -133,7 +133,10 @@ class ReadDisk(Reading[Look, DiskState]):
         return Outcome.SUCCESS if verdict is Outcome.RUNNING and enough else verdict
 
     def products(self, state: DiskState) -> dict[str, Product]:
-        """Return means over the frames with their standard uncertainties; none before the end."""
+        """Return means over the frames with their standard uncertainties; none before the end.
+
+        There is no dose where the camera clips.
+        """
         if self.outcome(state) is not Outcome.SUCCESS:
             return {}
         seen = np.array(state.frames)
@@ -146,9 +149,10 @@ class ReadDisk(Reading[Look, DiskState]):
             "radius": Product(value=radius, unit="px", uncertainty=of_radius),
             "centre_x": Product(value=x, unit="px", uncertainty=of_x),
             "centre_y": Product(value=y, unit="px", uncertainty=of_y),
-            "dose": Product(value=dose, unit="counts", uncertainty=of_dose),
             "saturation": Product(value=clipped, unit="", uncertainty=of_clipped),
         }
+        if not clipped:
+            found["dose"] = Product(value=dose, unit="counts", uncertainty=of_dose)
         if self.config.semi_angle_mrad is not None:
             pixel_mrad = self.config.semi_angle_mrad / radius
             relative = self.config.semi_angle_uncertainty_mrad / self.config.semi_angle_mrad

@@ -11,11 +11,12 @@ def test_every_shared_name_is_a_knob_a_source_a_state_or_a_number() -> None:
     assert sorted(listed) == sorted(constants)
 
 
-def test_five_states_are_shared() -> None:
+def test_six_states_are_shared() -> None:
     assert names.STATES == (
         "screen",
         "beam_blanker",
         "column_valves",
         "instrument_mode",
         "projection_mode",
+        "film",
     )

@@ -74,6 +74,7 @@ def test_saturation_is_the_share_of_clipped_pixels_in_the_disk(shot: Shot) -> No
     assert 0.3 < clipped.value < 0.7, "noise clips about half of what lies at the limit"
     radius = task.products(state)["radius"]
     assert radius.uncertainty > 0.2, "a clipped edge lies farther out"
+    assert "dose" not in task.products(state), "it is not known"
 
 
 @pytest.mark.parametrize(
