@@ -72,12 +72,12 @@ def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
 def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
     stages = [stage for stage in ("train", "relearn") if stage in rows[0].result.episodes]
     by = plot.axes[:_MOST_ROWS] or ("",)
-    figure = style.new_figure(2.9 * len(by), 5.0 * 2 * len(stages))
-    panels = figure.subplots(len(by), 2 * len(stages), squeeze=False)
-    for line, axis in zip(panels, by, strict=True):
+    lines = [(axis, stage) for axis in by for stage in stages]
+    figure = style.new_figure(2.9 * len(lines))
+    panels = figure.subplots(len(lines), 2, squeeze=False)
+    for (axis, stage), line in zip(lines, panels, strict=True):
         groups = _groups(rows, (axis,) if axis else ())
-        for number, ax in enumerate(line):
-            stage, what = stages[number // 2], ("steps", "reward")[number % 2]
+        for ax, what in zip(line, ("steps", "reward"), strict=True):
             for (label, members), colour in zip(groups, _cycle(_COLOURS), strict=False):
                 _draw_mean(ax, _columns(members, stage), what, label=label, colour=colour)
             ax.axhline(_THRESHOLDS[what], color=style.INK, linewidth=0.8)
