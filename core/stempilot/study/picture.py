@@ -71,7 +71,8 @@ def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
 
 def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
     stages = [stage for stage in ("train", "relearn") if stage in rows[0].result.episodes]
-    by = plot.axes[:_MOST_ROWS] or ("",)
+    told_apart = [axis for axis in plot.axes if len(_groups(rows, (axis,))) > 1]
+    by = (told_apart or plot.axes or ("",))[:_MOST_ROWS]
     lines = [(axis, stage) for axis in by for stage in stages]
     figure = style.new_figure(2.9 * len(lines))
     panels = figure.subplots(len(lines), 2, squeeze=False)

@@ -13,7 +13,7 @@ from tests.core.study.here import STUDY, InThisProcess, study_file
 CURVES = """
 [plot]
 kind = "curves"
-axes = ["task.tolerance"]
+axes = ["agent", "task.tolerance"]
 [[findings]]
 says = "a wide tolerance is easier"
 of = "evaluate.success_rate"
@@ -68,6 +68,7 @@ def test_curves_show_a_line_a_group_and_the_findings(
     assert found["a wide tolerance is easier"].startswith("undecided: ")
     assert found["a wide tolerance is easier"].endswith("(2 and 2 cells)")
     assert Path(found["picture"]).read_bytes().startswith(b"\x89PNG")
+    # All cells have the same agent, which tells nothing apart.
     assert axes_labels(drawn[0]) == [
         ("timesteps", "timesteps per episode"),
         ("timesteps", "episode reward"),
