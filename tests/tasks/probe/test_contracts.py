@@ -31,6 +31,7 @@ SEEN = (
     "questions_are_answered_by_bools",
     "its_own_moves_are_small_and_end",
     "episodes_repeat_with_their_seed",
+    "many_episodes_are_each_its_own",
 )
 """Checks whose answer depends on what is measured of a frame, and how."""
 
