@@ -24,15 +24,15 @@ QUIET = ("--set", "run.evaluate=false", "--json")
 
 def train(out):
     return command(
-        *("train", "bf-disk-centering", "--agent", "sac", "--steps", 260, "--seed", 5),
-        *("--set", "agent.meanwhile=true", "--set", "agent.learning_starts=50"),
-        *("--set", "run.checkpoint_every=60", "--out", out, *SMALL, *QUIET),
+        *("train", "bf-disk-centering", "--agent", "sac", "--steps", 140, "--seed", 5),
+        *("--set", "agent.meanwhile=true", "--set", "agent.learning_starts=30"),
+        *("--set", "run.checkpoint_every=40", "--out", out, *SMALL, *QUIET),
     )
 
 
 def test_killed_and_resumed_with_updates_beside_the_instrument_is_bit_equal(tmp_path):
     expected = finish(train(tmp_path / "whole"))
-    assert expected["updates_meanwhile"] == 4 * (260 - 50 - 1)
+    assert expected["updates_meanwhile"] == 4 * (140 - 30 - 1)
     assert expected["corrections_per_s"] > 0
     run, chance = tmp_path / "run", random.Random(1)  # noqa: S311 - moments, not secrets
     process = subprocess.Popen(train(run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

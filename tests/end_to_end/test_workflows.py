@@ -139,6 +139,7 @@ def test_the_script_plays_the_morning_on_the_simulator() -> None:
 
 @complete
 @pytest.mark.slow
+@pytest.mark.long
 def test_morning_alignment_on_the_emulator(tmp_path: Path) -> None:
     name, options = "morning-alignment.toml", {"stigmator": "repaired", "probe_current_a": LIGHT_A}
     with on_emulator(name, tmp_path, **options) as (plan, operate):
