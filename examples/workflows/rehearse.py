@@ -1,7 +1,4 @@
-"""Plays morning-alignment.toml on the simulator; a scripted operator does what each step says.
-
-python examples/workflows/rehearse.py
-"""
+"""Plays morning-alignment.toml on the simulator; a scripted operator does what each step says."""
 
 from pathlib import Path
 from typing import Any

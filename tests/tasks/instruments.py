@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from stempilot import Episode, Frame, KnobValue, Opening, Task, open_session
 from stempilot.plugins.options import build
 from stempilot_backends.column import ColumnParameters
+from stempilot_backends.column.frame.camera import ELEMENTARY_CHARGE_C
 from stempilot_backends.simulator.backend import Simulator
 from stempilot_backends.simulator.drawing import draw_instrument
 from stempilot_backends.simulator.options import SimulatorConfig
@@ -94,7 +95,7 @@ def read_one(task: Task[Any, Any], preset: str, number: int) -> Told:
         return Told(
             episode=episode,
             truths=backend.truths,
-            electrons=backend.number("screen_current") * config.exposure_s / 1.602176634e-19,
+            electrons=backend.number("screen_current") * config.exposure_s / ELEMENTARY_CHARGE_C,
             home=before == {knob: backend.read(knob) for knob in knobs},
             writes=len(session.guard.writes),
         )

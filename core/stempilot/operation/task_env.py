@@ -50,7 +50,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
     Attributes:
         closing: what `close` unwinds.
-        should_stop: asked before each of the task's own moves; then no further one is made.
+        should_stop: asked before each of the task's own moves; then they are taken back.
         render_mode: how `render` shows what is seen; ``None`` for not at all.
         draw: what draws it, told the environment and what was seen last.
     """
@@ -154,10 +154,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         if seed is not None:
             self._seed, self.next_episode, self.timestep = seed, 0, 0
         episode, self.next_episode = self.next_episode, self.next_episode + 1
-        if self._home is None or self.budget_spent:
-            state, snapshot = self._look()
-        else:
-            state, snapshot = self._start(episode, self._home)
+        home = None if self.budget_spent else self._home
+        state, snapshot = self._look() if home is None else self._start(episode, home)
         self._instrument = instrument_id(self._guard.backend.identity())
         self._best = None
         self._tell(
@@ -275,13 +273,15 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     def _task_moves(self) -> float:
         """Carry out what the task itself wants to move; return the reward of it."""
         reward, home = 0.0, None
-        while not (self.last.ended or self.should_stop()):
+        while not self.last.ended:
             points = self.task.own_moves(self.last.state, self._standing)
             if points is None:
+                return reward
+            if self.should_stop():
                 break
             home = home or dict(self._standing)
             reward += self._move(points, None, by="task")
-        if home and self.last.ended and (self._reason or self.last.outcome is not Outcome.SUCCESS):
+        if home and (self._reason or self.last.outcome is not Outcome.SUCCESS):
             self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()], "task")
         return reward
 

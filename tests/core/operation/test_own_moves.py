@@ -197,6 +197,13 @@ def test_it_is_asked_before_each_of_them_whether_to_stop(lamp: Lamp) -> None:
         episode = opened.play(task, should_stop=should_stop)
         assert (episode.success, episode.steps) == (False, 2)
         assert lamp.standing == (0.0,), "what was broken off is put back"
+        asked.clear()
+        env = opened.env(task, plain=True)
+        env.should_stop = should_stop
+        env.reset()
+        assert not env.last.ended
+        assert len(lamp.written) > 2
+        assert lamp.standing == (0.0,), "by the environment itself"
 
 
 def test_recorded_transitions_join_the_tasks_moves_to_the_action(
