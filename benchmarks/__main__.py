@@ -49,7 +49,7 @@ def main() -> None:
     show(bench_cli.measure())
     console.print("an update of sac-rapid, over one of Stable-Baselines3's SAC (at most 0.7)")
     show(bench_update.measure())
-    console.print("a study with two workers, over two processes alone (throughput at least 0.9)")
+    console.print("a study with two workers, over two plain processes (throughput at least 0.9)")
     with tempfile.TemporaryDirectory() as folder:
         show(bench_study.measure(Path(folder)))
 
