@@ -76,7 +76,7 @@ def title(number: int, swept: Mapping[str, Any], seed: int) -> str:
 
 
 def ready(registry: Registry, cells: Iterable[tuple[Values, Cell]]) -> list[Ready]:
-    """Plan every cell, and open nothing.
+    """Plan every cell, and open nothing; cells that differ by a label alone have one key.
 
     Raises:
         ConfigError: some are impossible; the first of them are named.
@@ -90,8 +90,7 @@ def ready(registry: Registry, cells: Iterable[tuple[Values, Cell]]) -> list[Read
         except StempilotError as error:
             problems.append(f"- {title(number, swept, cell.seed)}: {error}")
             continue
-        if key not in {one.key for one in found}:
-            found.append(Ready(number=number, swept=swept, cell=cell, key=key))
+        found.append(Ready(number=number, swept=swept, cell=cell, key=key))
     if problems:
         shown = "\n".join(problems[:_MOST_NAMED])
         more = f"\nand {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
@@ -119,8 +118,12 @@ def key_of(registry: Registry, cell: Cell, prepared: set[str] | None = None) -> 
         settings = _overlaid(cell, stage)
         plan = _plan(registry, cell, stage, settings, Extras(seed=cell.seed))
         emulator = settings.get("emulator")
-        made_of.append([plan.parts.resolved(), dict(plan.parts.sources), emulator])
         _require_harmless(registry, cell, plan, emulator)
+        beside = None
+        if emulator is not None:
+            made = part(registry, "emulator", cell.backend, emulator)
+            beside = [config.plain(made.config), made.source]
+        made_of.append([plan.parts.resolved(), dict(plan.parts.sources), beside])
         known = json.dumps([made_of[-1], cell.task, cell.agent, plan.command])
         if prepared is not None and known not in prepared:
             prepare(plan)
@@ -194,6 +197,13 @@ def _require_harmless(registry: Registry, cell: Cell, plan: Plan, emulator: Valu
             "must have that option, and a study must not set it"
         )
         raise ConfigError(msg)
+    for name, value in plan.parts.settings.get("backend", {}).items():
+        if name != "preset" and not isinstance(value, int | float | None):
+            msg = (
+                f"backend.{name} = {value!r} may name an instrument; beside an emulator a study "
+                f"sets numbers, switches and the preset of {cell.backend} alone"
+            )
+            raise ConfigError(msg)
 
 
 @contextlib.contextmanager

@@ -6,22 +6,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from stempilot.errors import ConfigError, StempilotError
-from stempilot.files import recording
+from stempilot.files import own_folder, recording, remove_folder, write_json
 from stempilot.instrument.signals import interrupts_once
 from stempilot.plugins import options as config
 from stempilot.runs.progress import OnProgress, Progress
-from stempilot.study.cells import DONE, FAILED, STOP, Ready, run_cell
+from stempilot.study.cells import CELL, DONE, FAILED, LATE, STOP, STOPPED, Ready, run_cell
 from stempilot.study.folder import place_of
 
 HOST = "127.0.0.1"
 _NEEDED = ("distributed", "dask_jobqueue", "pyarrow")
-_POLL_S, _STOPPING_S, _TIMEOUT_S = 0.2, 15.0, 30.0
+_POLL_S, _STOPPING_S, _TIMEOUT_S, _HANGING_S = 0.2, 15.0, 30.0, 60.0
 _SPAWNED = "distributed.nanny.pre-spawn-environ"
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 1,
@@ -159,26 +160,29 @@ def carry_out(
         KeyboardInterrupt: a stop was asked for; the cells that were running were stopped.
     """
     stop = folder / STOP
-    stop.unlink(missing_ok=True)
-    waiting, running = deque(cells), dict[Any, Ready]()
+    remove_folder(stop)
+    waiting, running = deque(cells), dict[Any, _Running]()
     began_s, failed = time.monotonic(), 0
     on_progress(_progress(0, len(cells), 0, 0.0))
     with interrupts_once():
         try:
             while waiting or running:
-                for _ in range(_workers(client) - len(running)):
+                workers = _workers(client, say)
+                for _ in range(workers - len(running)):
                     if waiting:
                         _submit(client, waiting.popleft(), folder, running)
                 time.sleep(_POLL_S)
-                for future in [each for each in running if each.status != "pending"]:
-                    cell = running.pop(future)
-                    result = _result(future)
+                over = [each for each in running if each.status != "pending" or running[each].hangs]
+                for future in over:
+                    one = running.pop(future)
+                    result = _given_up(client, future, one.cell) if one.hangs else _result(future)
                     if result is None:
-                        waiting.append(cell)
+                        waiting.append(one.cell)
                         continue
                     if result["status"] != DONE:
                         failed += 1
-                        say(f"{cell.title} {result['status']}: {result['reason']}")
+                        say(f"{one.cell.title} {result['status']}: {result['reason']}")
+                        _note(place_of(folder, one.cell.key), result)
                     done = len(cells) - len(waiting) - len(running)
                     on_progress(_progress(done, len(cells), failed, time.monotonic() - began_s))
         finally:
@@ -186,22 +190,70 @@ def carry_out(
                 _stop(stop, running)
 
 
-def _submit(client: Any, cell: Ready, folder: Path, running: dict[Any, Ready]) -> None:
+@frozen
+class _Running:
+    """A cell that was sent, and until when it is waited for."""
+
+    cell: Ready
+    until_s: float
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its worker should have given it up long ago."""
+        return time.monotonic() > self.until_s
+
+
+def _submit(client: Any, cell: Ready, folder: Path, running: dict[Any, _Running]) -> None:
     values, place = config.plain(cell.cell), str(place_of(folder.resolve(), cell.key))
-    running[client.submit(run_cell, values, cell.key, place, pure=False)] = cell
+    future = client.submit(run_cell, values, cell.key, place, pure=False)
+    running[future] = _Running(cell, time.monotonic() + 60.0 * cell.cell.minutes + _HANGING_S)
 
 
-def _workers(client: Any) -> int:
-    """Return how many cells may run at once: one a worker, and one where none has come yet."""
-    try:
-        # Where the scheduler does not answer, this waits for it as long as the client does.
-        return max(1, len(client.nthreads()))
-    except (OSError, TimeoutError, RuntimeError) as error:
-        msg = (
-            f"the scheduler is gone: {type(error).__name__}: {error}; finished cells are kept, "
-            "and the same command goes on with the others"
-        )
-        raise ClusterError(msg) from error
+def _workers(client: Any, say: Callable[[str], None]) -> int:
+    """Return how many cells may run at once, one a worker; wait for the first of them.
+
+    A scheduler that is restarted is asked again for as long as a client waits for one.
+
+    Raises:
+        ClusterError: the scheduler is gone.
+    """
+    until_s, was_told = time.monotonic() + _TIMEOUT_S, False
+    while True:
+        try:
+            if workers := len(client.nthreads()):
+                return workers
+        except (OSError, TimeoutError, RuntimeError) as error:
+            if time.monotonic() < until_s:
+                time.sleep(_POLL_S)
+                continue
+            msg = (
+                f"the scheduler is gone: {type(error).__name__}: {error}; finished cells are kept, "
+                "and the same command goes on with the others"
+            )
+            raise ClusterError(msg) from error
+        if not was_told:
+            was_told = True
+            say("waiting for workers: none is there yet; Ctrl-C stops")
+        time.sleep(_POLL_S)
+        until_s = time.monotonic() + _TIMEOUT_S
+
+
+def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any]:
+    """Start the worker of a cell anew that does not give it up, where a nanny can do so."""
+    keys = client.processing()
+    hanging = [address for address, busy in keys.items() if future.key in busy]
+    future.cancel()
+    with contextlib.suppress(OSError, TimeoutError, RuntimeError, ValueError):
+        client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
+    reason = f"its worker hangs: it did not give up after {cell.cell.minutes:g} minutes"
+    return {"status": LATE, "reason": reason}
+
+
+def _note(place: Path, result: dict[str, Any]) -> None:
+    """Keep why a cell is not done, where its worker could not."""
+    if result["reason"] != STOPPED and not lexists(place / CELL):
+        with contextlib.suppress(StempilotError):
+            write_json(own_folder(own_folder(place.parent) / place.name) / CELL, result)
 
 
 def _result(future: Any) -> dict[str, Any] | None:
@@ -210,7 +262,8 @@ def _result(future: Any) -> dict[str, Any] | None:
         return None
     error = future.exception()
     if error is not None:
-        return {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
+        because = f" ({error.__cause__})" if error.__cause__ else ""
+        return {"status": FAILED, "reason": f"{type(error).__name__}: {error}{because}"}
     found: dict[str, Any] = future.result()
     return found
 

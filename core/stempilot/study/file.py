@@ -1,6 +1,7 @@
 """A study file: which settings are swept, and the cells that follow from them."""
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,11 +21,18 @@ LABEL = "label"
 """Section of swept names that set nothing, and tell cases apart in tables and pictures."""
 NAMES = ("task", "backend", "agent", "steps")
 """What an axis may sweep beside options."""
+FULL = "full"
+"""The scale of a file as it stands, where it names none so."""
 
-MOST_CELLS = 5_000
+MOST_CELLS, MOST_PLOTS = 5_000, 8
 
-_COUNT: Any = field(default=0, validator=[validators.ge(0), validators.le(2**53)])
+_LARGEST = 2**53
+_COUNT: Any = field(default=0, validator=[validators.ge(0), validators.le(_LARGEST)])
 _TIME: Any = field(default=60.0, validator=[validators.gt(0), validators.lt(math.inf)])
+_SEEDS: Any = [
+    validators.min_len(1),
+    validators.deep_iterable([validators.ge(0), validators.le(_LARGEST)]),
+]
 _EPISODES = field(default=None, validator=validators.optional(validators.ge(1)))
 Settings = dict[str, dict[str, Any]]
 
@@ -71,18 +79,19 @@ class Cell:
 
 @frozen(kw_only=True)
 class Plot:
-    """What the picture of a study's report shows.
+    """What a picture of a study's report shows.
 
     Attributes:
-        kind: ``curves`` of learning, ``points`` of a figure against an option, or ``actions`` or
-            ``paths`` of one training.
+        kind: ``curves`` of learning, ``points`` of a figure against an option, ``states`` in the
+            last timesteps of the first training of each kind, or ``actions`` or ``paths`` of one
+            training.
         axes: swept names that the lines are told apart by; of points the first is the x axis.
         y: name of the figure that points show.
         x_label: what stands on the x axis of points, with its unit.
         y_label: the same of the y axis.
     """
 
-    kind: Literal["curves", "points", "actions", "paths"]
+    kind: Literal["curves", "points", "states", "actions", "paths"]
     axes: tuple[str, ...] = ()
     y: str = ""
     x_label: str = ""
@@ -97,7 +106,8 @@ class Finding:
         says: the finding as a sentence.
         of: name of the figure, for example ``train.reward_converged_at``. Where it is missing, as
             without convergence, it counts as the cell's timesteps.
-        within: take, instead of the figure, whether it is at most this; missing is no.
+        within: take, instead of the figure, whether it is at most this; missing is no. Of
+            timesteps, trainings that were shorter do not count.
         cells: swept values of the cells that count.
         against: those of the cells whose mean is subtracted; ``None`` for no difference.
         above: reproduced where the effect is above this.
@@ -125,7 +135,7 @@ class Study:
 
     Attributes:
         title: what it is about.
-        plot: what its report shows.
+        plots: what the pictures of its report show.
         findings: what its report judges.
         task: name of the task.
         backend: name of the backend; the default one when ``None``.
@@ -144,7 +154,7 @@ class Study:
     """
 
     title: str = ""
-    plot: Plot | None = None
+    plots: tuple[Plot, ...] = field(default=(), validator=validators.max_len(MOST_PLOTS))
     findings: tuple[Finding, ...] = ()
     task: str
     backend: str | None = None
@@ -154,7 +164,7 @@ class Study:
     minutes: float = _TIME
     settings: Settings = field(factory=dict)
     relearn: Relearn | None = None
-    seeds: tuple[int, ...] = field(default=(0,), validator=validators.min_len(1))
+    seeds: tuple[int, ...] = field(default=(0,), validator=_SEEDS)
     grid: dict[str, Any] = field(factory=dict)
     cases: tuple[dict[str, Any], ...] = field(default=({},), validator=validators.min_len(1))
     draws: int = _COUNT
@@ -166,16 +176,17 @@ def read_study(file: Path, scale: str | None = None) -> Study:
 
     Args:
         file: TOML; see `Study`.
-        scale: the entry of ``scales`` to lay over it.
+        scale: the entry of ``scales`` to lay over it, each of its keys in place of the file's;
+            `FULL` is the file as it stands, unless it has a scale of that name.
 
     Raises:
         ConfigError: it cannot be read, or something in it is unknown or out of range.
     """
     content = config.read_toml(file)
     scales = content.get("scales", {})
-    if scale is not None:
+    if scale is not None and (scale != FULL or FULL in scales):
         if not isinstance(scales, dict) or not isinstance(scales.get(scale), dict):
-            msg = f"{file} has no scale {scale!r}; {meant(scale, scales)}"
+            msg = f"{file} has no scale {scale!r}; {meant(scale, [*scales, FULL])}"
             raise ConfigError(msg)
         content = {**content, **scales[scale]}
     return config.build(Study, content, section=file.name)
@@ -185,7 +196,8 @@ def cells_of(study: Study, registry: Registry) -> list[tuple[Values, Cell]]:
     """Return the cells of a study in order, each with what was swept to get it.
 
     Raises:
-        ConfigError: an axis is neither an option nor a name, or holds no values.
+        ConfigError: an axis is neither an option nor a name, or holds no values; an option is in
+            the grid and in a case; or the plot or a finding names what is not swept.
     """
     base = Cell(
         task=study.task,
@@ -210,11 +222,29 @@ def cells_of(study: Study, registry: Registry) -> list[tuple[Values, Cell]]:
         combinations = [
             dict(zip(axes, each, strict=True)) for each in itertools.product(*axes.values())
         ]
+    _require_names(study)
     return [
         (swept, evolve(_with(base, swept), seed=seed))
         for case, chosen, seed in itertools.product(study.cases, combinations, study.seeds)
         for swept in [{**case, **chosen}]
     ]
+
+
+def _require_names(study: Study) -> None:
+    """Check that what is swept is so once, and that the plot and the findings name such."""
+    of_cases = {name for case in study.cases for name in case}
+    if twice := sorted(of_cases & set(study.grid)):
+        msg = f"{', '.join(twice)}: in the grid and in a case; keep one of them"
+        raise ConfigError(msg)
+    names = [*sorted(of_cases), *study.grid, *NAMES, "seed"]
+    asked = [("plots.axes", name) for plot in study.plots for name in plot.axes]
+    for finding in study.findings:
+        where = f"finding {finding.says!r}"
+        asked += [(where, name) for name in (*finding.cells, *(finding.against or ()))]
+    for where, name in asked:
+        if name not in names:
+            msg = f"{where}: {name} is not swept; {meant(name, names)}"
+            raise ConfigError(msg)
 
 
 def _choices(name: str, values: Any) -> list[Any]:
@@ -237,7 +267,7 @@ def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:
         return choices[int(rng.integers(len(choices)))]
     low: Any = values.get("low")
     high: Any = values.get("high")
-    numbers = all(type(end) in {int, float} and math.isfinite(end) for end in (low, high))
+    numbers = all(type(end) in {int, float} and abs(end) <= _LARGEST for end in (low, high))
     log = values.get("log", False)
     if not (numbers and values.keys() <= {"low", "high", "log"} and low < high) or (
         log and low <= 0
@@ -247,18 +277,26 @@ def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:
             "log = true to draw its logarithm"
         )
         raise ConfigError(msg)
-    if type(low) is int and type(high) is int and not log:
+    is_whole = type(low) is int and type(high) is int
+    if is_whole and not log:
         return int(rng.integers(low, high, endpoint=True))
-    return math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+    if not log:
+        return rng.uniform(low, high)
+    drawn = math.exp(rng.uniform(math.log(low), math.log(high)))
+    return round(drawn) if is_whole else drawn
 
 
 def _with(cell: Cell, swept: Mapping[str, Any]) -> Cell:
     """Return a cell with swept values in place, also those of what it relearns."""
     plain = config.plain(cell)
     for name, value in swept.items():
+        _require_plain(name, value)
         place = plain
         head, _, rest = name.partition(".")
-        if head == "relearn" and plain["relearn"] is not None and rest:
+        if head == "relearn" and rest:
+            if plain["relearn"] is None:
+                msg = f"{name} is swept, but nothing is relearnt; give relearn.steps"
+                raise ConfigError(msg)
             place, name = plain["relearn"], rest  # noqa: PLW2901 - what follows is the same
         section, _, key = name.partition(".")
         if key and section in ALL_SECTIONS:
@@ -272,3 +310,12 @@ def _with(cell: Cell, swept: Mapping[str, Any]) -> Cell:
             msg = f"{name} cannot be swept; {near}, for example agent.gamma"
             raise ConfigError(msg)
     return config.build(Cell, plain, section="cell")
+
+
+def _require_plain(name: str, value: Any) -> None:
+    """Check that a swept value can be kept and sent."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        msg = f"{name} = {value!r} cannot be swept: {error}; take a number, a text or a list"
+        raise ConfigError(msg) from error

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from attrs import frozen
+from scipy import stats
 
+from stempilot.plugins.suggest import nearest
 from stempilot.study.cells import DONE
 from stempilot.study.file import Finding
 from stempilot.study.folder import Row, flat
@@ -14,7 +17,10 @@ from stempilot.study.folder import Row, flat
 FEWEST = 5
 """With fewer cells on a side an interval says little, and the verdict is undecided."""
 
-_RESAMPLES, _Z = 4_000, 1.959964
+_CONVERGED = "_at"
+"""How figures end that say after how many timesteps something was reached, or ``None``."""
+
+Interval = tuple[float, float]
 Verdict = Literal["reproduced", "not reproduced", "undecided"]
 
 
@@ -25,97 +31,161 @@ class Judged:
     Attributes:
         says: the finding.
         effect: the mean, or the difference of means; ``None`` without cells.
-        interval: its 95 % interval.
+        interval: its 95 % interval; ``None`` where there is no telling.
         cells: how many cells counted, on each side.
+        not_converged: how many of them count as all their timesteps.
         verdict: reproduced, not reproduced or undecided.
+        remark: what a person should know of it.
     """
 
     says: str
     effect: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     cells: tuple[int, ...]
+    not_converged: int = 0
     verdict: Verdict
+    remark: str = ""
 
     @property
     def text(self) -> str:
         """Effect, interval and verdict in a line."""
-        counted = " and ".join(map(str, self.cells))
-        if self.effect is None or self.interval is None:
-            return f"undecided ({counted} cells)"
-        low, high = self.interval
-        return f"{self.verdict}: {self.effect:.4g} [{low:.4g}, {high:.4g}] ({counted} cells)"
+        counted = " and ".join(map(str, self.cells)) + " cells"
+        counted += f", {self.not_converged} not converged" if self.not_converged else ""
+        counted += f"; {self.remark}" if self.remark else ""
+        effect = "" if self.effect is None else f": {self.effect:.4g}"
+        interval = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
+        return f"{self.verdict}{effect}{interval} ({counted})"
+
+
+@frozen
+class _Side:
+    """The values of one side, and how many of them are all the timesteps of their cell."""
+
+    values: list[float]
+    not_converged: int
 
 
 def judge(finding: Finding, rows: Iterable[Row]) -> Judged:
     """Judge a finding by the cells that are done."""
     done = [row for row in rows if row.result.status == DONE]
-    sides = [finding.cells] if finding.against is None else [finding.cells, finding.against]
-    values = [_values(finding, done, wanted) for wanted in sides]
+    wanted = [finding.cells] if finding.against is None else [finding.cells, finding.against]
+    sides = [_side(finding, done, each) for each in wanted]
+    values = [side.values for side in sides]
     counted = tuple(map(len, values))
+    not_converged = sum(side.not_converged for side in sides)
     effect, interval = None, None
     verdict: Verdict = "undecided"
     if min(counted) > 0:
         effect, interval = effect_of(values, shares=finding.within is not None)
     if interval is not None and min(counted) >= FEWEST:
-        verdict = _verdict(finding, *interval)
+        known = _known(interval, is_difference=len(sides) > 1) if not_converged else interval
+        verdict = _verdict(finding, *known)
     return Judged(
-        says=finding.says, effect=effect, interval=interval, cells=counted, verdict=verdict
+        says=finding.says,
+        effect=effect,
+        interval=interval,
+        cells=counted,
+        not_converged=not_converged,
+        verdict=verdict,
+        remark=_remark(finding, done),
     )
 
 
-def _values(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) -> list[float]:
+def _side(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) -> _Side:
     found: list[float] = []
+    not_converged = 0
     for row in rows:
         columns = flat(row)
-        if any(columns.get(name) != value for name, value in wanted.items()):
+        is_other = any(columns.get(name) != value for name, value in wanted.items())
+        if is_other or finding.of not in columns:
             continue
-        value: Any = columns.get(finding.of)
-        missing = not isinstance(value, int | float)
+        value, steps = number(columns[finding.of]), _steps(row, finding.of)
         if finding.within is not None:
-            found.append(float(not missing and value <= finding.within))
-        elif not missing:
-            found.append(float(value))
-        elif finding.of.endswith("_at"):
-            # It had not converged by then.
-            relearn = row.listed.cell.relearn if finding.of.startswith("relearn.") else None
-            found.append(float(row.listed.cell.steps if relearn is None else relearn.steps))
-    return found
+            # A shorter training does not tell what would have been by then.
+            if not finding.of.endswith(_CONVERGED) or steps >= finding.within:
+                found.append(float(value is not None and value <= finding.within))
+        elif value is not None:
+            found.append(value)
+        elif finding.of.endswith(_CONVERGED):
+            found.append(float(steps))
+            not_converged += 1
+    return _Side(found, not_converged)
+
+
+def number(value: Any) -> float | None:
+    """Return a figure as a number; ``None`` for any other, which a stranger's study may have."""
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
+
+
+def _steps(row: Row, figure: str) -> int:
+    """Return the timesteps of the stage that a figure is of."""
+    relearn = row.listed.cell.relearn if figure.startswith("relearn.") else None
+    return row.listed.cell.steps if relearn is None else relearn.steps
+
+
+def _remark(finding: Finding, done: Sequence[Row]) -> str:
+    names = {name for row in done for name in flat(row)}
+    if not done or finding.of in names:
+        return ""
+    return f"no finished cell has {finding.of}. {nearest(finding.of, names)}".rstrip()
 
 
 def effect_of(
     sides: Sequence[Sequence[float]], *, shares: bool = False
-) -> tuple[float, tuple[float, float]]:
+) -> tuple[float, Interval | None]:
     """Return a mean or a difference of two, with the 95 % interval.
 
     Args:
         sides: the values of one side, or of two.
         shares: whether they are 0 and 1: then the interval is Wilson's, and Newcombe's for a
-            difference. Otherwise it is bootstrapped.
+            difference. Otherwise it is Student's, and Welch's for a difference: ``None`` with a
+            single value on a side.
     """
     means = [float(np.mean(values)) for values in sides]
     effect = means[0] - (means[1] if len(sides) > 1 else 0.0)
-    if shares:
-        ends = [wilson(sum(values), len(values)) for values in sides]
-        if len(sides) == 1:
-            return effect, ends[0]
-        (low, high), (other_low, other_high) = ends
-        return effect, (
-            effect - math.hypot(means[0] - low, other_high - means[1]),
-            effect + math.hypot(high - means[0], means[1] - other_low),
-        )
-    rng = np.random.default_rng(0)
-    drawn = [rng.choice(values, (_RESAMPLES, len(values))).mean(axis=1) for values in sides]
-    effects = drawn[0] - (drawn[1] if len(sides) > 1 else 0.0)
-    low, high = np.percentile(effects, [2.5, 97.5])
-    return effect, (float(low), float(high))
+    if not shares:
+        half = _half_width([np.asarray(values, float) for values in sides])
+        return effect, None if half is None else (effect - half, effect + half)
+    ends = [wilson(sum(values), len(values)) for values in sides]
+    if len(sides) == 1:
+        return effect, ends[0]
+    (low, high), (other_low, other_high) = ends
+    return effect, (
+        effect - math.hypot(means[0] - low, other_high - means[1]),
+        effect + math.hypot(high - means[0], means[1] - other_low),
+    )
 
 
-def wilson(successes: float, count: int) -> tuple[float, float]:
+def _half_width(sides: Sequence[npt.NDArray[np.float64]]) -> float | None:
+    """Return Student's or Welch's half width; the degrees of freedom are Satterthwaite's."""
+    if min(map(len, sides)) < 2:  # noqa: PLR2004 - one value has no spread
+        return None
+    squared = [values.var(ddof=1) / len(values) for values in sides]
+    if not sum(squared):
+        return 0.0
+    weights = [each**2 / (len(values) - 1) for each, values in zip(squared, sides, strict=True)]
+    return float(stats.t.ppf(0.975, sum(squared) ** 2 / sum(weights)) * math.sqrt(sum(squared)))
+
+
+def wilson(successes: float, count: int) -> Interval:
     """Return Wilson's 95 % interval of a share."""
-    share, z2 = successes / count, _Z**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    found = stats.binomtest(round(successes), count).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _known(interval: Interval, *, is_difference: bool) -> Interval:
+    """Return what an interval says where some have not converged.
+
+    A mean may be larger. A difference, cut off at the timesteps that there were, may be further
+    from zero; where it is about zero, on either side.
+    """
+    low, high = interval
+    if not is_difference:
+        return low, math.inf
+    return (low if low > 0 else -math.inf), (high if high < 0 else math.inf)
 
 
 def _verdict(finding: Finding, low: float, high: float) -> Verdict:

@@ -20,7 +20,7 @@ from stempilot.files import write_file, write_json
 from stempilot.plugins import options as config
 from stempilot.record.run_dir import read_checked
 from stempilot.study.cells import CELL, Ready, title
-from stempilot.study.file import Cell, Finding, Plot, Study
+from stempilot.study.file import MOST_CELLS, MOST_PLOTS, Cell, Finding, Plot, Study
 
 STUDY, CELLS, TABLE = "study.json", "cells", "table.parquet"
 NOT_RUN = "not run"
@@ -43,17 +43,17 @@ class StudyFile:
 
     Attributes:
         title: what the study is about.
-        plot: what its report shows.
+        plots: what the pictures of its report show.
         findings: what its report judges.
         insecure: why its scheduler may be reached without encryption.
         cells: in order.
     """
 
     title: str
-    plot: Plot | None = None
+    plots: tuple[Plot, ...] = field(default=(), validator=validators.max_len(MOST_PLOTS))
     findings: tuple[Finding, ...] = ()
     insecure: str = ""
-    cells: tuple[Listed, ...]
+    cells: tuple[Listed, ...] = field(validator=validators.max_len(MOST_CELLS))
 
 
 @frozen(kw_only=True)
@@ -82,6 +82,7 @@ class Result:
         figures: what each stage gave, by stage.
         episodes: those of each stage.
         wall_s: how long it took.
+        software: versions and source revision that it was carried out with.
     """
 
     status: str = NOT_RUN
@@ -89,6 +90,7 @@ class Result:
     figures: dict[str, dict[str, Any]] = field(factory=dict)
     episodes: dict[str, Episodes] = field(factory=dict)
     wall_s: float = 0.0
+    software: dict[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -111,7 +113,7 @@ def write_study(folder: Path, study: Study, cells: Sequence[Ready], insecure: st
     listed = tuple(Listed(key=one.key, swept=one.swept, cell=one.cell) for one in cells)
     made = StudyFile(
         title=study.title,
-        plot=study.plot,
+        plots=study.plots,
         findings=study.findings,
         insecure=insecure,
         cells=listed,
@@ -135,11 +137,14 @@ def read_folder(folder: Path) -> tuple[StudyFile, list[Row]]:
 
 
 def _rows(folder: Path, study: StudyFile) -> Iterator[Row]:
+    results: dict[str, Result] = {}
     for number, listed in enumerate(study.cells, start=1):
         place = place_of(folder, listed.key)
-        path = place / CELL
-        result = read_checked(path, Result, inside=folder) if lexists(path) else Result()
-        yield Row(number=number, listed=listed, result=result, folder=place)
+        if listed.key not in results:
+            path = place / CELL
+            found = read_checked(path, Result, inside=folder) if lexists(path) else Result()
+            results[listed.key] = found
+        yield Row(number=number, listed=listed, result=results[listed.key], folder=place)
 
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:
@@ -149,7 +154,10 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def flat(row: Row) -> dict[str, Any]:
-    """Return a row of the table: settings, status, and the figures of each stage by name."""
+    """Return a row of the table: what was swept, status, and the figures of each stage by name.
+
+    All settings of the cell, and the software that carried it out, are in it as JSON.
+    """
     cell = row.listed.cell
     found: dict[str, Any] = {
         "cell": row.number,
@@ -163,11 +171,17 @@ def flat(row: Row) -> dict[str, Any]:
         "seed": cell.seed,
         **row.listed.swept,
         "wall_s": row.result.wall_s,
+        "settings": _json({"settings": cell.settings, "relearn": config.plain(cell.relearn)}),
+        "software": _json(row.result.software),
     }
     for stage, figures in row.result.figures.items():
         found |= {f"{stage}.{name}": value for name, value in figures.items() if _is_plain(value)}
         found[f"{stage}.run_dir"] = f"{CELLS}/{row.listed.key}/{stage}"
     return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _is_plain(value: Any) -> bool:
@@ -194,6 +208,10 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
 
     values = [row.get(name) for row in rows]
     try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else json.dumps(value) for value in values])
+        made = pa.array(values)
+        inner = made.type.value_type if pa.types.is_list(made.type) else made.type
+        if not pa.types.is_nested(inner):
+            return made
+    except (pa.ArrowException, ValueError, OverflowError):
+        pass
+    return pa.array([None if value is None else _json(value) for value in values])

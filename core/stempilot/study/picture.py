@@ -1,6 +1,6 @@
-"""Draws what a study found: curves of learning, points against an option, actions or paths."""
+"""Draws what a study found: curves, points against an option, states, actions or paths."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from stempilot.errors import ConfigError, RunDirError
+from stempilot.files import require_no_link
 from stempilot.record.figures import PAPER_WINDOW, smoothed
 from stempilot.report import style
 from stempilot.report.actions import actions_picture
@@ -18,14 +19,22 @@ from stempilot.report.paths import paths_picture
 from stempilot.report.style import Picture
 from stempilot.study.cells import DONE
 from stempilot.study.file import Plot
-from stempilot.study.findings import effect_of
+from stempilot.study.findings import effect_of, number
 from stempilot.study.folder import Episodes, Row, flat
 
 _COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.ORANGE, style.PURPLE, style.SKY)
-_MARKERS = "osD^vP"
+_STYLES = [
+    (colour, marker, dashes)
+    for dashes, markers in (("-", "osD^vP"), ("--", "D^vPos"))
+    for colour, marker in zip(_COLOURS, markers, strict=True)
+]
+"""Colour, marker and dashes of each line; no two are alike."""
+
 _POINTS = 400
-_MOST_ROWS, _MOST_LINES, _LONGEST = 4, 12, 100
+_MOST_PANELS, _MOST_LINES, _LONGEST = 4, len(_STYLES), 100
 """So many panels, lines and letters are drawn: a study may come from a stranger."""
+_LAST = 5_000
+"""So many timesteps at the end of a training are drawn as states, as in Fig. 7 of the paper."""
 _THRESHOLDS = {"steps": 100.0, "reward": 0.0}
 """Drawn in the paper's figures."""
 
@@ -47,6 +56,7 @@ def draw(title: str, plot: Plot, rows: Iterable[Row]) -> Picture:
     kinds: dict[str, Callable[[str, Plot, list[Row]], Picture]] = {
         "curves": _curves,
         "points": _points,
+        "states": _states,
         "actions": partial(_of_first, actions_picture),
         "paths": partial(_of_first, paths_picture),
     }
@@ -66,21 +76,29 @@ def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
         # No formula, whatever the words are.
         label = ", ".join(words).replace("$", r"\$")[:_LONGEST]
         found.setdefault(label, []).append(row)
-    return list(found.items())[:_MOST_LINES]
+    return list(found.items())
+
+
+def _left_out(count: int, most: int, what: str) -> str:
+    """Return what a caption says of groups that are not drawn."""
+    return f" {count - most} of {count} {what} are not drawn." if count > most else ""
 
 
 def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
     stages = [stage for stage in ("train", "relearn") if stage in rows[0].result.episodes]
     told_apart = [axis for axis in plot.axes if len(_groups(rows, (axis,))) > 1]
-    by = (told_apart or plot.axes or ("",))[:_MOST_ROWS]
+    by = (told_apart or plot.axes or ("",))[:_MOST_PANELS]
     lines = [(axis, stage) for axis in by for stage in stages]
     figure = style.new_figure(2.9 * len(lines))
     panels = figure.subplots(len(lines), 2, squeeze=False)
+    left_out = ""
     for (axis, stage), line in zip(lines, panels, strict=True):
         groups = _groups(rows, (axis,) if axis else ())
+        left_out += _left_out(len(groups), _MOST_LINES, f"lines of {axis}")
         for ax, what in zip(line, ("steps", "reward"), strict=True):
-            for (label, members), colour in zip(groups, _cycle(_COLOURS), strict=False):
-                _draw_mean(ax, _columns(members, stage), what, label=label, colour=colour)
+            for (label, members), (colour, _, dashes) in zip(groups, _STYLES, strict=False):
+                named = {"label": label, "color": colour, "linestyle": dashes}
+                _draw_mean(ax, _columns(members, stage), what, named)
             ax.axhline(_THRESHOLDS[what], color=style.INK, linewidth=0.8)
             name = "relearning" if stage == "relearn" else ""
             style.dress(ax, title=name, x="timesteps", y=_LABELS[what])
@@ -95,12 +113,7 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
         f"Means over trainings, and one standard deviation. Each is weighted over {PAPER_WINDOW} "
         "episodes; the black lines are the paper's thresholds."
     )
-    return style.finish("figure", title, caption, figure)
-
-
-def _cycle(values: Sequence[Any]) -> Iterator[Any]:
-    while True:
-        yield from values
+    return style.finish(plot.kind, title, caption + left_out, figure)
 
 
 def _columns(rows: Iterable[Row], stage: str) -> list[Episodes]:
@@ -108,48 +121,93 @@ def _columns(rows: Iterable[Row], stage: str) -> list[Episodes]:
     return [one for one in found if one is not None and one.t]
 
 
-def _draw_mean(ax: Axes, runs: list[Episodes], what: str, *, label: str, colour: str) -> None:
+def _draw_mean(ax: Axes, runs: list[Episodes], what: str, named: dict[str, str]) -> None:
     if not runs:
         return
     t = np.linspace(0, max(run.t[-1] for run in runs), _POINTS)
     curves = np.array([_curve(run, what, t) for run in runs])
-    # Before the first episode of a run has ended there is nothing to average.
+    # Before the first episode of a run has ended, and after its last, there is nothing to average.
     known = np.isfinite(curves).all(axis=0)
     mean, spread = curves[:, known].mean(axis=0), curves[:, known].std(axis=0)
-    ax.plot(t[known], mean, color=colour, linewidth=1.6, label=f"{label} ({len(runs)})")
-    ax.fill_between(t[known], mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    named = {**named, "label": f"{named['label']} ({len(runs)})".strip()}
+    (line,) = ax.plot(t[known], mean, linewidth=1.6, **named)  # type: ignore[arg-type]
+    low, high = mean - spread, mean + spread
+    ax.fill_between(t[known], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def _curve(run: Episodes, what: str, t: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     values = smoothed([float(value) for value in getattr(run, what)])
-    return np.interp(t, run.t, values, left=np.nan)
+    return np.interp(t, run.t, values, left=np.nan, right=np.nan)
 
 
 def _points(title: str, plot: Plot, rows: list[Row]) -> Picture:
     figure = style.new_figure(4.2, 6.5)
     ax = figure.subplots()
     x_name, others = plot.axes[0], plot.axes[1:]
-    styles = zip(_cycle(_COLOURS), _cycle(_MARKERS), strict=False)
-    for (label, members), (colour, marker) in zip(_groups(rows, others), styles, strict=False):
+    groups, lowest, seen = _groups(rows, others), 0.0, False
+    for (label, members), (colour, marker, dashes) in zip(groups, _STYLES, strict=False):
+        named: Any = {"label": label, "color": colour, "marker": marker, "linestyle": dashes}
         xs, means, ends = [], [], []
         for _, alike in _groups(members, (x_name,)):
             columns = [flat(row) for row in alike]
-            known = [float(one[plot.y]) for one in columns if one.get(plot.y) is not None]
+            known = [y for y in (number(one.get(plot.y)) for one in columns) if y is not None]
             if known:
                 mean, interval = effect_of([known])
+                low, high = interval or (mean, mean)
                 xs.append(float(columns[0][x_name]))
                 means.append(mean)
-                ends.append([mean - interval[0], interval[1] - mean])
+                ends.append([mean - low, high - mean])
         if xs:
-            ax.errorbar(
-                xs, means, np.array(ends).T, color=colour, marker=marker, capsize=3, label=label
-            )
+            ax.errorbar(xs, means, np.array(ends).T, capsize=3, **named)
+            lowest, seen = min(lowest, *means), True
+    if not seen:
+        msg = f"no finished cell has a number {plot.y}"
+        raise ValueError(msg)
     style.dress(ax, title=title, x=plot.x_label, y=plot.y_label)
-    ax.set_ylim(bottom=0)
+    if not lowest:
+        ax.set_ylim(bottom=0)
     if others:
         style.legend(ax, "beside")
-    caption = "Means over trainings with their 95 % intervals, bootstrapped."
-    return style.finish("figure", title, caption, figure)
+    caption = "Means over trainings with their 95 % intervals."
+    caption += _left_out(len(groups), _MOST_LINES, "lines")
+    return style.finish(plot.kind, title, caption, figure)
+
+
+def _states(title: str, plot: Plot, rows: list[Row]) -> Picture:
+    groups = _groups(rows, plot.axes)
+    drawn = groups[:_MOST_PANELS]
+    figure = style.new_figure(3.4, fixed_aspect=True)
+    panels = figure.subplots(1, len(drawn), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, (label, members) in zip(panels, drawn, strict=True):
+        series = _evidence(members[0]).series
+        if series.shown.plane is None or not series.has_positions:
+            msg = "the task does not give two quantities of one unit to draw states in"
+            raise ConfigError(msg)
+        since = series.timesteps - _LAST
+        x, y = series.shown.plane
+        ax.plot(*series.position[series.t > since].T, ".", color=style.BLUE, ms=2, alpha=0.25)
+        ax.plot(*series.goal[-1], "+", color=style.GREEN, ms=10, mew=2.2)
+        ended = [each for each in series.complete if series.t[each.last] > since]
+        succeeded = sum(each.success for each in ended)
+        style.dress_panel(ax, f"{label}\n{succeeded} of {len(ended)} episodes succeed")
+        ax.set_xlabel(x.label)
+        ax.set_aspect("equal", adjustable="box")
+    panels[0].set_ylabel(y.label)
+    if series.shown.on_camera:
+        panels[0].invert_yaxis()
+    caption = (
+        f"What was observed in the last {_LAST:,} timesteps of the first training of each kind; "
+        "the cross is the goal."
+    )
+    caption += _left_out(len(groups), _MOST_PANELS, "kinds")
+    return style.finish(plot.kind, title, caption, figure)
+
+
+def _evidence(row: Row) -> Evidence:
+    """Return what the training of a cell left, from inside the study's folder alone."""
+    run = row.folder / "train"
+    require_no_link(run, row.folder)
+    return gather(run)
 
 
 def _of_first(
@@ -157,7 +215,7 @@ def _of_first(
 ) -> Picture:
     """Draw the training of the first cell, as its own report does."""
     del title, plot
-    picture = drawn(gather(rows[0].folder / "train"))
+    picture = drawn(_evidence(rows[0]))
     if isinstance(picture, str):
         raise ConfigError(picture)
     return picture

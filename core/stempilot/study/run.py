@@ -9,12 +9,22 @@ from attrs import asdict
 from stempilot.files import write_file, write_json
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
+from stempilot.record.provenance import provenance
+from stempilot.record.run_dir import require_free
 from stempilot.runs.progress import OnProgress
 from stempilot.study.cells import DONE, is_done, ready
 from stempilot.study.cluster import Where, carry_out, opened, require_dask
 from stempilot.study.file import cells_of, read_study
 from stempilot.study.findings import judge
-from stempilot.study.folder import Row, counts, place_of, read_folder, write_study, write_table
+from stempilot.study.folder import (
+    STUDY,
+    Row,
+    counts,
+    place_of,
+    read_folder,
+    write_study,
+    write_table,
+)
 
 FINDINGS = "findings.json"
 
@@ -50,10 +60,17 @@ def run_study(
     study = read_study(file, scale)
     cells = ready(registry, cells_of(study, registry))
     folder = out or Path("studies") / "-".join(filter(None, (file.stem, scale)))
+    if not (folder / STUDY).exists():
+        require_free(folder)
     with owned(folder):
         write_study(folder, study, cells, where.insecure)
-        unfinished = [cell for cell in cells if not is_done(place_of(folder, cell.key))]
-        say(f"{folder}: {len(cells)} cells, {len(cells) - len(unfinished)} of them done before")
+        # Cells that differ by a label alone are carried out once.
+        distinct = {cell.key: cell for cell in reversed(cells)}
+        done = {key for key in distinct if is_done(place_of(folder, key))}
+        before = sum(cell.key in done for cell in cells)
+        say(f"{folder}: {len(cells)} cells, {before} of them done before")
+        _say_of_other_sources(folder, say)
+        unfinished = [cell for cell in cells if cell.key not in done and distinct[cell.key] is cell]
         try:
             if unfinished:
                 with opened(where) as client:
@@ -63,6 +80,18 @@ def run_study(
             _, rows = read_folder(folder)
             table = write_table(folder, rows)
     return {**summary(folder, rows), "table": str(table)}
+
+
+def _say_of_other_sources(folder: Path, say: Callable[[str], None]) -> None:
+    """Say so where finished cells were made by another state of a working copy of stempilot."""
+    now = provenance()["git_commit"]
+    _, rows = read_folder(folder)
+    done = [row.result.software.get("git_commit") for row in rows if row.result.status == DONE]
+    if now is not None and (others := sum(one != now for one in done)):
+        say(
+            f"{others} of them were made by another revision of the source than {now[:9]}; a new "
+            "--out makes them again"
+        )
 
 
 def summary(folder: Path, rows: Sequence[Row]) -> dict[str, Any]:
@@ -85,11 +114,13 @@ def report_study(folder: Path) -> dict[str, Any]:
     require_dask()
     study, rows = read_folder(folder)
     judged = [judge(finding, rows) for finding in study.findings]
+    pictures = [draw(study.title, plot, rows) for plot in study.plots]
     written = {"table": str(write_table(folder, rows))}
     write_json(folder / FINDINGS, {"findings": [asdict(one) for one in judged]})
-    if study.plot is not None:
-        picture = draw(study.title, study.plot, rows)
-        write_file(folder / picture.name, picture.content)
-        written |= {"picture": str(folder / picture.name), "caption": picture.caption}
+    for number, picture in enumerate(pictures, start=1):
+        place = folder / f"picture-{number}.png"
+        write_file(place, picture.content)
+        written |= {f"picture {number}": str(place), f"caption {number}": picture.caption}
     findings = {one.says: one.text for one in judged}
-    return {"title": study.title, "run_dir": str(folder), **written, **findings}
+    found = {"title": study.title, "run_dir": str(folder), "cells": counts(rows)}
+    return {**found, **written, **findings}

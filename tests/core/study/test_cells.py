@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from tests.core.fakes import Desk, NoOptions, desk_plugin, plugin, toy_registry
 from tests.core.study.here import InThisProcess
 
@@ -185,8 +185,17 @@ def test_an_agent_that_does_not_learn_is_found_before_anything_starts() -> None:
         ready(REGISTRY, [({}, evolve(CELL, agent="walker"))])
 
 
-def test_equal_cells_are_one() -> None:
-    assert len(ready(REGISTRY, [({}, CELL), ({"task.tolerance": 0.1}, CELL)])) == 1
+def test_equal_cells_share_a_key() -> None:
+    one, two = ready(REGISTRY, [({"label.group": "a"}, CELL), ({"label.group": "b"}, CELL)])
+    assert one.key == two.key
+    assert (one.number, two.number) == (1, 2)
+
+
+@frozen
+class Noisy:
+    """Options of an emulator."""
+
+    noise: float = 0.1
 
 
 # --- instruments ---------------------------------------------------------------------------------
@@ -221,3 +230,34 @@ def test_an_emulator_must_be_one_of_that_backend_and_give_the_address() -> None:
     registry = toy_registry(desk_plugin(desk), ("emulator", plugin("desk", NoOptions, Emulator)))
     with pytest.raises(ConfigError, match=r"backend\.url is for each cell to set"):
         ready(registry, [({}, emulated)])
+
+
+@frozen
+class Addressed:
+    """Options of a backend with a second address."""
+
+    url: str = "http://127.0.0.1:1"
+    camera_url: str = ""
+    gain: float = 1.0
+
+
+def test_beside_an_emulator_no_option_names_another_instrument() -> None:
+    registry = toy_registry(
+        ("backend", plugin("two", Addressed, Desk)),
+        ("emulator", plugin("two", NoOptions, Emulator)),
+    )
+    cell = evolve(CELL, backend="two", settings={"emulator": {}, "backend": {"gain": 2.0}})
+    key_of(registry, cell)
+    there = {**cell.settings, "backend": {"camera_url": "http://10.0.0.7"}}
+    with pytest.raises(ConfigError, match=r"backend\.camera_url = .* may name an instrument"):
+        key_of(registry, evolve(cell, settings=there))
+
+
+def test_the_emulators_defaults_are_in_the_key() -> None:
+    registry = toy_registry(
+        ("backend", plugin("two", Addressed, Desk)), ("emulator", plugin("two", Noisy, Emulator))
+    )
+    cell = evolve(CELL, backend="two", settings={"emulator": {}})
+    same = evolve(cell, settings={"emulator": {"noise": 0.1}})
+    other = evolve(cell, settings={"emulator": {"noise": 0.2}})
+    assert key_of(registry, cell) == key_of(registry, same) != key_of(registry, other)

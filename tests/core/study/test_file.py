@@ -1,5 +1,7 @@
 """A study file: what is swept, and the cells that follow."""
 
+import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,17 @@ from tests.core.fakes import toy_registry
 from tests.core.study.here import STUDY, study_file
 
 from stempilot.errors import ConfigError
-from stempilot.study.file import Relearn, Study, cells_of, read_study
+from stempilot.study.file import Finding, Plot, Relearn, Study, cells_of, read_study
 
 REGISTRY = toy_registry()
 
 
 def study(**more: Any) -> Study:
     return Study(**{"task": "centring", "agent": "learner", "steps": 5, **more})
+
+
+def finding(cells: dict[str, Any]) -> Finding:
+    return Finding(says="so", of="train.timesteps", cells=cells, above=0)
 
 
 def swept(made: Study) -> list[tuple[dict[str, Any], int]]:
@@ -77,6 +83,19 @@ def test_a_scale_lies_over_the_file(tmp_path: Path) -> None:
     assert swept(made) == [({"task.tolerance": 0.3}, 7)]
     with pytest.raises(ConfigError, match=r"no scale 'smal'; did you mean small\?"):
         read_study(study_file(tmp_path, text), "smal")
+    assert read_study(study_file(tmp_path, text), "full").seeds == (1, 2)
+
+
+def test_a_negative_seed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="seeds"):
+        read_study(study_file(tmp_path, STUDY.replace("[1, 2]", "[-1]")))
+
+
+def test_a_logarithmic_range_of_whole_numbers_gives_whole_numbers() -> None:
+    grid = {"backend.serial": {"low": 16, "high": 512, "log": True}}
+    found = [values["backend.serial"] for values, _ in swept(study(grid=grid, draws=20))]
+    assert all(type(one) is int and 16 <= one <= 512 for one in found)
+    assert len(set(found)) > 10
 
 
 @pytest.mark.parametrize(
@@ -84,7 +103,13 @@ def test_a_scale_lies_over_the_file(tmp_path: Path) -> None:
     [
         ({"grid": {"agnet.gamma": [1]}}, r"agnet\.gamma cannot be swept; did you mean agent\?"),
         ({"grid": {"seed": [1]}}, "seed cannot be swept"),
-        ({"grid": {"relearn.agent.gamma": [1]}}, "cannot be swept"),
+        ({"grid": {"relearn.agent.gamma": [1]}}, r"nothing is relearnt; give relearn\.steps"),
+        ({"grid": {"label.day": [date(2026, 1, 1)]}}, r"label\.day = .* cannot be swept"),
+        ({"cases": ({"label.x": math.inf},)}, r"label\.x = inf cannot be swept"),
+        ({"cases": ({"agent": "exact"},), "grid": {"agent": ["learner"]}}, "agent: in the grid"),
+        ({"grid": {"steps": {"low": 1, "high": 10**21}}, "draws": 2}, "is no range"),
+        ({"plots": (Plot(kind="curves", axes=("agnet",)),)}, r"agnet is not swept; did you mean"),
+        ({"findings": (finding({"sede": 1}),)}, r"finding 'so': sede is not swept; did you mean"),
         ({"grid": {"task.tolerance": 0.1}}, "is no list of values; a range needs draws"),
         ({"grid": {"task.tolerance": []}}, "is no list of values"),
         ({"grid": {"steps": [-1]}}, "steps"),

@@ -63,9 +63,68 @@ def test_few_cells_decide_nothing() -> None:
 
 
 def test_what_has_not_converged_counts_as_all_its_timesteps() -> None:
-    assert judge(finding(), rows({"a": [None] * 5})).effect == 100
+    found = judge(finding(), rows({"a": [None] * 5}))
+    assert (found.effect, found.not_converged) == (100, 5)
     asked = finding(of="relearn.converged_at")
     assert judge(asked, rows({"a": [None, 40]}, relearn=True)).effect == 45
+
+
+NEVER = [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "asked", "verdict"),
+    [
+        # Nothing was learnt on either side: there is nothing to compare.
+        (NEVER, NEVER, {"above": 0}, "undecided"),
+        (NEVER, NEVER, {"below": 0}, "undecided"),
+        # The difference is at least 75, and may be any above.
+        (NEVER, FAST, {"above": 0}, "reproduced"),
+        (NEVER, FAST, {"above": 200}, "undecided"),
+        (NEVER, FAST, {"below": 200}, "undecided"),
+        (NEVER, FAST, {"below": 0}, "not reproduced"),
+        (FAST, NEVER, {"above": 0}, "not reproduced"),
+        (FAST, NEVER, {"above": -200}, "undecided"),
+        ([*FAST[:4], None], FAST, {"below": 100}, "undecided"),
+    ],
+)
+def test_what_has_not_converged_only_shows_what_it_can(
+    slow: list[Any], fast: list[Any], asked: dict[str, Any], verdict: str
+) -> None:
+    sides = {"cells": {"task.binning": 1}, "against": {"task.binning": 4}, "above": None}
+    found = judge(finding(**{**sides, **asked}), rows({1: slow, 4: fast}))  # type: ignore[dict-item]
+    assert found.verdict == verdict
+    assert "not converged" in found.text
+
+
+def test_a_mean_of_what_has_not_converged_may_be_any_above() -> None:
+    unlearnt = rows({"a": NEVER})
+    assert judge(finding(above=50), unlearnt).verdict == "reproduced"
+    assert judge(finding(above=100.5), unlearnt).verdict == "undecided"
+    assert judge(finding(above=None, below=100.5), unlearnt).verdict == "undecided"
+
+
+def test_a_shorter_training_does_not_tell_what_would_have_been() -> None:
+    asked = finding(within=101, above=None, below=0.5)
+    assert judge(asked, rows({"a": NEVER})).text == "undecided (0 cells)"
+    asked = finding(within=100, above=None, below=0.5)
+    assert judge(asked, rows({"a": [*NEVER, *NEVER]})).verdict == "reproduced"
+
+
+def test_a_figure_that_no_cell_has_decides_nothing() -> None:
+    for within in (None, 50):
+        asked = finding(of="train.convergd_at", within=within, above=None, below=0.5)
+        found = judge(asked, rows({"a": SLOW}))
+        assert found.text.startswith(
+            "undecided (0 cells; no finished cell has train.convergd_at. "
+            "did you mean train.converged_at or"
+        )
+
+
+def test_a_figure_of_a_stranger_that_is_no_number_does_not_count() -> None:
+    values = [10**400, "fast", [1], *SLOW]
+    assert judge(finding(of="train.converged_at", above=0), rows({"a": values})).effect is not None
+    assert judge(finding(within=100), rows({"a": values})).cells == (7,)
 
 
 def test_a_share_has_wilsons_interval() -> None:
@@ -83,13 +142,21 @@ def test_a_difference_of_shares_has_newcombes_interval() -> None:
     assert interval == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
 
-def test_the_bootstrap_covers_what_it_should() -> None:
+@pytest.mark.parametrize("sizes", [(5,), (5, 5), (5, 20)])
+def test_the_interval_covers_what_it_should(sizes: tuple[int, ...]) -> None:
     rng = np.random.default_rng(5)
-    inside = [
-        interval[0] <= 0 <= interval[1]
-        for _, interval in (effect_of([rng.normal(size=20)]) for _ in range(200))  # type: ignore[list-item]
-    ]
-    assert 0.87 < np.mean(inside) < 0.99
+    inside = []
+    for _ in range(1_000):
+        sides = [rng.normal(scale=size, size=size) for size in sizes]
+        _, interval = effect_of(sides)  # type: ignore[arg-type]
+        assert interval is not None
+        inside.append(interval[0] <= 0 <= interval[1])
+    assert 0.93 < np.mean(inside) < 0.97
+
+
+def test_a_single_value_has_no_interval() -> None:
+    assert effect_of([[3.0]]) == (3.0, None)
+    assert judge(finding(), rows({"a": [3]})).text == "undecided: 3 (1 cells)"
 
 
 def test_a_finding_says_what_reproduces_it() -> None:

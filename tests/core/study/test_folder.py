@@ -55,6 +55,25 @@ def test_a_column_of_several_kinds_is_json(folder: Path) -> None:
     assert [one["odd"] for one in rows] == [1, 1.5]
 
 
+@pytest.mark.parametrize("odd", [10**400, "\ud800", {}, [{}], [{"x": [1]}]])
+def test_whatever_a_stranger_wrote_can_be_tabled(folder: Path, odd: Any) -> None:
+    change(folder, swept={"odd": odd})
+    _, rows = read_folder(folder)
+    (row,) = parquet.read_table(write_table(folder, rows)).to_pylist()
+    assert json.loads(row["odd"]) == odd
+
+
+def test_a_cell_that_is_listed_often_is_read_once(folder: Path) -> None:
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "cells": content["cells"] * 50}))
+    _, rows = read_folder(folder)
+    assert len({id(row.result) for row in rows}) == 1
+    path.write_text(json.dumps({**content, "cells": content["cells"] * 5_001}))
+    with pytest.raises(RunDirError, match=r"study\.json is damaged"):
+        read_folder(folder)
+
+
 def change(folder: Path, **changes: Any) -> None:
     path = folder / "study.json"
     content = json.loads(path.read_text())
@@ -93,6 +112,17 @@ def test_nothing_behind_a_link_is_read(folder: Path, tmp_path: Path) -> None:
         read_folder(folder)
 
 
+def test_no_run_behind_a_link_is_drawn(folder: Path, tmp_path: Path) -> None:
+    (place,) = (folder / "cells").iterdir()
+    (tmp_path / "elsewhere").mkdir()
+    (place / "train").symlink_to(tmp_path / "elsewhere")
+    path = folder / "study.json"
+    for kind in ("actions", "paths", "states"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "plots": [{"kind": kind}]}))
+        with pytest.raises(RunDirError, match="is a link"):
+            report_study(folder)
+
+
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match=r"cannot read .*study\.json"):
         read_folder(tmp_path)
@@ -119,7 +149,7 @@ def test_a_stranger_s_plot_is_drawn_or_refused(folder: Path, plot: dict[str, Any
     path = folder / "study.json"
     content = json.loads(path.read_text())
     finding = {"says": "so", "of": "agent.hidden", "above": 0}
-    content |= {"title": "$\\frac{" * 10_000, "plot": plot, "findings": [finding]}
+    content |= {"title": "$\\frac{" * 10_000, "plots": [plot], "findings": [finding]}
     content["cells"][0]["swept"]["odd"] = "$\\nothing{"
     path.write_text(json.dumps(content))
     with pytest.raises(RunDirError, match=r"cannot be drawn as|is damaged|cannot read"):
@@ -130,7 +160,7 @@ def test_formulas_of_a_stranger_are_text(folder: Path) -> None:
     columns = {"t": [1, 9], "steps": [1, 8], "reward": [0.0, 1.0], "success": [True, False]}
     put(folder, status="done", episodes={"train": columns})
     path = folder / "study.json"
-    content = json.loads(path.read_text()) | {"title": "$\\frac{" * 10_000, "plot": ODD}
+    content = json.loads(path.read_text()) | {"title": "$\\frac{" * 10_000, "plots": [ODD]}
     content["cells"][0]["swept"]["odd"] = "$\\nothing{"
     path.write_text(json.dumps(content))
-    assert Path(report_study(folder)["picture"]).is_file()
+    assert Path(report_study(folder)["picture 1"]).is_file()

@@ -10,8 +10,12 @@ import pytest
 from tests.core.cli.conftest import Stempilot, stempilot, use  # noqa: F401 - fixtures
 from tests.core.study.here import STUDY, InThisProcess, study_file
 
+from stempilot.study.file import Cell, Plot
+from stempilot.study.folder import Episodes, Listed, Result, Row
+from stempilot.study.picture import draw
+
 CURVES = """
-[plot]
+[[plots]]
 kind = "curves"
 axes = ["agent", "task.tolerance"]
 [[findings]]
@@ -22,14 +26,14 @@ against = { "task.tolerance" = 0.1 }
 above = 0
 """
 POINTS = """
-[plot]
+[[plots]]
 kind = "points"
 axes = ["task.tolerance", "agent"]
 y = "evaluate.reward_mean"
 x_label = "tolerance (px)"
 y_label = "reward"
 """
-OF_ONE = '[plot]\nkind = "{}"\n'
+OF_ONE = '[[plots]]\nkind = "{}"\n'
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_curves_show_a_line_a_group_and_the_findings(
     found = report(CURVES).json
     assert found["a wide tolerance is easier"].startswith("undecided: ")
     assert found["a wide tolerance is easier"].endswith("(2 and 2 cells)")
-    assert Path(found["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert Path(found["picture 1"]).read_bytes().startswith(b"\x89PNG")
     # All cells have the same agent, which tells nothing apart.
     assert axes_labels(drawn[0]) == [
         ("timesteps", "timesteps per episode"),
@@ -95,8 +99,48 @@ def test_actions_are_those_of_one_training(
     report: Callable[[str], Any], drawn: list[matplotlib.figure.Figure]
 ) -> None:
     found = report(OF_ONE.format("actions")).json
-    assert Path(found["picture"]).name == "actions.png"
+    assert Path(found["picture 1"]).name == "picture-1.png"
     assert len(drawn) == 1
+
+
+def test_states_are_counted(
+    report: Callable[[str], Any],
+    drawn: list[matplotlib.figure.Figure],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The toys have no plane; what is drawn of a task that has one is tested with the studies.
+    ended = report(OF_ONE.format("states"))
+    assert ended.code == 2
+    assert "two quantities of one unit to draw states in" in ended.err
+
+
+def row(number: int, t: list[int], **swept: Any) -> Row:
+    columns = Episodes(t=t, steps=t, reward=[1.0] * len(t), success=[True] * len(t))  # type: ignore[arg-type]
+    cell = Cell(task="t", backend="b", agent="a", seed=number, steps=9)
+    figures = {"train": {"score": -float(number)}}
+    result = Result(status="done", figures=figures, episodes={"train": columns})
+    listed = Listed(key="0" * 16, swept=swept, cell=cell)
+    return Row(number=number, listed=listed, result=result, folder=Path())
+
+
+def test_no_curve_goes_on_after_a_training_has_ended(
+    drawn: list[matplotlib.figure.Figure],
+) -> None:
+    draw("t", Plot(kind="curves"), [row(1, [1, 500, 1000]), row(2, [1, 250, 500])])
+    x = np.asarray(drawn[0].axes[0].get_lines()[0].get_xdata())
+    assert 490 < x.max() <= 500
+
+
+def test_lines_differ_and_what_is_left_out_is_said(drawn: list[matplotlib.figure.Figure]) -> None:
+    plot = Plot(kind="points", axes=("x", "group"), y="train.score")
+    rows = [row(n, [1, 2], x=n % 20, group=n // 20) for n in range(300)]
+    picture = draw("t", plot, rows)
+    assert "3 of 15 lines are not drawn" in picture.caption
+    lines = [line for line in drawn[0].axes[0].get_lines() if len(line.get_xdata()) == 20]  # type: ignore[arg-type]
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
+    assert len({look for look in looks if look[1] not in {"None", "_", "|"}}) == 12
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low < -200 < high
 
 
 def test_paths_are_those_of_one_training_in_a_plane(report: Callable[[str], Any]) -> None:

@@ -98,12 +98,94 @@ def test_a_failing_cell_is_reported_and_the_rest_go_on(
 
 
 def test_a_cell_whose_worker_dies_costs_itself_alone(
-    study: Callable[..., Any], client: InThisProcess
+    study: Callable[..., Any],
+    client: InThisProcess,
+    stempilot: Stempilot,  # noqa: F811
 ) -> None:
     client.answers = [None, Answer(RuntimeError("killed"))]
     ended = study("--json")
-    assert ended.json["cells"] == {"done": 3, "not run": 1}
+    assert ended.json["cells"] == {"done": 3, "failed": 1}
     assert "failed: RuntimeError: killed" in ended.err
+    # Its worker could not say why; the study did.
+    status = stempilot("study", "status", "out")
+    assert "cell 2 (task.tolerance = 0.1, seed 2): RuntimeError: killed" in status.err
+    assert study("--json").json["cells"] == {"done": 4}
+
+
+LABELS = STUDY.replace("[grid]", "cases = [{'label.g' = 1}, {'label.g' = 2}]\n[grid]")
+
+
+def test_cells_that_differ_by_a_label_are_carried_out_once_and_all_listed(
+    study: Callable[..., Any], client: InThisProcess
+) -> None:
+    # Tables come last in TOML.
+    text = LABELS.replace("[settings.run]\nevaluate = false\n", "")
+    ended = study("--json", text=text)
+    assert ended.json["cells"] == {"done": 8}
+    assert len(client.sent) == 4
+    rows = table()
+    assert [row["cell"] for row in rows] == list(range(1, 9))
+    assert len({row["key"] for row in rows}) == 4
+
+
+def test_the_table_tells_all_settings_and_the_software(study: Callable[..., Any]) -> None:
+    study()
+    row = table()[0]
+    assert json.loads(row["settings"])["settings"]["run"] == {"evaluate": False}
+    assert json.loads(row["software"])["versions"]["torch"]
+
+
+def test_a_folder_of_something_else_is_left_alone(study: Callable[..., Any]) -> None:
+    Path("out").mkdir()
+    mine = Path("out/table.parquet")
+    mine.write_text("mine")
+    ended = study()
+    assert ended.code == 2
+    assert "out exists already; choose another --out" in ended.err
+    assert [path.name for path in Path("out").iterdir()] == ["table.parquet"]
+    assert mine.read_text() == "mine"
+
+
+def test_cells_of_another_revision_are_said(
+    study: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "another revision" not in study().err
+    monkeypatch.setattr("stempilot.record.provenance._commit", lambda: "f" * 40)
+    assert "4 of them were made by another revision of the source than fffffffff;" in study().err
+
+
+def test_a_report_says_how_many_cells_it_is_of(
+    study: Callable[..., Any],
+    client: InThisProcess,
+    stempilot: Stempilot,  # noqa: F811
+) -> None:
+    client.answers = [None, Answer(RuntimeError("killed"))]
+    study()
+    found = stempilot("study", "report", "out", "--json").json
+    assert found["cells"] == {"done": 3, "failed": 1}
+
+
+def test_it_says_that_it_waits_for_workers(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [{}, {}, {"here": 1}]
+    monkeypatch.setattr(client, "nthreads", lambda: workers.pop(0) if workers else {"here": 1})
+    assert study().err.count("waiting for workers") == 1
+
+
+def test_a_scheduler_that_comes_back_is_waited_for(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [OSError("connection reset")] * 3
+
+    def asked() -> dict[str, int]:
+        if client.sent and broken:
+            raise broken.pop()
+        return {"here": 1}
+
+    monkeypatch.setattr(client, "nthreads", asked)
+    assert study("--json").json["cells"] == {"done": 4}
+    assert not broken
 
 
 def test_a_cell_that_a_scheduler_forgot_is_sent_again(
@@ -124,6 +206,7 @@ def test_a_scheduler_that_is_gone_ends_the_study_and_what_is_done_is_tabled(
         return {"here": 1}
 
     monkeypatch.setattr(client, "nthreads", gone)
+    monkeypatch.setattr(cluster, "_TIMEOUT_S", 0.1)
     ended = study()
     assert ended.code == 1
     assert (
