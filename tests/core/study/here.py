@@ -81,6 +81,8 @@ def stub(values: dict[str, Any], key: str, place: str) -> dict[str, Any]:
     (folder / f"try-{tries}").write_text(str(os.getpid()))
     if seed == 666 or (seed == 66 and tries == 0):
         os.kill(os.getpid(), signal.SIGKILL)
+    if seed == 88 and tries == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
     if seed == 77 and tries == 0:
         until_s = time.monotonic() + 60
         while time.monotonic() < until_s and not (folder.parent.parent / "stop").exists():
