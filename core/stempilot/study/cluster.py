@@ -239,7 +239,7 @@ def _workers(client: Any, say: Callable[[str], None]) -> int:
 
 
 def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any]:
-    """Start the worker of a cell anew that does not give it up, where a nanny can do so."""
+    """End and start the worker of a cell that does not give it up, where a nanny can do so."""
     keys = client.processing()
     hanging = [address for address, busy in keys.items() if future.key in busy]
     future.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import require_no_link
@@ -106,14 +107,18 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
             ax.set_xlim(left=0)
         if axis:
             style.legend(line[-1], "beside")
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK, parse_math=False
-    )
+    _head(figure, title)
     caption = (
         f"Means over trainings, and one standard deviation. Each is weighted over {PAPER_WINDOW} "
         "episodes; the black lines are the paper's thresholds."
     )
     return style.finish(plot.kind, title, caption + left_out, figure)
+
+
+def _head(figure: Figure, title: str) -> None:
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=style.INK, parse_math=False
+    )
 
 
 def _columns(rows: Iterable[Row], stage: str) -> list[Episodes]:
@@ -193,6 +198,7 @@ def _states(title: str, plot: Plot, rows: list[Row]) -> Picture:
         ax.set_xlabel(x.label)
         ax.set_aspect("equal", adjustable="box")
     panels[0].set_ylabel(y.label)
+    _head(figure, title)
     if series.shown.on_camera:
         panels[0].invert_yaxis()
     caption = (

@@ -98,7 +98,7 @@ def test_a_cluster_here_is_on_loopback_and_outlives_its_workers(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="no process is halted so on Windows")
-def test_a_worker_that_hangs_is_started_anew(
+def test_a_worker_that_hangs_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "_HANGING_S", 1.0)
