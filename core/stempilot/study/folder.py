@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import field, frozen, validators
 
+from stempilot.errors import RunDirError
 from stempilot.files import write_file, write_json
 from stempilot.plugins import options as config
 from stempilot.record.run_dir import read_checked
@@ -132,6 +133,9 @@ def read_folder(folder: Path) -> tuple[StudyFile, list[Row]]:
     Raises:
         RunDirError: it is no study, or a file of it is damaged or a link.
     """
+    if not lexists(folder / STUDY):
+        msg = f"{folder} holds no {STUDY}; give the folder that `stempilot study run` named"
+        raise RunDirError(msg)
     study = read_checked(folder / STUDY, StudyFile)
     return study, list(_rows(folder, study))
 

@@ -27,6 +27,7 @@ from stempilot.study.folder import (
 )
 
 FINDINGS = "findings.json"
+_MANY = 200
 
 
 def run_study(
@@ -58,7 +59,10 @@ def run_study(
     """
     require_dask()
     study = read_study(file, scale)
-    cells = ready(registry, cells_of(study, registry))
+    wanted = cells_of(study, registry)
+    if len(wanted) >= _MANY:
+        say(f"planning {len(wanted)} cells; that takes about {len(wanted) // 50} s")
+    cells = ready(registry, wanted)
     folder = out or Path("studies") / "-".join(filter(None, (file.stem, scale)))
     if not (folder / STUDY).exists():
         require_free(folder)

@@ -124,7 +124,7 @@ def test_no_run_behind_a_link_is_drawn(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunDirError, match=r"cannot read .*study\.json"):
+    with pytest.raises(RunDirError, match=r"holds no study\.json; give the folder"):
         read_folder(tmp_path)
 
 
