@@ -291,10 +291,17 @@ def _explained(result: Json) -> Iterator[None]:
 
 def is_done(folder: Path) -> bool:
     """Return whether the cell of a folder is finished."""
+    return bool(found_in(folder)[0] == DONE)
+
+
+def found_in(folder: Path) -> tuple[Any, Any]:
+    """Return status and source revision of a cell; ``None`` for what is missing or damaged."""
     try:
-        return read_json(folder / CELL).get("status") == DONE
+        found = read_json(folder / CELL)
     except StempilotError:
-        return False
+        return None, None
+    software = found.get("software")
+    return found.get("status"), software.get("git_commit") if isinstance(software, dict) else None
 
 
 def _keep(folder: Path, result: Json, began_s: float) -> None:

@@ -175,7 +175,8 @@ def carry_out(
                 over = [each for each in running if each.status != "pending" or running[each].hangs]
                 for future in over:
                     one = running.pop(future)
-                    result = _given_up(client, future, one.cell) if one.hangs else _result(future)
+                    is_over = future.status != "pending"
+                    result = _result(future) if is_over else _given_up(client, future, one.cell)
                     if result is None:
                         waiting.append(one.cell)
                         continue
@@ -238,12 +239,17 @@ def _workers(client: Any, say: Callable[[str], None]) -> int:
         until_s = time.monotonic() + _TIMEOUT_S
 
 
-def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any]:
-    """End and start the worker of a cell that does not give it up, where a nanny can do so."""
+def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any] | None:
+    """End and start the worker of a cell that does not give it up, where a nanny can do so.
+
+    ``None`` where no worker has it: it waited for one, and is sent again.
+    """
     with contextlib.suppress(OSError, TimeoutError, RuntimeError, ValueError):
         keys = client.processing()
         hanging = [address for address, busy in keys.items() if future.key in busy]
         future.cancel()
+        if not hanging:
+            return None
         client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
     reason = f"its worker hangs: it did not give up after {cell.cell.minutes:g} minutes"
     return {"status": LATE, "reason": reason}

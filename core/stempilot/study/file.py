@@ -183,9 +183,10 @@ def read_study(file: Path, scale: str | None = None) -> Study:
         ConfigError: it cannot be read, or something in it is unknown or out of range.
     """
     content = config.read_toml(file)
-    scales = content.get("scales", {})
+    scales = content.get("scales")
+    scales = scales if isinstance(scales, dict) else {}
     if scale is not None and (scale != FULL or FULL in scales):
-        if not isinstance(scales, dict) or not isinstance(scales.get(scale), dict):
+        if not isinstance(scales.get(scale), dict):
             msg = f"{file} has no scale {scale!r}; {meant(scale, [*scales, FULL])}"
             raise ConfigError(msg)
         content = {**content, **scales[scale]}

@@ -20,6 +20,7 @@ FEWEST = 5
 _CONVERGED = "_at"
 """How figures end that say after how many timesteps something was reached, or ``None``."""
 
+_LARGEST = 1e50
 Interval = tuple[float, float]
 Verdict = Literal["reproduced", "not reproduced", "undecided"]
 
@@ -114,10 +115,8 @@ def _side(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) -> _
 
 def number(value: Any) -> float | None:
     """Return a figure as a number; ``None`` for any other, which a stranger's study may have."""
-    try:
-        return float(value) if isinstance(value, int | float) else None
-    except OverflowError:
-        return None
+    # Squares of larger ones are no numbers any more.
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else None
 
 
 def _steps(row: Row, figure: str) -> int:

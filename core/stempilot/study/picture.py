@@ -92,10 +92,12 @@ def _curves(title: str, plot: Plot, rows: list[Row]) -> Picture:
     lines = [(axis, stage) for axis in by for stage in stages]
     figure = style.new_figure(2.9 * len(lines))
     panels = figure.subplots(len(lines), 2, squeeze=False)
-    left_out = ""
+    counts = {axis: len(_groups(rows, (axis,) if axis else ())) for axis in by}
+    left_out = "".join(
+        _left_out(count, _MOST_LINES, f"lines of {axis}") for axis, count in counts.items()
+    )
     for (axis, stage), line in zip(lines, panels, strict=True):
         groups = _groups(rows, (axis,) if axis else ())
-        left_out += _left_out(len(groups), _MOST_LINES, f"lines of {axis}")
         for ax, what in zip(line, ("steps", "reward"), strict=True):
             for (label, members), (colour, _, dashes) in zip(groups, _STYLES, strict=False):
                 named = {"label": label, "color": colour, "linestyle": dashes}

@@ -12,7 +12,7 @@ from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance
 from stempilot.record.run_dir import require_free
 from stempilot.runs.progress import OnProgress
-from stempilot.study.cells import DONE, is_done, ready
+from stempilot.study.cells import DONE, found_in, ready
 from stempilot.study.cluster import Where, carry_out, opened, require_dask
 from stempilot.study.file import cells_of, read_study
 from stempilot.study.findings import judge
@@ -70,10 +70,11 @@ def run_study(
         write_study(folder, study, cells, where.insecure)
         # Cells that differ by a label alone are carried out once.
         distinct = {cell.key: cell for cell in reversed(cells)}
-        done = {key for key in distinct if is_done(place_of(folder, key))}
+        found = {key: found_in(place_of(folder, key)) for key in distinct}
+        done = {key: revision for key, (status, revision) in found.items() if status == DONE}
         before = sum(cell.key in done for cell in cells)
         say(f"{folder}: {len(cells)} cells, {before} of them done before")
-        _say_of_other_sources(folder, say)
+        _say_of_other_sources(list(done.values()), say)
         unfinished = [cell for cell in cells if cell.key not in done and distinct[cell.key] is cell]
         try:
             if unfinished:
@@ -86,12 +87,10 @@ def run_study(
     return {**summary(folder, rows), "table": str(table)}
 
 
-def _say_of_other_sources(folder: Path, say: Callable[[str], None]) -> None:
+def _say_of_other_sources(revisions: Sequence[Any], say: Callable[[str], None]) -> None:
     """Say so where finished cells were made by another state of a working copy of stempilot."""
-    now = provenance()["git_commit"]
-    _, rows = read_folder(folder)
-    done = [row.result.software.get("git_commit") for row in rows if row.result.status == DONE]
-    if now is not None and (others := sum(one != now for one in done)):
+    now = provenance()["git_commit"] if revisions else None
+    if now is not None and (others := sum(one != now for one in revisions)):
         say(
             f"{others} of them were made by another revision of the source than {now[:9]}; a new "
             "--out makes them again"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.figure
@@ -107,6 +108,37 @@ def test_states_need_a_plane(report: Callable[[str], Any]) -> None:
     ended = report(OF_ONE.format("states"))
     assert ended.code == 2
     assert "two quantities of one unit to draw states in" in ended.err
+
+
+def test_states_are_those_of_the_last_timesteps(
+    drawn: list[matplotlib.figure.Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = np.arange(6_001)
+    x, y = SimpleNamespace(label="x (px)"), SimpleNamespace(label="y (px)")
+    ends = [
+        SimpleNamespace(last=at, success=success)
+        for at, success in ((900, True), (5_000, True), (6_000, False))
+    ]
+    series = SimpleNamespace(
+        timesteps=6_000,
+        t=t,
+        position=np.column_stack([t, -t]),
+        goal=np.full((6_001, 2), 7.0),
+        complete=ends,
+        has_positions=True,
+        shown=SimpleNamespace(plane=(x, y), on_camera=True),
+    )
+    monkeypatch.setattr(
+        "stempilot.study.picture.gather", lambda run: SimpleNamespace(series=series)
+    )
+    picture = draw("t", Plot(kind="states", axes=("g",)), [row(n, [1], g=n) for n in range(5)])
+    assert "1 of 5 kinds are not drawn" in picture.caption
+    ax = drawn[0].axes[0]
+    assert len(np.asarray(ax.get_lines()[0].get_xdata())) == 5_000
+    assert ax.get_title(loc="left") == "g 0\n1 of 2 episodes succeed"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (px)", "y (px)")
+    low, high = ax.get_ylim()
+    assert low > high  # as on the camera, y goes downward
 
 
 def row(number: int, t: list[int], **swept: Any) -> Row:

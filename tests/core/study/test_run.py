@@ -146,6 +146,40 @@ def test_a_folder_of_something_else_is_left_alone(study: Callable[..., Any]) -> 
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.parametrize("damaged", ["{", '{"schema": 1, "status": 3}', "[]"])
+def test_a_damaged_cell_is_carried_out_again(study: Callable[..., Any], damaged: str) -> None:
+    study()
+    (Path("out") / table()[0]["train.run_dir"]).parent.joinpath("cell.json").write_text(damaged)
+    assert study("--json").json["cells"] == {"done": 4}
+
+
+class Late(Answer):
+    """What became of a cell that no one looked at until its time was over."""
+
+    def cancel(self) -> None:
+        """Nothing is to be done."""
+
+
+def test_a_cell_that_is_over_counts_however_late_it_is_looked_at(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_HANGING_S", -1e9)
+    assert study("--json").json["cells"] == {"done": 4}
+    assert len(client.sent) == 4
+
+
+def test_a_cell_that_no_worker_has_is_sent_again(
+    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_HANGING_S", -1e9)
+    waits = Late({}, status="pending")
+    waits.key = "one"  # type: ignore[attr-defined]
+    client.answers = [waits]
+    monkeypatch.setattr(client, "processing", lambda: {"here": ["other"]}, raising=False)
+    assert study("--json").json["cells"] == {"done": 4}
+    assert len(client.sent) == 5
+
+
 def test_cells_of_another_revision_are_said(
     study: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
