@@ -102,8 +102,9 @@ class Task(ABC, Generic[M, S]):
     ) -> tuple[SetPoint, ...]:
         """Return set points around HOME from which an episode can start.
 
-        Called at resets of training and evaluation only, never by a plain run. By default uniform
-        within `SCRAMBLE_STEPS` full actions of each component.
+        Called at resets of training and evaluation only, never by a plain run. Home is where the
+        knobs stood, or where the task last succeeded on an instrument that drifts. By default
+        uniform within `SCRAMBLE_STEPS` full actions of each component.
         """
         return tuple(
             SetPoint(knob, np.array(home[knob]) + rng.uniform(-1, 1, need.size) * reach)

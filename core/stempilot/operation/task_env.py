@@ -13,18 +13,16 @@ from stempilot.contract.backend import Reseedable, StartsEpisodes, Truthful
 from stempilot.contract.goals import Raise
 from stempilot.contract.task import Task
 from stempilot.contract.values import KnobValue, Outcome, SetPoint, Snapshot
-from stempilot.errors import BudgetSpentError, EnvelopeError, StartError
+from stempilot.errors import BudgetSpentError, EnvelopeError
 from stempilot.instrument.fit import check_states
 from stempilot.instrument.frame_guard import FrameGuard
-from stempilot.instrument.guard import GuardedBackend
+from stempilot.instrument.guard import GuardedBackend, Origin
 from stempilot.operation.actions import as_action
 from stempilot.operation.meanwhile import Meanwhile
+from stempilot.operation.places import Best, Place, Starts, better, no_start
 from stempilot.operation.task_vec_env import TaskVecEnv, vector_of
-from stempilot.operation.timestep import Best, By, Recorder, Timestep, better, instrument_id
+from stempilot.operation.timestep import By, Recorder, Timestep, info_of, instrument_id
 from stempilot.plugins.parts import DEFAULT_MAX_TIMESTEPS
-
-MAX_STARTS = 100
-"""How often a start that the task refuses is drawn again before giving up."""
 
 Draw = Callable[["TaskEnv", Snapshot], npt.NDArray[np.uint8] | None]
 
@@ -33,7 +31,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     """A task on a backend, as agents see it.
 
     Made by `stempilot.Session.env`. Episodes are numbered; the start of an episode depends
-    on the seed, its number and the run's timestep alone.
+    on the seed, its number and the run's timestep alone, unless the instrument has drifted.
 
     Args:
         task: the operation.
@@ -84,7 +82,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._guard = guard
         self._frames = frames
         self._seed = seed
-        self._home = None if home is None else dict(home)
+        fresh = isinstance(guard.backend, Reseedable) or guard.backend.offers().misaligns
+        self._starts = None if home is None else Starts(home, moves=scramble and not fresh)
         self._scramble = scramble
         self._max_timesteps = max_timesteps
         self.recorder = recorder
@@ -133,8 +132,9 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             IncompatibleError: the task does not take many episodes at once, or the backend cannot
                 measure without frames what it needs, or only with other options.
         """
+        home = None if self._starts is None else self._starts.home
         return vector_of(
-            self.task, self._guard, self._home, (count, seed), max_timesteps=self._max_timesteps
+            self.task, self._guard, home, (count, seed), max_timesteps=self._max_timesteps
         )
 
     def reset(
@@ -144,7 +144,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
         With a seed, episodes and timesteps are counted from 0 again. Unless the environment is for
         a plain run, the knobs go home, the backend is reseeded or the task scrambles, and starts
-        that the task refuses are drawn again.
+        that the task refuses are drawn again. Where none around home is accepted, the instrument
+        may have drifted: then they are drawn around the place of the last success.
 
         Raises:
             StartError: no acceptable start in `MAX_STARTS` attempts.
@@ -154,8 +155,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         if seed is not None:
             self._seed, self.next_episode, self.timestep = seed, 0, 0
         episode, self.next_episode = self.next_episode, self.next_episode + 1
-        home = None if self.budget_spent else self._home
-        state, snapshot = self._look() if home is None else self._start(episode, home)
+        starts = None if self.budget_spent else self._starts
+        state, snapshot = self._look() if starts is None else self._start(episode, starts)
         self._instrument = instrument_id(self._guard.backend.identity())
         self._best = None
         self._tell(
@@ -169,41 +170,44 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         self._task_moves()
         return self._told()
 
-    def _start(self, episode: int, home: Mapping[str, KnobValue]) -> tuple[Any, Snapshot]:
-        backend = self._guard.backend
+    def _start(self, episode: int, starts: Starts) -> tuple[Any, Snapshot]:
+        backend, last = self._guard.backend, ""
         if isinstance(backend, StartsEpisodes):
-            return self._recorded_start(backend.start_of(episode))
-        homewards = [SetPoint(knob, value) for knob, value in home.items()]
-        if not self._scramble:
-            self._guard.ramp(homewards)
+            # Where a recorded episode began, whatever the task thinks of it.
+            start = {point.knob: point.value for point in backend.start_of(episode)}
+            self._ramp({knob: start[knob] for knob in start if knob in self._needs.knobs})
+            self._frames.forget()
             return self._look()
-        for attempt in range(MAX_STARTS):
-            sequence = SeedSequence(self._seed, spawn_key=(episode, attempt))
-            self._guard.ramp(homewards)
-            if isinstance(backend, Reseedable):
-                backend.reseed(sequence, timestep=self.timestep)
-                self._frames.forget()
-            if not backend.offers().misaligns:
-                rng = np.random.default_rng(
-                    SeedSequence(self._seed, spawn_key=(episode, attempt, 1))
-                )
-                self._guard.ramp(self.task.scramble(home, rng))
-            state, snapshot = self._look()
+        if not self._scramble:
+            self._ramp(starts.home)
+            return self._look()
+        for attempt, place in starts.attempts():
+            try:
+                state, snapshot = self._attempt((episode, attempt), place)
+            except EnvelopeError as refusal:
+                if place == starts.home:
+                    raise
+                last = str(refusal)
+                continue
             if self.task.is_start(state):
                 return state, snapshot
-        last = self.task.explain(state)
-        msg = (
-            f"no state to start from in {MAX_STARTS} attempts: either the task sees nothing in the "
-            "frames, or its starting range is too narrow or already at the goal"
-            + (f"; at last: {last}" if last else "")
-        )
-        raise StartError(msg)
+            last = self.task.explain(state)
+        raise no_start(last)
 
-    def _recorded_start(self, start: Sequence[SetPoint]) -> tuple[Any, Snapshot]:
-        """Begin where a recorded episode began, whatever the task thinks of it."""
-        self._guard.ramp([point for point in start if point.knob in self._needs.knobs])
-        self._frames.forget()
+    def _attempt(self, key: tuple[int, int], place: Place) -> tuple[Any, Snapshot]:
+        """Draw a start around a place, and measure there."""
+        backend = self._guard.backend
+        self._ramp(place)
+        if isinstance(backend, Reseedable):
+            backend.reseed(SeedSequence(self._seed, spawn_key=key), timestep=self.timestep)
+            self._frames.forget()
+        if not backend.offers().misaligns:
+            rng = np.random.default_rng(SeedSequence(self._seed, spawn_key=(*key, 1)))
+            self._guard.ramp(self.task.scramble(place, rng))
         return self._look()
+
+    def _ramp(self, place: Place, origin: Origin = "reset") -> None:
+        self._guard.ramp([SetPoint(knob, value) for knob, value in place.items()], origin)
 
     def look(self) -> tuple[Any, bool]:
         """Measure once where the knobs stand, and tell no one.
@@ -282,7 +286,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             home = home or dict(self._standing)
             reward += self._move(points, None, by="task")
         if home and (self._reason or self.last.outcome is not Outcome.SUCCESS):
-            self._guard.ramp([SetPoint(knob, value) for knob, value in home.items()], "task")
+            self._ramp(home, "task")
         return reward
 
     def return_to_best(self) -> None:
@@ -298,9 +302,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         failed = self.last.outcome is Outcome.FAILURE
         if not isinstance(goal, Raise) or self._best is None or not self.last.ended or failed:
             return
-        self._guard.ramp(
-            [SetPoint(knob, value) for knob, value in self._best.place.items()], "task"
-        )
+        self._ramp(self._best.place, "task")
         first = self._best.first
         snapshot, measured = self._measure()
         state = self.task.advance(self.last.state, None, measured)
@@ -377,6 +379,8 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             observation=observation,
             **what,
         )
+        if self._starts is not None and self.last.outcome is Outcome.SUCCESS:
+            self._starts.succeeded(self._standing)
         if isinstance(goal := self.task.goal, Raise):
             self._best = better(self._best, float(observation[goal.entry]), self._standing)
         if self.recorder is not None:
@@ -388,13 +392,5 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
 
     def _told(self) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Return observation and info of the last timestep."""
-        info = {
-            "episode_number": self.last.episode,
-            "instrument": self._instrument,
-            "outcome": self.last.outcome.value,
-            "is_success": self.last.outcome is Outcome.SUCCESS,
-        }
-        if self._reason and self.last.step:
-            info["reason"] = self._reason
         assert self.last.observation is not None  # noqa: S101 - for the type checker
-        return self.last.observation, info
+        return self.last.observation, info_of(self.last, self._reason)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from stempilot.contract.values import KnobValue, Outcome, Snapshot
 from stempilot.instrument.guard import Write
@@ -66,23 +66,18 @@ class Recorder(Protocol):
         """
 
 
-@frozen(kw_only=True)
-class Best:
-    """The best place that an episode visited, and what its start had."""
-
-    first: float
-    value: float
-    place: Mapping[str, KnobValue]
-
-
-def better(best: Best | None, value: float, place: Mapping[str, KnobValue]) -> Best:
-    """Return the better one of the best place so far and another."""
-    if best is None:
-        return Best(first=value, value=value, place=place)
-    return evolve(best, value=value, place=place) if value > best.value else best
-
-
 def instrument_id(identity: Mapping[str, str]) -> str:
     """Return a short name for the instrument that identifies itself so."""
     text = json.dumps(dict(identity), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def info_of(step: Timestep, reason: str) -> dict[str, Any]:
+    """Return what Gymnasium's ``info`` says of a timestep, and why it was refused, if it was."""
+    info = {
+        "episode_number": step.episode,
+        "instrument": step.instrument,
+        "outcome": step.outcome.value,
+        "is_success": step.outcome is Outcome.SUCCESS,
+    }
+    return info | ({"reason": reason} if reason and step.step else {})

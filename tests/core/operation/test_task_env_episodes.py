@@ -11,8 +11,9 @@ from tests.core.fakes import Desk
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.values import KnobValue
 from stempilot.errors import StartError
+from stempilot.operation.places import MAX_STARTS
 from stempilot.operation.session import open_session
-from stempilot.operation.task_env import MAX_STARTS, TaskEnv
+from stempilot.operation.task_env import TaskEnv
 from stempilot.testing.toys import ToyBackend, ToyCentring, ToyState
 
 
