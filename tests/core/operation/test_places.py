@@ -8,7 +8,6 @@ from tests.core.fakes import Desk
 from stempilot.contract.names import BEAM_SHIFT
 from stempilot.contract.values import Outcome
 from stempilot.errors import StartError
-from stempilot.instrument.envelope import Envelope
 from stempilot.operation.places import MAX_STARTS, Starts
 from stempilot.operation.task_env import TaskEnv
 from stempilot.testing.toys import ToyCentring, ToyState
@@ -47,10 +46,10 @@ def drift(desk: Desk) -> None:
     desk.toy._misaligned_px = desk.toy._misaligned_px + np.array([DRIFT_PX, 0.0])
 
 
-def drifting(task: Counted, episodes: int, limits: Envelope | None = None) -> list[int]:
+def drifting(task: Counted, episodes: int) -> list[int]:
     """Play on a desk that drifts; return how many starts each episode tried."""
     desk, tried = Desk(), []
-    with on_desk(desk, task, limits or envelope(desk)) as env:
+    with on_desk(desk, task) as env:
         home = desk.toy.read(BEAM_SHIFT)
         for _ in range(episodes):
             centre(env, desk)
