@@ -166,7 +166,10 @@ def tell(holder: Path, what: str, run_dir: Path | None = None) -> None:
     }
     beside = holder.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        beside.write_text(json.dumps(content), encoding="utf-8")
+        # Whatever has that name in a folder of a stranger, nothing is written through a link.
+        beside.unlink(missing_ok=True)
+        with beside.open("x", encoding="utf-8") as file:
+            json.dump(content, file)
         beside.replace(holder)
 
 

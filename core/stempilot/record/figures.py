@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from stempilot.contract.values import Outcome
 from stempilot.record.quantities import RAISE
 
 EPISODES = 100
@@ -125,6 +126,28 @@ def convergence(
     by_reward = reward_converged_at(timesteps, rewards)
     by_success = by_reward if goal == RAISE else converged_at(evaluations)
     return {"converged_at": by_success, "reward_converged_at": by_reward}
+
+
+def episode_columns(events: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return what became of the episodes of a run that have ended, as columns.
+
+    Args:
+        events: those of a run directory; see `stempilot.record.recorder.read_events`.
+
+    Returns:
+        ``t``, the timestep at the end, ``steps``, ``reward`` and ``success``.
+    """
+    found: dict[str, list[Any]] = {"t": [], "steps": [], "reward": [], "success": []}
+    reward = 0.0
+    for event in events:
+        if event["k"] == 0 or event.get("budget_spent"):
+            continue
+        reward = event["reward"] + (reward if event["k"] > 1 else 0.0)
+        if event["outcome"] != Outcome.RUNNING.value or event["truncated"]:
+            row = (event["t"], event["k"], reward, event["outcome"] == Outcome.SUCCESS.value)
+            for column, value in zip(found.values(), row, strict=True):
+                column.append(value)
+    return found
 
 
 PAPER_PER_S = 5.5

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,6 @@ from attrs import asdict
 
 from stempilot.contract.agent import Learner
 from stempilot.contract.backend import Twinnable
-from stempilot.contract.values import Outcome
 from stempilot.errors import (
     BackendError,
     EnvelopeError,
@@ -27,6 +26,7 @@ from stempilot.record.figures import (
     PAPER_WINDOW,
     Evaluation,
     convergence,
+    episode_columns,
     has_converged,
     is_due,
 )
@@ -254,7 +254,8 @@ def learn(job: Job, learner: Learner) -> dict[str, Any]:
 
 def _convergence(job: Job, companion: Companion) -> dict[str, int | None]:
     """Return the figures that are read off what was recorded."""
-    ends, rewards = _rewards(event for event in read_events(job.run.path) if event["k"])
+    episodes = episode_columns(read_events(job.run.path))
+    ends, rewards = episodes["t"], episodes["reward"]
     best = job.run.best()
     return {
         "best_at": None if best is None else best.evaluation.timestep,
@@ -305,18 +306,3 @@ def _keep_learnt(job: Job, companion: Companion) -> None:
             f"what was learnt in {companion.timestep} timesteps is saved; go on with "
             f"`stempilot train --resume {job.run.path}`"
         )
-
-
-def _rewards(steps: Iterable[dict[str, Any]]) -> tuple[list[int], list[float]]:
-    """Return from the events of the timesteps when each episode ended, and its reward."""
-    ends: list[int] = []
-    rewards: list[float] = []
-    total = 0.0
-    for step in steps:
-        if step.get("budget_spent"):
-            continue
-        total = step["reward"] if step["k"] == 1 else total + step["reward"]
-        if step["outcome"] != Outcome.RUNNING.value or step["truncated"]:
-            ends.append(step["t"])
-            rewards.append(total)
-    return ends, rewards

@@ -18,7 +18,6 @@ from attrs import evolve, frozen
 
 from stempilot.contract.backend import Opening
 from stempilot.contract.emulator import Emulator
-from stempilot.contract.values import Outcome
 from stempilot.errors import ConfigError, StempilotError
 from stempilot.files import Json, own_folder, read_json, remove_folder, write_json
 from stempilot.instrument.envelope import Envelope, open_envelope
@@ -27,6 +26,7 @@ from stempilot.plugins import options as config
 from stempilot.plugins.options import Values
 from stempilot.plugins.parts import options_class, part
 from stempilot.plugins.registry import Registry, discover
+from stempilot.record.figures import episode_columns
 from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance, versions
 from stempilot.record.recorder import read_events
@@ -117,12 +117,11 @@ def key_of(registry: Registry, cell: Cell, prepared: set[str] | None = None) -> 
     for stage in _stages_of(cell):
         settings = _overlaid(cell, stage)
         plan = _plan(registry, cell, stage, settings, Extras(seed=cell.seed))
-        emulator = settings.get("emulator")
-        _require_harmless(registry, cell, plan, emulator)
-        beside = None
+        emulator, beside = settings.get("emulator"), None
         if emulator is not None:
             made = part(registry, "emulator", cell.backend, emulator)
             beside = [config.plain(made.config), made.source]
+        _require_harmless(registry, cell, plan, emulator)
         made_of.append([plan.parts.resolved(), dict(plan.parts.sources), beside])
         known = json.dumps([made_of[-1], cell.task, cell.agent, plan.command])
         if prepared is not None and known not in prepared:
@@ -189,7 +188,6 @@ def _require_harmless(registry: Registry, cell: Cell, plan: Plan, emulator: Valu
             )
             raise ConfigError(msg)
         return
-    part(registry, "emulator", cell.backend, emulator)
     options = attrs.fields_dict(options_class(registry, "backend", cell.backend))
     if "url" not in options or "url" in plan.parts.settings.get("backend", {}):
         msg = (
@@ -222,7 +220,7 @@ def _instrument(
         if not ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback:
             msg = f"emulator {cell.backend} listens at {url}, not on loopback; nothing was sent"
             raise ConfigError(msg)
-        found = {**_of_run(settings), "backend": {**settings.get("backend", {}), "url": url}}
+        found = {**settings, "backend": {**settings.get("backend", {}), "url": url}}
         made = part(registry, "backend", cell.backend, found["backend"]).load(Opening())
         yield found, open_envelope(cell.backend, made.offers())
 
@@ -335,7 +333,7 @@ def _carry_out(cell: Cell, key: str, folder: Path, result: Json) -> None:
             plan = _plan(registry, cell, stage, settings, extras, policy)
             figures = execute(plan, on_progress=_stop_if_asked(folder.parent.parent / STOP))
         result["figures"][stage] = {**figures, "run_dir": stage}
-        result["episodes"][stage] = episodes(folder / stage)
+        result["episodes"][stage] = episode_columns(read_events(folder / stage))
         if figures.get("interrupted"):
             if time.monotonic() < until_s:
                 raise KeyboardInterrupt
@@ -346,7 +344,7 @@ def _carry_out(cell: Cell, key: str, folder: Path, result: Json) -> None:
 
 
 def _stop_if_asked(file: Path) -> Callable[[Progress], None]:
-    """Return what ends a run as Ctrl-C does once the file is there; asked for each timestep."""
+    """Return what ends a run as Ctrl-C does once the file is there; asked as it progresses."""
     looked_s = time.monotonic()
 
     def look(_: Progress) -> None:
@@ -357,22 +355,3 @@ def _stop_if_asked(file: Path) -> Callable[[Progress], None]:
                 raise KeyboardInterrupt
 
     return look
-
-
-def episodes(run: Path) -> dict[str, list[Any]]:
-    """Return timestep at the end, steps, reward and success of each episode of a run, as columns.
-
-    Raises:
-        RunDirError: its events are damaged.
-    """
-    found: dict[str, list[Any]] = {"t": [], "steps": [], "reward": [], "success": []}
-    reward = 0.0
-    for event in read_events(run):
-        if event["k"] == 0 or event.get("budget_spent"):
-            continue
-        reward = event["reward"] + (reward if event["k"] > 1 else 0.0)
-        if event["outcome"] != Outcome.RUNNING.value or event["truncated"]:
-            row = (event["t"], event["k"], reward, event["outcome"] == Outcome.SUCCESS.value)
-            for column, value in zip(found.values(), row, strict=True):
-                column.append(value)
-    return found

@@ -16,6 +16,7 @@ from stempilot.errors import ConfigError, StempilotError
 from stempilot.files import own_folder, recording, remove_folder, write_json
 from stempilot.instrument.signals import interrupts_once
 from stempilot.plugins import options as config
+from stempilot.record.owner import HOLDER
 from stempilot.runs.progress import OnProgress, Progress
 from stempilot.study.cells import CELL, DONE, FAILED, LATE, STOP, STOPPED, Ready, run_cell
 from stempilot.study.folder import place_of
@@ -122,7 +123,8 @@ def _cluster(where: Where) -> Any:
         own = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": f"{HOST}:0"}}
         options = {**own, **config.read_toml(where.slurm)}
         cluster = SLURMCluster(**options)
-        cluster.scale(jobs=where.workers)
+        # Jobs that end with their time are replaced for as long as the study lasts.
+        cluster.adapt(minimum_jobs=where.workers, maximum_jobs=where.workers)
         return cluster
     from distributed import LocalCluster
 
@@ -172,11 +174,13 @@ def carry_out(
                     if waiting:
                         _submit(client, waiting.popleft(), folder, running)
                 time.sleep(_POLL_S)
-                over = [each for each in running if each.status != "pending" or running[each].hangs]
+                over = [
+                    each for each in running if each.status != "pending" or running[each].is_late
+                ]
                 for future in over:
                     one = running.pop(future)
                     is_over = future.status != "pending"
-                    result = _result(future) if is_over else _given_up(client, future, one.cell)
+                    result = _result(future) if is_over else _given_up(client, future, one)
                     if result is None:
                         waiting.append(one.cell)
                         continue
@@ -193,21 +197,34 @@ def carry_out(
 
 @frozen
 class _Running:
-    """A cell that was sent, and until when it is waited for."""
+    """A cell that was sent, its folder, and when it was sent."""
 
     cell: Ready
-    until_s: float
+    place: Path
+    sent_s: float
 
     @property
-    def hangs(self) -> bool:
-        """Whether its worker should have given it up long ago."""
-        return time.monotonic() > self.until_s
+    def is_late(self) -> bool:
+        """Whether its worker should have given it up long ago, or none began with it."""
+        limit_s = 60.0 * self.cell.cell.minutes + _HANGING_S
+        if time.monotonic() - self.sent_s < limit_s:
+            return False
+        # It may have begun late, behind another, or again, after its worker died.
+        age_s = self.age_s
+        return age_s is None or age_s > limit_s
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago a worker began with it; ``None`` where none did."""
+        with contextlib.suppress(OSError):
+            return time.time() - (self.place / HOLDER).stat().st_mtime
+        return None
 
 
 def _submit(client: Any, cell: Ready, folder: Path, running: dict[Any, _Running]) -> None:
-    values, place = config.plain(cell.cell), str(place_of(folder.resolve(), cell.key))
-    future = client.submit(run_cell, values, cell.key, place, pure=False)
-    running[future] = _Running(cell, time.monotonic() + 60.0 * cell.cell.minutes + _HANGING_S)
+    values, place = config.plain(cell.cell), place_of(folder.resolve(), cell.key)
+    future = client.submit(run_cell, values, cell.key, str(place), pure=False)
+    running[future] = _Running(cell, place, time.monotonic())
 
 
 def _workers(client: Any, say: Callable[[str], None]) -> int:
@@ -239,19 +256,19 @@ def _workers(client: Any, say: Callable[[str], None]) -> int:
         until_s = time.monotonic() + _TIMEOUT_S
 
 
-def _given_up(client: Any, future: Any, cell: Ready) -> dict[str, Any] | None:
+def _given_up(client: Any, future: Any, one: _Running) -> dict[str, Any] | None:
     """End and start the worker of a cell that does not give it up, where a nanny can do so.
 
-    ``None`` where no worker has it: it waited for one, and is sent again.
+    ``None`` where no worker began with it: it is sent again.
     """
     with contextlib.suppress(OSError, TimeoutError, RuntimeError, ValueError):
         keys = client.processing()
         hanging = [address for address, busy in keys.items() if future.key in busy]
         future.cancel()
-        if not hanging:
+        if one.age_s is None or not hanging:
             return None
         client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
-    reason = f"its worker hangs: it did not give up after {cell.cell.minutes:g} minutes"
+    reason = f"its worker hangs: it did not give up after {one.cell.cell.minutes:g} minutes"
     return {"status": LATE, "reason": reason}
 
 
@@ -282,12 +299,15 @@ def _progress(done: int, total: int, failed: int, took_s: float) -> Progress:
 
 
 def _stop(stop: Path, running: Iterable[Any]) -> None:
-    """Ask the cells that run to stop, and wait a little for them to do so."""
+    """Ask the cells that run to stop, and wait a little for them to do so.
+
+    Those that take longer are still asked afterwards, until the study goes on.
+    """
     until_s = time.monotonic() + _STOPPING_S
     with recording():
         stop.touch()
-    try:
-        while time.monotonic() < until_s and any(one.status == "pending" for one in running):
-            time.sleep(_POLL_S)
-    finally:
-        stop.unlink(missing_ok=True)
+    while any(one.status == "pending" for one in running):
+        if time.monotonic() > until_s:
+            return
+        time.sleep(_POLL_S)
+    stop.unlink(missing_ok=True)

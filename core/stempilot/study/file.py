@@ -148,8 +148,8 @@ class Study:
         seeds: each setting is tried with each of them.
         grid: values by option; all combinations are tried.
         cases: options that change together; each case is tried with the whole grid.
-        draws: so many combinations of the grid, drawn at random, instead of all. A value of the
-            grid may then be a range, ``{low, high, log}``.
+        draws: how many combinations of the grid to draw at random, instead of trying all. A value
+            of the grid may then be a range, ``{low, high, log}``.
         scales: other values of all these, by the name of the scale.
     """
 
@@ -190,7 +190,11 @@ def read_study(file: Path, scale: str | None = None) -> Study:
             msg = f"{file} has no scale {scale!r}; {meant(scale, [*scales, FULL])}"
             raise ConfigError(msg)
         content = {**content, **scales[scale]}
-    return config.build(Study, content, section=file.name)
+    study = config.build(Study, content, section=file.name)
+    if len(set(study.seeds)) < len(study.seeds):
+        msg = f"{file.name}: seeds = {list(study.seeds)} names one twice; each makes one training"
+        raise ConfigError(msg)
+    return study
 
 
 def cells_of(study: Study, registry: Registry) -> list[tuple[Values, Cell]]:

@@ -22,6 +22,8 @@ _CONVERGED = "_at"
 
 _LARGEST = 1e50
 Interval = tuple[float, float]
+_Tabled = tuple[Row, Mapping[str, Any]]
+"""A cell with its row of the table."""
 Verdict = Literal["reproduced", "not reproduced", "undecided"]
 
 
@@ -35,6 +37,7 @@ class Judged:
         interval: its 95 % interval; ``None`` where there is no telling.
         cells: how many cells counted, on each side.
         not_converged: how many of them count as all their timesteps.
+        not_done: how many cells do not count as they failed, ran out of time or were not run.
         verdict: reproduced, not reproduced or undecided.
         remark: what a person should know of it.
     """
@@ -44,6 +47,7 @@ class Judged:
     interval: Interval | None
     cells: tuple[int, ...]
     not_converged: int = 0
+    not_done: int = 0
     verdict: Verdict
     remark: str = ""
 
@@ -52,6 +56,7 @@ class Judged:
         """Effect, interval and verdict in a line."""
         counted = " and ".join(map(str, self.cells)) + " cells"
         counted += f", {self.not_converged} not converged" if self.not_converged else ""
+        counted += f"; {self.not_done} not done" if self.not_done else ""
         counted += f"; {self.remark}" if self.remark else ""
         effect = "" if self.effect is None else f": {self.effect:.4g}"
         interval = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
@@ -67,38 +72,47 @@ class _Side:
 
 
 def judge(finding: Finding, rows: Iterable[Row]) -> Judged:
-    """Judge a finding by the cells that are done."""
-    done = [row for row in rows if row.result.status == DONE]
+    """Judge a finding by the cells that are done; those with one key count once on a side."""
+    tabled = [(row, flat(row)) for row in rows]
     wanted = [finding.cells] if finding.against is None else [finding.cells, finding.against]
-    sides = [_side(finding, done, each) for each in wanted]
+    chosen = [_chosen(tabled, each) for each in wanted]
+    done = [(row, columns) for row, columns in tabled if row.result.status == DONE]
+    sides = [_side(finding, each) for each in chosen]
     values = [side.values for side in sides]
     counted = tuple(map(len, values))
-    not_converged = sum(side.not_converged for side in sides)
     effect, interval = None, None
     verdict: Verdict = "undecided"
     if min(counted) > 0:
         effect, interval = effect_of(values, shares=finding.within is not None)
     if interval is not None and min(counted) >= FEWEST:
-        known = _known(interval, is_difference=len(sides) > 1) if not_converged else interval
-        verdict = _verdict(finding, *known)
+        verdict = _verdict(finding, *_known(interval, sides))
     return Judged(
         says=finding.says,
         effect=effect,
         interval=interval,
         cells=counted,
-        not_converged=not_converged,
+        not_converged=sum(side.not_converged for side in sides),
+        not_done=sum(row.result.status != DONE for side in chosen for row, _ in side),
         verdict=verdict,
-        remark=_remark(finding, done),
+        remark=_remark(finding, [columns for _, columns in done]),
     )
 
 
-def _side(finding: Finding, rows: Iterable[Row], wanted: Mapping[str, Any]) -> _Side:
+def _chosen(tabled: Iterable[_Tabled], wanted: Mapping[str, Any]) -> list[_Tabled]:
+    """Return the rows that have these swept values, one of each key."""
+    found = {
+        row.listed.key: (row, columns)
+        for row, columns in tabled
+        if all(columns.get(name) == value for name, value in wanted.items())
+    }
+    return list(found.values())
+
+
+def _side(finding: Finding, chosen: Iterable[_Tabled]) -> _Side:
     found: list[float] = []
     not_converged = 0
-    for row in rows:
-        columns = flat(row)
-        is_other = any(columns.get(name) != value for name, value in wanted.items())
-        if is_other or finding.of not in columns:
+    for row, columns in chosen:
+        if row.result.status != DONE or finding.of not in columns:
             continue
         value, steps = number(columns[finding.of]), _steps(row, finding.of)
         if finding.within is not None:
@@ -125,8 +139,8 @@ def _steps(row: Row, figure: str) -> int:
     return row.listed.cell.steps if relearn is None else relearn.steps
 
 
-def _remark(finding: Finding, done: Sequence[Row]) -> str:
-    names = {name for row in done for name in flat(row)}
+def _remark(finding: Finding, done: Sequence[Mapping[str, Any]]) -> str:
+    names = {name for columns in done for name in columns}
     if not done or finding.of in names:
         return ""
     return f"no finished cell has {finding.of}. {nearest(finding.of, names)}".rstrip()
@@ -175,16 +189,18 @@ def wilson(successes: float, count: int) -> Interval:
     return float(found.low), float(found.high)
 
 
-def _known(interval: Interval, *, is_difference: bool) -> Interval:
+def _known(interval: Interval, sides: Sequence[_Side]) -> Interval:
     """Return what an interval says where some have not converged.
 
-    A mean may be larger. A difference, cut off at the timesteps that there were, may be further
-    from zero; where it is about zero, on either side.
+    These count as the timesteps that there were, and may take any number more. So the first side
+    leaves no upper end, and one that is subtracted no lower one.
     """
     low, high = interval
-    if not is_difference:
-        return low, math.inf
-    return (low if low > 0 else -math.inf), (high if high < 0 else math.inf)
+    if sides[0].not_converged:
+        high = math.inf
+    if len(sides) > 1 and sides[1].not_converged:
+        low = -math.inf
+    return low, high
 
 
 def _verdict(finding: Finding, low: float, high: float) -> Verdict:

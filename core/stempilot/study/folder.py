@@ -59,7 +59,7 @@ class StudyFile:
 
 @frozen(kw_only=True)
 class Episodes:
-    """Episodes of a run, as columns; see `stempilot.study.cells.episodes`."""
+    """Episodes of a run, as columns; see `stempilot.record.figures.episode_columns`."""
 
     t: tuple[int, ...]
     steps: tuple[int, ...]

@@ -69,15 +69,15 @@ def draw(title: str, plot: Plot, rows: Iterable[Row]) -> Picture:
 
 
 def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
-    """Return the rows by what they have on the axes, in the order in which it first appears."""
-    found: dict[str, list[Row]] = {}
+    """Return the rows by what they have on the axes, in order, and one of each key."""
+    found: dict[str, dict[str, Row]] = {}
     for row in rows:
-        swept = {**flat(row), **row.listed.swept}
+        swept = flat(row)
         words = [f"{name.rpartition('.')[2].replace('_', ' ')} {swept.get(name)}" for name in axes]
         # No formula, whatever the words are.
         label = ", ".join(words).replace("$", r"\$")[:_LONGEST]
-        found.setdefault(label, []).append(row)
-    return list(found.items())
+        found.setdefault(label, {})[row.listed.key] = row
+    return [(label, list(members.values())) for label, members in found.items()]
 
 
 def _left_out(count: int, most: int, what: str) -> str:

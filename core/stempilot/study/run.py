@@ -1,24 +1,28 @@
 """Runs a study: reads it, plans every cell, carries out those that are not finished, tables all."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict
 
+from stempilot.errors import StempilotError
 from stempilot.files import write_file, write_json
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance
-from stempilot.record.run_dir import require_free
+from stempilot.record.run_dir import read_checked, require_free
 from stempilot.runs.progress import OnProgress
-from stempilot.study.cells import DONE, found_in, ready
+from stempilot.study.cells import DONE, Ready, found_in, ready
 from stempilot.study.cluster import Where, carry_out, opened, require_dask
-from stempilot.study.file import cells_of, read_study
+from stempilot.study.file import FULL, Study, cells_of, read_study
 from stempilot.study.findings import judge
 from stempilot.study.folder import (
+    CELLS,
     STUDY,
     Row,
+    StudyFile,
     counts,
     place_of,
     read_folder,
@@ -47,7 +51,7 @@ def run_study(
         file: the study file.
         where: on which cluster.
         out: the folder of the study; ``studies/NAME`` when ``None``, with the scale's name.
-        scale: one of the file's scales.
+        scale: one of the file's scales, or `stempilot.study.file.FULL`.
         on_progress: told how many cells are over.
         say: told what a person should know.
 
@@ -63,11 +67,12 @@ def run_study(
     if len(wanted) >= _MANY:
         say(f"planning {len(wanted)} cells; that takes about {len(wanted) // 50} s")
     cells = ready(registry, wanted)
-    folder = out or Path("studies") / "-".join(filter(None, (file.stem, scale)))
+    named = scale if scale != FULL else None
+    folder = out or Path("studies") / "-".join(filter(None, (file.stem, named)))
     if not (folder / STUDY).exists():
         require_free(folder)
     with owned(folder):
-        write_study(folder, study, cells, where.insecure)
+        _list_cells(folder, study, cells, where.insecure, say)
         # Cells that differ by a label alone are carried out once.
         distinct = {cell.key: cell for cell in reversed(cells)}
         found = {key: found_in(place_of(folder, key)) for key in distinct}
@@ -85,6 +90,21 @@ def run_study(
             _, rows = read_folder(folder)
             table = write_table(folder, rows)
     return {**summary(folder, rows), "table": str(table)}
+
+
+def _list_cells(
+    folder: Path, study: Study, cells: Sequence[Ready], insecure: str, say: Callable[[str], None]
+) -> None:
+    """Write which cells there are; say how many that were listed before are no longer."""
+    with contextlib.suppress(StempilotError):
+        before = read_checked(folder / STUDY, StudyFile, inside=folder)
+        insecure = insecure or before.insecure
+        if gone := {one.key for one in before.cells} - {one.key for one in cells}:
+            say(
+                f"{folder}: {len(gone)} cells that a study had here are not in this one; table and "
+                f"report leave them out, and their results stay in {folder / CELLS}"
+            )
+    write_study(folder, study, cells, insecure)
 
 
 def _say_of_other_sources(revisions: Sequence[Any], say: Callable[[str], None]) -> None:
@@ -117,9 +137,9 @@ def report_study(folder: Path) -> dict[str, Any]:
     require_dask()
     study, rows = read_folder(folder)
     judged = [judge(finding, rows) for finding in study.findings]
-    pictures = [draw(study.title, plot, rows) for plot in study.plots]
     written = {"table": str(write_table(folder, rows))}
     write_json(folder / FINDINGS, {"findings": [asdict(one) for one in judged]})
+    pictures = [draw(study.title, plot, rows) for plot in study.plots]
     for number, picture in enumerate(pictures, start=1):
         place = folder / f"picture-{number}.png"
         write_file(place, picture.content)

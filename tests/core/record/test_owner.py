@@ -34,6 +34,18 @@ def test_a_second_run_is_told_who_writes(tmp_path: Path) -> None:
         pass
 
 
+def test_nothing_is_written_through_a_link_of_a_stranger(tmp_path: Path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "theirs"
+    mine.write_text("mine")
+    folder.mkdir()
+    for name in (HOLDER, f".lock.{os.getpid()}"):
+        (folder / name).symlink_to(mine)
+    with owned(folder):
+        assert (folder / HOLDER).is_file()
+        assert not (folder / HOLDER).is_symlink()
+    assert mine.read_text() == "mine"
+
+
 def test_a_process_that_was_killed_keeps_no_run_out(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],

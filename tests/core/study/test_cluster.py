@@ -14,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import dask
 import psutil
 import pytest
+from attrs import evolve
 from tests.core.study import here
 
+from stempilot.record.owner import HOLDER
 from stempilot.runs.progress import Progress
 from stempilot.study import cluster
 from stempilot.study.cells import Ready
@@ -93,6 +96,29 @@ def test_a_cluster_here_is_on_loopback_and_outlives_its_workers(tmp_path: Path) 
     assert [
         one for one in left if "multiprocessing.resource_tracker" not in one.cmdline()[-1]
     ] == []
+
+
+def test_a_cell_is_late_by_when_it_began(tmp_path: Path) -> None:
+    (cell,) = (evolve(one, cell=evolve(one.cell, minutes=1)) for one in cells(1))
+    sent_s = time.monotonic() - 130
+    assert not cluster._Running(cell, tmp_path, time.monotonic()).is_late
+    sent = cluster._Running(cell, tmp_path, sent_s)
+    assert sent.is_late
+    assert sent.age_s is None
+    (tmp_path / HOLDER).touch()
+    assert not sent.is_late
+    os.utime(tmp_path / HOLDER, (time.time() - 125,) * 2)
+    assert sent.is_late
+
+
+def test_a_cell_that_looks_seldom_is_still_asked_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_STOPPING_S", 0.1)
+    cluster._stop(tmp_path / "stop", [here.Answer({}, status="pending")])
+    assert (tmp_path / "stop").exists()
+    cluster._stop(tmp_path / "stop", [here.Answer({})])
+    assert not (tmp_path / "stop").exists()
 
 
 @pytest.mark.slow
@@ -195,6 +221,7 @@ SBATCH = """#!/bin/sh
 # Starts the command of a job at once, on this computer, as Slurm would elsewhere.
 cat "$1" > "$0.job"
 setsid sh "$0.job" > "$0.log" 2>&1 &
+printf %s "$!" > "$0.pid"
 echo "Submitted batch job $!"
 """
 
@@ -206,17 +233,23 @@ def put_commands(folder: Path, commands: Sequence[tuple[str, str]]) -> None:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-@pytest.mark.skipif(os.name == "nt", reason="Slurm's commands are those of a Unix system")
-def test_slurm_runs_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the options of a Slurm that starts its jobs here."""
     scancel = '#!/bin/sh\nkill -- "-$1"\n'
     put_commands(tmp_path, [("sbatch", SBATCH), ("scancel", scancel)])
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     options = tmp_path / "slurm.toml"
     options.write_text('queue = "short"\nmemory = "1GB"\nwalltime = "00:10:00"\ninterface = "lo"\n')
-    with opened(Where(workers=1, slurm=options, insecure=WHY)) as client:
+    return options
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(os.name == "nt", reason="Slurm's commands are those of a Unix system")
+def test_slurm_runs_the_cells(tmp_path: Path, slurm: Path) -> None:
+    with opened(Where(workers=1, slurm=slurm, insecure=WHY)) as client:
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         said, _ = carried_out(client, tmp_path, 1, 2)
     assert said == []
@@ -224,3 +257,17 @@ def test_slurm_runs_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     job = (tmp_path / "sbatch.job").read_text()
     assert "#SBATCH -p short" in job
     assert "--nthreads 1" in job
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(os.name == "nt", reason="Slurm's commands are those of a Unix system")
+def test_a_job_whose_time_is_over_is_replaced(tmp_path: Path, slurm: Path) -> None:
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
+        opened(Where(workers=1, slurm=slurm, insecure=WHY)) as client,
+    ):
+        assert carried_out(client, tmp_path, 1)[0] == []
+        os.killpg(int((tmp_path / "sbatch.pid").read_text()), signal.SIGKILL)
+        assert carried_out(client, tmp_path, 1, 2)[0] == []
+    assert finished(tmp_path) == [1, 2]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from stempilot.study.file import Cell, Finding, Relearn
 from stempilot.study.findings import effect_of, judge, wilson
@@ -19,13 +20,18 @@ def rows(values: dict[str, list[Any]], *, status: str = "done", relearn: bool = 
     return [
         Row(
             number=number,
-            listed=Listed(key="0" * 16, swept={"task.binning": name}, cell=cell),
+            listed=Listed(key=f"{place:08x}{number:08x}", swept={"task.binning": name}, cell=cell),
             result=Result(status=status, figures={stage: {"converged_at": value}}),
             folder=Path(),
         )
-        for name, numbers in values.items()
+        for place, (name, numbers) in enumerate(values.items())
         for number, value in enumerate(numbers)
     ]
+
+
+def keyed(row: Row, number: int) -> Row:
+    """Return a cell under another key."""
+    return evolve(row, listed=evolve(row.listed, key=f"{number:016x}"))
 
 
 def finding(**more: Any) -> Finding:
@@ -59,7 +65,27 @@ def test_few_cells_decide_nothing() -> None:
     found = judge(finding(), rows({"a": SLOW[:4]}))
     assert (found.verdict, found.cells) == ("undecided", (4,))
     assert found.interval is not None
-    assert judge(finding(), rows({"a": SLOW}, status="failed")).text == "undecided (0 cells)"
+    found = judge(finding(), rows({"a": SLOW}, status="failed"))
+    assert found.text == "undecided (0 cells; 5 not done)"
+
+
+def test_what_is_not_done_is_counted_where_it_is_asked_for() -> None:
+    done, (late, _) = rows({"a": SLOW, "b": SLOW}), rows({"b": [None], "a": [None]}, status="late")
+    found = judge(
+        finding(cells={"task.binning": "b"}), [*done[:9], keyed(done[9], 9), keyed(late, 1)]
+    )
+    assert (found.cells, found.not_done) == ((5,), 1)
+    assert found.text.endswith("(5 cells; 1 not done)")
+
+
+def test_a_training_that_is_listed_twice_counts_once() -> None:
+    once = rows({"a": SLOW[:3]})
+    found = judge(finding(), [*once, *once])
+    assert (found.cells, found.verdict) == ((3,), "undecided")
+    # On two sides it does so on each.
+    alike = [keyed(row, row.number) for row in rows({"a": SLOW, "b": SLOW})]
+    asked = finding(cells={"task.binning": "a"}, against={"task.binning": "b"})
+    assert judge(asked, alike).cells == (5, 5)
 
 
 def test_what_has_not_converged_counts_as_all_its_timesteps() -> None:
@@ -86,6 +112,12 @@ NEVER = [None] * 5
         (FAST, NEVER, {"above": 0}, "not reproduced"),
         (FAST, NEVER, {"above": -200}, "undecided"),
         ([*FAST[:4], None], FAST, {"below": 100}, "undecided"),
+        # Which side it is on decides, and not on which side of zero the difference is.
+        ([*FAST[:4], None], [*SLOW, 90, 95], {"below": 30}, "undecided"),
+        ([*FAST[:4], None], FAST, {"above": -200}, "reproduced"),
+        ([95] * 6, [*FAST, None], {"above": 0}, "undecided"),
+        ([95] * 6, [*FAST, None], {"below": 100}, "reproduced"),
+        ([None] * 6, [*FAST, None], {"above": 0}, "undecided"),
     ],
 )
 def test_what_has_not_converged_only_shows_what_it_can(

@@ -146,7 +146,7 @@ def row(number: int, t: list[int], **swept: Any) -> Row:
     cell = Cell(task="t", backend="b", agent="a", seed=number, steps=9)
     figures = {"train": {"score": -float(number)}}
     result = Result(status="done", figures=figures, episodes={"train": columns})
-    listed = Listed(key="0" * 16, swept=swept, cell=cell)
+    listed = Listed(key=f"{number:016x}", swept=swept, cell=cell)
     return Row(number=number, listed=listed, result=result, folder=Path())
 
 

@@ -175,9 +175,32 @@ def test_a_cell_that_no_worker_has_is_sent_again(
     waits = Late({}, status="pending")
     waits.key = "one"  # type: ignore[attr-defined]
     client.answers = [waits]
-    monkeypatch.setattr(client, "processing", lambda: {"here": ["other"]}, raising=False)
+    # One has it in hand behind another cell, and is left to that.
+    monkeypatch.setattr(client, "processing", lambda: {"here": ["other", "one"]}, raising=False)
     assert study("--json").json["cells"] == {"done": 4}
     assert len(client.sent) == 5
+
+
+def test_cells_that_are_no_longer_listed_are_said(
+    study: Callable[..., Any], client: InThisProcess
+) -> None:
+    assert "are not in this one" not in study().err
+    assert "are not in this one" not in study(text=STUDY.replace("[1, 2]", "[1, 2, 3]")).err
+    ended = study(text=STUDY.replace("[1, 2]", "[1]"))
+    assert "out: 4 cells that a study had here are not in this one" in ended.err
+    assert study("--json").json["cells"] == {"done": 4}
+    assert len(client.sent) == 6
+
+
+def test_all_names_of_the_whole_file_mean_one_folder(
+    client: InThisProcess,
+    stempilot: Stempilot,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    for more in ((), ("--scale", "full")):
+        ended = stempilot("study", "run", study_file(tmp_path), *more, "--json")
+        assert Path(ended.json["run_dir"]) == Path("studies/toys")
+    assert len(client.sent) == 4
 
 
 def test_cells_of_another_revision_are_said(
@@ -197,6 +220,20 @@ def test_a_report_says_how_many_cells_it_is_of(
     study()
     found = stempilot("study", "report", "out", "--json").json
     assert found["cells"] == {"done": 3, "failed": 1}
+
+
+def test_a_picture_that_cannot_be_drawn_keeps_nothing_else_away(
+    study: Callable[..., Any],
+    stempilot: Stempilot,  # noqa: F811
+) -> None:
+    drawn = '[[plots]]\nkind = "points"\naxes = ["seed"]\ny = "train.no_such"\n'
+    found = '[[findings]]\nsays = "it is so"\nof = "train.timesteps"\nabove = 0\n'
+    study(text=f"{STUDY}\n{drawn}{found}")
+    Path("out/table.parquet").unlink()
+    ended = stempilot("study", "report", "out")
+    assert "no finished cell has a number train.no_such" in ended.err
+    assert table()
+    assert json.loads(Path("out/findings.json").read_text())["findings"][0]["effect"] == 30
 
 
 def test_it_says_that_it_waits_for_workers(
@@ -326,7 +363,11 @@ def test_a_scheduler_without_encryption_needs_a_reason(
     assert ended.code == 2
     assert "say in a sentence why" in ended.err
     assert study("--scheduler", address, "--insecure", "a closed network").code == 0
-    assert json.loads(Path("out/study.json").read_text())["insecure"] == "a closed network"
+    # Whoever goes on here, without a scheduler, leaves it as it is.
+    for more in ((), ("--insecure", "a quiet network", "--scheduler", address)):
+        assert json.loads(Path("out/study.json").read_text())["insecure"] == "a closed network"
+        assert study(*more).code == 0
+    assert json.loads(Path("out/study.json").read_text())["insecure"] == "a quiet network"
 
 
 def test_slurm_without_encryption_needs_a_reason(study: Callable[..., Any]) -> None:
