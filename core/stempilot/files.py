@@ -318,9 +318,16 @@ def synchronise_tree(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file with its schema number; see `write_file`."""
-    text = json.dumps({"schema": SCHEMA, **content}, indent=1, allow_nan=False)
-    write_file(path, text.encode())
+    """Write a JSON file with its schema number; see `write_file`.
+
+    Raises:
+        RecordError: it cannot be written, or it is larger than what `read_json` reads.
+    """
+    raw = json.dumps({"schema": SCHEMA, **content}, indent=1, allow_nan=False).encode()
+    if len(raw) > MOST_JSON or raw.count(b"[") + raw.count(b"{") > _MOST_BRACKETS:
+        msg = f"{path} would be too large to be read again ({len(raw):,} bytes); make it of less"
+        raise RecordError(msg)
+    write_file(path, raw)
 
 
 def parse_json(text: str | bytes) -> Any:

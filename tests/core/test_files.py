@@ -16,6 +16,7 @@ import pytest
 from stempilot import files
 from stempilot.errors import RecordError, RunDirError
 from stempilot.files import (
+    MOST_JSON,
     MOST_LINE,
     file_hash,
     open_own,
@@ -28,6 +29,7 @@ from stempilot.files import (
     read_lines,
     remove_folder,
     write_file,
+    write_json,
 )
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
@@ -190,6 +192,14 @@ def test_what_takes_many_times_its_size_once_parsed_is_refused(unit: str) -> Non
     with pytest.raises(ValueError, match="more than 100000 lists and objects"):
         parse_json(f"[{unit * 100_000}1]")
     assert len(parse_json(f"[{'[],' * 99_999}1]")) == 100_000
+
+
+@pytest.mark.parametrize("content", ["x" * MOST_JSON, [[]] * 100_000])
+def test_what_could_not_be_read_again_is_not_written(run: Path, content: Any) -> None:
+    write_json(run / "a", {"kept": 1})
+    with pytest.raises(RecordError, match="a would be too large to be read again"):
+        write_json(run / "a", {"content": content})
+    assert read_json(run / "a")["kept"] == 1
 
 
 ARRAYS: tuple[Any, ...] = (

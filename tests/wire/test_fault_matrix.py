@@ -38,7 +38,7 @@ def test_without_a_fault_the_job_is_long_enough_for_all(kind: str, tmp_path: Pat
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("kind", "one"), sampled(MATRIX, 3))
+@pytest.mark.parametrize(("kind", "one"), sampled(MATRIX, 5))
 def test_each_fault_ends_as_the_table_says(kind: str, one: Fault, tmp_path: Path) -> None:
     with themis() as (emulator, url):
         emulator.inject(one)

@@ -46,7 +46,7 @@ def _elsewhere(one: Fault, rng: np.random.Generator) -> Fault:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("seed", sampled(range(SCHEDULES), 5))
+@pytest.mark.parametrize("seed", sampled(range(SCHEDULES), 10))
 def test_a_schedule_of_faults_ends_well(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     kind = ("run", "train")[int(rng.integers(2))]
