@@ -325,7 +325,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """
     raw = json.dumps({"schema": SCHEMA, **content}, indent=1, allow_nan=False).encode()
     if len(raw) > MOST_JSON or raw.count(b"[") + raw.count(b"{") > _MOST_BRACKETS:
-        msg = f"{path} would be too large to be read again ({len(raw):,} bytes); make it of less"
+        msg = f"{path} would be too large to be read again ({len(raw):,} bytes); put less in it"
         raise RecordError(msg)
     write_file(path, raw)
 

@@ -14,7 +14,10 @@ Place = Mapping[str, KnobValue]
 
 
 class Starts:
-    """Home, and on an instrument that drifts the place of the last success after it.
+    """Home, and on an instrument that drifts the place of a later success.
+
+    Starts are drawn around one place until all of them there are refused, then around that of the
+    last success.
 
     Args:
         home: where the knobs stood when the environment was made.
@@ -22,7 +25,7 @@ class Starts:
             instrument of its own, which has not drifted.
 
     Attributes:
-        home: the same.
+        home: where the knobs stood when the environment was made.
         around: the place that the last start was drawn around.
         found: the place of the last success.
     """
@@ -37,7 +40,7 @@ class Starts:
             self.found = dict(place)
 
     def attempts(self) -> Iterator[tuple[int, Place]]:
-        """Yield a number and the place to draw around, until the caller has a start."""
+        """Yield a number and the place to draw around, `MAX_STARTS` times for each place."""
         places = [self.around] if self.found == self.around else [self.around, self.found]
         for turn, place in enumerate(places):
             self.around = dict(place)
@@ -61,10 +64,10 @@ def better(best: Best | None, value: float, place: Place) -> Best:
     return evolve(best, value=value, place=place) if value > best.value else best
 
 
-def no_start(last: str | None) -> StartError:
+def no_start(last: str | None, attempts: int) -> StartError:
     """Return the error for a task that refuses every start, with what it says of the last one."""
     return StartError(
-        f"no state to start from in {MAX_STARTS} attempts: either the task sees nothing in the "
-        "frames, or its starting range is too narrow or already at the goal"
-        + (f"; at last: {last}" if last else "")
+        f"no state to start from in {attempts} attempts: the task sees nothing in the frames, its "
+        "starting range is too narrow or already at the goal, or the instrument has drifted; then "
+        "bring it near the goal by hand" + (f"; at last: {last}" if last else "")
     )

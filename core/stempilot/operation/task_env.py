@@ -148,7 +148,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         may have drifted: then they are drawn around the place of the last success.
 
         Raises:
-            StartError: no acceptable start in `MAX_STARTS` attempts.
+            StartError: no acceptable start in `MAX_STARTS` attempts around each place.
             BackendError: the instrument failed.
         """
         super().reset(seed=seed, options=options)
@@ -192,7 +192,7 @@ class TaskEnv(gymnasium.Env[npt.NDArray[Any], Any]):
             if self.task.is_start(state):
                 return state, snapshot
             last = self.task.explain(state)
-        raise no_start(last)
+        raise no_start(last, attempt + 1)
 
     def _attempt(self, key: tuple[int, int], place: Place) -> tuple[Any, Snapshot]:
         """Draw a start around a place, and measure there."""

@@ -142,6 +142,10 @@ def episode_columns(events: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
     for event in events:
         if event["k"] == 0 or event.get("budget_spent"):
             continue
+        if event.get("by") == "return":
+            # The episode had ended, and is judged at its best place.
+            for column in found.values():
+                del column[-1:]
         reward = event["reward"] + (reward if event["k"] > 1 else 0.0)
         if event["outcome"] != Outcome.RUNNING.value or event["truncated"]:
             row = (event["t"], event["k"], reward, event["outcome"] == Outcome.SUCCESS.value)

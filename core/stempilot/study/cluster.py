@@ -14,9 +14,10 @@ from attrs import frozen
 
 from stempilot.errors import ConfigError, StempilotError
 from stempilot.files import own_folder, recording, remove_folder, write_json
+from stempilot.instrument.lock import is_held
 from stempilot.instrument.signals import interrupts_once
 from stempilot.plugins import options as config
-from stempilot.record.owner import HOLDER
+from stempilot.record.owner import HOLDER, LOCK
 from stempilot.runs.progress import OnProgress, Progress
 from stempilot.study.cells import CELL, DONE, FAILED, LATE, STOP, STOPPED, Ready, run_cell
 from stempilot.study.folder import place_of
@@ -122,6 +123,9 @@ def _cluster(where: Where) -> Any:
 
         own = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": f"{HOST}:0"}}
         options = {**own, **config.read_toml(where.slurm)}
+        if options["processes"] != 1:
+            msg = f"{where.slurm}: a job has one worker, processes = 1; ask for more with --workers"
+            raise ConfigError(msg)
         cluster = SLURMCluster(**options)
         # Jobs that end with their time are replaced for as long as the study lasts.
         cluster.adapt(minimum_jobs=where.workers, maximum_jobs=where.workers)
@@ -259,13 +263,16 @@ def _workers(client: Any, say: Callable[[str], None]) -> int:
 def _given_up(client: Any, future: Any, one: _Running) -> dict[str, Any] | None:
     """End and start the worker of a cell that does not give it up, where a nanny can do so.
 
-    ``None`` where no worker began with it: it is sent again.
+    ``None`` where no worker is at it, as far as can be told: it is sent again.
     """
     with contextlib.suppress(OSError, TimeoutError, RuntimeError, ValueError):
-        keys = client.processing()
-        hanging = [address for address, busy in keys.items() if future.key in busy]
+        busy = {where: list(keys) for where, keys in client.processing().items()}
+        hanging = [where for where, keys in busy.items() if future.key in keys]
+        # A worker that was killed left its note, and the cell may wait behind another since.
+        alone = any(busy[where] == [future.key] for where in hanging)
+        begun = alone or is_held(one.place / LOCK, one.place / HOLDER)
         future.cancel()
-        if one.age_s is None or not hanging:
+        if not (begun and hanging):
             return None
         client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
     reason = f"its worker hangs: it did not give up after {one.cell.cell.minutes:g} minutes"

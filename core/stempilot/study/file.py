@@ -192,7 +192,7 @@ def read_study(file: Path, scale: str | None = None) -> Study:
         content = {**content, **scales[scale]}
     study = config.build(Study, content, section=file.name)
     if len(set(study.seeds)) < len(study.seeds):
-        msg = f"{file.name}: seeds = {list(study.seeds)} names one twice; each makes one training"
+        msg = f"{file.name}: seeds = {list(study.seeds)} names a seed twice; give each once"
         raise ConfigError(msg)
     return study
 

@@ -37,7 +37,7 @@ class Judged:
         interval: its 95 % interval; ``None`` where there is no telling.
         cells: how many cells counted, on each side.
         not_converged: how many of them count as all their timesteps.
-        not_done: how many cells do not count as they failed, ran out of time or were not run.
+        not_done: how many cells failed, ran out of time or were not run, and do not count.
         verdict: reproduced, not reproduced or undecided.
         remark: what a person should know of it.
     """

@@ -110,7 +110,7 @@ class Row:
 
 
 def write_study(folder: Path, study: Study, cells: Sequence[Ready], insecure: str) -> None:
-    """Write ``study.json``; raises as `stempilot.files.write_file`."""
+    """Write ``study.json``; raises as `stempilot.files.write_json`."""
     listed = tuple(Listed(key=one.key, swept=one.swept, cell=one.cell) for one in cells)
     made = StudyFile(
         title=study.title,

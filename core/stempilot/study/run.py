@@ -67,7 +67,7 @@ def run_study(
     if len(wanted) >= _MANY:
         say(f"planning {len(wanted)} cells; that takes about {len(wanted) // 50} s")
     cells = ready(registry, wanted)
-    named = scale if scale != FULL else None
+    named = None if scale == FULL and FULL not in study.scales else scale
     folder = out or Path("studies") / "-".join(filter(None, (file.stem, named)))
     if not (folder / STUDY).exists():
         require_free(folder)

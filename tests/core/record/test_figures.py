@@ -1,5 +1,7 @@
 """When a learner has converged, by both definitions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -10,6 +12,7 @@ from stempilot.record.figures import (
     Evaluation,
     converged_at,
     convergence,
+    episode_columns,
     is_due,
     reward_converged_at,
     smoothed,
@@ -93,3 +96,30 @@ def test_the_goal_of_a_task_has_a_kind(
 ) -> None:
     monkeypatch.setattr(ToyCentring, "goal", goal, raising=False)
     assert goal_kind(ToyCentring()) == kind
+
+
+def event(
+    t: int, k: int, reward: float, outcome: str = "running", **more: object
+) -> dict[str, Any]:
+    return {"t": t, "k": k, "reward": reward, "outcome": outcome, "truncated": False, **more}
+
+
+def test_episodes_are_those_that_have_ended() -> None:
+    events = [
+        event(0, 0, 0.0),
+        event(1, 1, -1.0),
+        event(2, 2, 3.0, "success"),
+        event(2, 0, 0.0),
+        event(3, 1, -2.0, truncated=True),
+        # It goes back to its best place, and is judged there.
+        event(4, 2, 0.0, "success", by="return"),
+        event(4, 0, 0.0),
+        event(5, 1, 7.0, "failure", budget_spent=True),
+        event(6, 1, 1.0),
+    ]
+    assert episode_columns(events) == {
+        "t": [2, 4],
+        "steps": [2, 2],
+        "reward": [2.0, -2.0],
+        "success": [True, True],
+    }

@@ -43,6 +43,10 @@ def test_nothing_is_written_through_a_link_of_a_stranger(tmp_path: Path) -> None
     with owned(folder):
         assert (folder / HOLDER).is_file()
         assert not (folder / HOLDER).is_symlink()
+    (folder / LOCK).unlink()
+    (folder / LOCK).symlink_to(mine)
+    with pytest.raises(RecordError), owned(folder):
+        pytest.fail("the block must not begin")
     assert mine.read_text() == "mine"
 
 

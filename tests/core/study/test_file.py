@@ -87,7 +87,7 @@ def test_a_scale_lies_over_the_file(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_is_named_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"seeds = \[1, 2, 1\] names one twice"):
+    with pytest.raises(ConfigError, match=r"seeds = \[1, 2, 1\] names a seed twice"):
         read_study(study_file(tmp_path, STUDY.replace("[1, 2]", "[1, 2, 1]")))
 
 

@@ -168,14 +168,28 @@ def test_a_cell_that_is_over_counts_however_late_it_is_looked_at(
     assert len(client.sent) == 4
 
 
+@pytest.mark.parametrize("began", [False, True])
 def test_a_cell_that_no_worker_has_is_sent_again(
-    study: Callable[..., Any], client: InThisProcess, monkeypatch: pytest.MonkeyPatch
+    study: Callable[..., Any],
+    client: InThisProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    began: bool,
 ) -> None:
     monkeypatch.setattr(cluster, "_HANGING_S", -1e9)
     waits = Late({}, status="pending")
     waits.key = "one"  # type: ignore[attr-defined]
     client.answers = [waits]
-    # One has it in hand behind another cell, and is left to that.
+    if began:
+        left = InThisProcess.submit
+
+        def submit(call: Any, values: Any, key: str, place: str, **more: Any) -> Any:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            (Path(place) / ".lock.json").touch()
+            return left(client, call, values, key, place, **more)
+
+        monkeypatch.setattr(client, "submit", submit)
+    # One has it in hand behind another cell, and is left to that, also where one began before.
     monkeypatch.setattr(client, "processing", lambda: {"here": ["other", "one"]}, raising=False)
     assert study("--json").json["cells"] == {"done": 4}
     assert len(client.sent) == 5
@@ -368,6 +382,17 @@ def test_a_scheduler_without_encryption_needs_a_reason(
         assert json.loads(Path("out/study.json").read_text())["insecure"] == "a closed network"
         assert study(*more).code == 0
     assert json.loads(Path("out/study.json").read_text())["insecure"] == "a quiet network"
+
+
+def test_a_job_of_slurm_has_one_worker(
+    stempilot: Stempilot,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    Path("slurm.toml").write_text('queue = "short"\nprocesses = 2\nmemory = "1GB"\n')
+    words = ("--slurm", "slurm.toml", "--insecure", "loopback")
+    ended = stempilot("study", "run", study_file(tmp_path), *words)
+    assert ended.code == 2
+    assert "a job has one worker, processes = 1; ask for more with --workers" in ended.err
 
 
 def test_slurm_without_encryption_needs_a_reason(study: Callable[..., Any]) -> None:
