@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.sampling import sampled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -101,7 +100,8 @@ def last_timestep(run: Path) -> int:
     return max((json.loads(line)["t"] for line in whole_lines), default=0)
 
 
-@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT], 2))
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_signal_ends_cleanly_and_resumes(number, tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen(

@@ -15,6 +15,7 @@ from tests.end_to_end.test_kill_and_resume import (
     timesteps_saved,
     wait_for_progress,
 )
+from tests.sampling import sampled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -70,12 +71,15 @@ def test_relearning_begins_with_what_another_run_recorded(trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "code", "said"),
-    [
-        ({"settings": {"task": {"preset": "paper"}}}, 3, "observation space"),
-        ({"task": "dark-field"}, 3, "not with bf-disk-centering"),
-        ({"schema": 7}, 2, "schema 7"),
-        ({}, 2, "is not a timestep|is damaged"),
-    ],
+    sampled(
+        [
+            ({"settings": {"task": {"preset": "paper"}}}, 3, "observation space"),
+            ({"task": "dark-field"}, 3, "not with bf-disk-centering"),
+            ({"schema": 7}, 2, "schema 7"),
+            ({}, 2, "is not a timestep|is damaged"),
+        ],
+        4,
+    ),
 )
 def test_logs_that_do_not_fit_are_refused(trained, tmp_path, change, code, said):
     log = tmp_path / "log"
