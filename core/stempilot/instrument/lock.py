@@ -196,8 +196,6 @@ def holder_said(holder: Path) -> str:
 def is_held(lock: Path, holder: Path) -> bool:
     """Return whether a process holds a lock; tried only where one noted that it does.
 
-    ``False`` too where the file system knows no locks.
-
     Args:
         lock: the file of the lock.
         holder: the file of the note; see `tell`.
@@ -209,7 +207,5 @@ def is_held(lock: Path, holder: Path) -> bool:
         tried.acquire(timeout=0)
     except Timeout:
         return True
-    except (OSError, NotImplementedError):
-        return False
     tried.release()
     return False

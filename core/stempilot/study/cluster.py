@@ -269,9 +269,9 @@ def _given_up(client: Any, future: Any, one: _Running) -> dict[str, Any] | None:
         busy = {where: list(keys) for where, keys in client.processing().items()}
         hanging = [where for where, keys in busy.items() if future.key in keys]
         # A worker that was killed left its note, and the cell may wait behind another since.
+        future.cancel()
         alone = any(busy[where] == [future.key] for where in hanging)
         begun = alone or is_held(one.place / LOCK, one.place / HOLDER)
-        future.cancel()
         if not (begun and hanging):
             return None
         client.restart_workers(hanging, timeout=_TIMEOUT_S, raise_for_error=False)
