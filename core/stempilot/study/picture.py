@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stempilot.contract.names import UNITS
 from stempilot.errors import ConfigError, RunDirError
 from stempilot.files import require_no_link
 from stempilot.record.figures import PAPER_WINDOW, smoothed
@@ -39,6 +40,8 @@ _LAST = 5_000
 _THRESHOLDS = {"steps": 100.0, "reward": 0.0}
 """Drawn in the paper's figures."""
 
+_UNITS = {*UNITS, "px", "bins", "mrad", "deg", "nm"} - {"1", "index"}
+"""Units at the end of a name, which a legend shows after the value."""
 _LABELS = {"steps": "timesteps per episode", "reward": "episode reward"}
 Group = tuple[str, list[Row]]
 
@@ -73,11 +76,18 @@ def _groups(rows: Iterable[Row], axes: Sequence[str]) -> list[Group]:
     found: dict[str, dict[str, Row]] = {}
     for row in rows:
         swept = flat(row)
-        words = [f"{name.rpartition('.')[2].replace('_', ' ')} {swept.get(name)}" for name in axes]
+        words = [_worded(name, swept.get(name)) for name in axes]
         # No formula, whatever the words are.
         label = ", ".join(words).replace("$", r"\$")[:_LONGEST]
         found.setdefault(label, {})[row.listed.key] = row
     return [(label, list(members.values())) for label, members in found.items()]
+
+
+def _worded(name: str, value: object) -> str:
+    """Return an option and its value in words: ``task.tolerance_m`` at 0.1 is tolerance 0.1 m."""
+    words = name.rpartition(".")[2].split("_")
+    unit = [words.pop()] if words[1:] and words[-1] in _UNITS else []
+    return " ".join([*words, str(value), *unit])
 
 
 def _left_out(count: int, most: int, what: str) -> str:

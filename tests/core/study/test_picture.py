@@ -170,6 +170,24 @@ def test_lines_differ_and_what_is_left_out_is_said(drawn: list[matplotlib.figure
     assert low < -200 < high
 
 
+@pytest.mark.parametrize(
+    ("axis", "value", "label"),
+    [
+        ("tolerance_m", 1e-9, "tolerance 1e-09 m (1)"),
+        ("tolerance_bins", 3, "tolerance 3 bins (1)"),
+        ("hidden_sizes", [16, 16], "hidden sizes [16, 16] (1)"),
+        ("m", 1, "m 1 (1)"),
+    ],
+)
+def test_a_legend_has_the_unit_after_the_value(
+    drawn: list[matplotlib.figure.Figure], axis: str, value: Any, label: str
+) -> None:
+    draw("t", Plot(kind="curves", axes=(axis,)), [row(1, [1, 2], **{axis: value})])
+    legend = drawn[0].axes[1].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [label]
+
+
 def test_paths_are_those_of_one_training_in_a_plane(report: Callable[[str], Any]) -> None:
     ended = report(OF_ONE.format("paths"))
     assert ended.code == 2
