@@ -133,17 +133,24 @@ def _head(figure: Figure, title: str) -> None:
     )
 
 
-def _columns(rows: Iterable[Row], stage: str) -> list[Episodes]:
-    found = [row.result.episodes.get(stage) for row in rows]
-    return [one for one in found if one is not None and one.t]
+def _columns(rows: Iterable[Row], stage: str) -> list[tuple[Episodes, float]]:
+    """Return the episodes of each training, and how many timesteps it had."""
+    found = [(row.result.episodes.get(stage), flat(row).get(f"{stage}.timesteps")) for row in rows]
+    return [
+        (one, max(number(timesteps) or 0.0, one.t[-1]))
+        for one, timesteps in found
+        if one is not None and one.t
+    ]
 
 
-def _draw_mean(ax: Axes, runs: list[Episodes], what: str, named: dict[str, str]) -> None:
+def _draw_mean(
+    ax: Axes, runs: list[tuple[Episodes, float]], what: str, named: dict[str, str]
+) -> None:
     if not runs:
         return
-    t = np.linspace(0, max(run.t[-1] for run in runs), _POINTS)
-    curves = np.array([_curve(run, what, t) for run in runs])
-    # Before the first episode of a run has ended, and after its last, there is nothing to average.
+    t = np.linspace(0, max(timesteps for _, timesteps in runs), _POINTS)
+    curves = np.array([_curve(run, what, t, timesteps) for run, timesteps in runs])
+    # Before the first episode of a run has ended, and after its end, there is nothing to average.
     known = np.isfinite(curves).all(axis=0)
     mean, spread = curves[:, known].mean(axis=0), curves[:, known].std(axis=0)
     named = {**named, "label": f"{named['label']} ({len(runs)})".strip()}
@@ -152,9 +159,12 @@ def _draw_mean(ax: Axes, runs: list[Episodes], what: str, named: dict[str, str])
     ax.fill_between(t[known], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
-def _curve(run: Episodes, what: str, t: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _curve(
+    run: Episodes, what: str, t: npt.NDArray[np.float64], timesteps: float
+) -> npt.NDArray[np.float64]:
     values = smoothed([float(value) for value in getattr(run, what)])
-    return np.interp(t, run.t, values, left=np.nan, right=np.nan)
+    # After its last episode a training has the value that it had then, for as long as it lasts.
+    return np.where(t > timesteps, np.nan, np.interp(t, run.t, values, left=np.nan))
 
 
 def _points(title: str, plot: Plot, rows: list[Row]) -> Picture:

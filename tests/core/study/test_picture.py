@@ -141,10 +141,10 @@ def test_states_are_those_of_the_last_timesteps(
     assert low > high  # as on the camera, y goes downward
 
 
-def row(number: int, t: list[int], **swept: Any) -> Row:
+def row(number: int, t: list[int], timesteps: int = 0, **swept: Any) -> Row:
     columns = Episodes(t=t, steps=t, reward=[1.0] * len(t), success=[True] * len(t))  # type: ignore[arg-type]
     cell = Cell(task="t", backend="b", agent="a", seed=number, steps=9)
-    figures = {"train": {"score": -float(number)}}
+    figures = {"train": {"score": -float(number), "timesteps": timesteps}}
     result = Result(status="done", figures=figures, episodes={"train": columns})
     listed = Listed(key=f"{number:016x}", swept=swept, cell=cell)
     return Row(number=number, listed=listed, result=result, folder=Path())
@@ -156,6 +156,15 @@ def test_no_curve_goes_on_after_a_training_has_ended(
     draw("t", Plot(kind="curves"), [row(1, [1, 500, 1000]), row(2, [1, 250, 500])])
     x = np.asarray(drawn[0].axes[0].get_lines()[0].get_xdata())
     assert 490 < x.max() <= 500
+
+
+def test_a_curve_lasts_as_long_as_its_training(drawn: list[matplotlib.figure.Figure]) -> None:
+    # The last episode of neither had ended when its training did.
+    rows = [row(1, [200], timesteps=400), row(2, [40, 210], timesteps=400)]
+    draw("t", Plot(kind="curves"), rows)
+    x = np.asarray(drawn[0].axes[0].get_lines()[0].get_xdata())
+    assert 200 <= x.min() < 202
+    assert x.max() == 400
 
 
 def test_lines_differ_and_what_is_left_out_is_said(drawn: list[matplotlib.figure.Figure]) -> None:
