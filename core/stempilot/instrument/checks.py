@@ -92,10 +92,16 @@ def nearest_allowed(value: KnobValue, spec: KnobSpec) -> KnobValue:
     )
 
 
+def as_allowed(found: KnobValue, spec: KnobSpec) -> KnobValue:
+    """Return a read-back; one behind a bound by no more than the resolution is the bound."""
+    nearest = nearest_allowed(found, spec)
+    return found if differs(found, nearest, spec) else nearest
+
+
 def differs(one: KnobValue, other: KnobValue, spec: KnobSpec) -> bool:
     """Return whether two readings of a knob differ by more than its resolution; NaN always does."""
     return any(
-        not abs(a - b) <= grain + 1e-9 * max(abs(a), abs(b))
+        not abs(a - b) <= grain + 1e-9 * min(abs(a), abs(b))
         for a, b, grain in zip(one, other, spec.resolution, strict=True)
     )
 

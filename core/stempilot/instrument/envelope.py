@@ -10,7 +10,12 @@ from attrs import evolve, field, frozen
 from stempilot.contract.names import CAMERA_LENGTH_INDEX
 from stempilot.contract.values import KnobSpec, KnobValue, Needs, Offers, SetPoint, read_only
 from stempilot.errors import EnvelopeError
-from stempilot.instrument.checks import check_bounds, may_change, require_fine_resolution
+from stempilot.instrument.checks import (
+    as_allowed,
+    check_bounds,
+    may_change,
+    require_fine_resolution,
+)
 from stempilot.plugins.suggest import listed
 
 PixelAngles = Mapping[str, Mapping[int, float]]
@@ -122,6 +127,7 @@ def effective_limits(
 def _intersect(offer: KnobSpec, row: KnobLimits, start: KnobValue, knob: str) -> KnobSpec:
     lower = list(map(max, offer.lower, row.spec.lower))
     upper = list(map(min, offer.upper, row.spec.upper))
+    start = as_allowed(as_allowed(start, offer), row.spec)
     check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
     if row.reach is not None:
         lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]

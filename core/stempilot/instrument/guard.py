@@ -26,6 +26,7 @@ from stempilot.errors import (
 )
 from stempilot.instrument.asleep import Sleep
 from stempilot.instrument.checks import (
+    as_allowed,
     check_bounds,
     check_set_point,
     differs,
@@ -160,13 +161,15 @@ class GuardedBackend:
         return math.inf if self._budget is None else self._budget
 
     def read(self, knob: str) -> KnobValue:
-        """Return the read-back of any knob.
+        """Return the read-back of any knob, with that of a writable one as `as_allowed` has it.
 
         Raises:
             HandsOffError: it is a knob that this session writes, and another user moved it.
             BackendError: the instrument failed.
         """
-        return self._standing(knob) if knob in self.limits else self.backend.read(knob)
+        if knob not in self.limits:
+            return self.backend.read(knob)
+        return as_allowed(self._standing(knob), self.limits[knob])
 
     def acquire(self, source: str) -> Frame:
         """Return a frame, calibrated by the envelope where the backend did not do it.

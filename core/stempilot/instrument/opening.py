@@ -16,7 +16,7 @@ from stempilot.contract.values import KnobNeed, KnobValue, Needs, Offers
 from stempilot.errors import EnvelopeError, IncompatibleError, RecordError, RunDirError
 from stempilot.instrument.asleep import sleep_told
 from stempilot.instrument.audit import AuditFile
-from stempilot.instrument.checks import read_back
+from stempilot.instrument.checks import as_allowed, read_back
 from stempilot.instrument.envelope import (
     Envelope,
     check_calibration,
@@ -148,6 +148,7 @@ def open_instrument(
         standing = None if baseline is not None else read_all(backend, together, offers)
         baseline = standing or baseline or {}
         limits = effective_limits(envelope, offers, together, baseline)
+        baseline = {knob: as_allowed(baseline[knob], spec) for knob, spec in limits.items()}
         audit = audited(run_dir, ahead=not offers.simulated, must=standing is not None)
         guard = GuardedBackend(
             backend,

@@ -17,7 +17,7 @@ from tests.core.fakes import (
 
 from stempilot.contract.values import KnobValue, SetPoint
 from stempilot.errors import BackendError, EnvelopeError, HandsOffError
-from stempilot.instrument.checks import check_set_point, differs, read_back
+from stempilot.instrument.checks import as_allowed, check_set_point, differs, read_back
 
 NAN, INF = math.nan, math.inf
 
@@ -230,3 +230,13 @@ def test_readings_differ_by_more_than_the_resolution(
 def test_any_component_may_differ() -> None:
     assert differs((0.0, 0.0), (0.0, 0.0011), SHIFT)
     assert not differs((0.0, 0.0), (0.0009, 0.0009), SHIFT)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(10.009, 10.0), (-10.009, -10.0), (10.02, 10.02), (9.999, 9.999), (INF, INF), (-INF, -INF)],
+)
+def test_a_read_back_behind_a_bound_by_less_than_the_resolution_is_the_bound(
+    found: float, expected: float
+) -> None:
+    assert as_allowed((found,), FOCUS) == (expected,)

@@ -103,3 +103,9 @@ def test_a_knob_that_is_not_listed_must_not_be_moved() -> None:
 def test_a_start_outside_is_refused(start: KnobValue) -> None:
     with pytest.raises(EnvelopeError, match="stands at the start"):
         limits(start={**START, "focus": start})
+
+
+def test_a_start_behind_a_bound_by_less_than_the_resolution_is_at_the_bound() -> None:
+    narrow = KnobLimits(spec=evolve(FOCUS, upper=2.995), reach=(0.001,))
+    found = limits(focus=narrow)["focus"]
+    assert (found.lower, found.upper) == ((2.994,), (2.995,))

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
-from tests.core.envs import FULL, Kept, envelope, on_desk
+from tests.core.envs import FULL, HomeTask, Kept, envelope, on_desk
 from tests.core.fakes import Desk
 from tests.core.instrument.test_calibration import LongDesk
 
 from stempilot.contract.names import BEAM_SHIFT
-from stempilot.contract.values import Frame, Snapshot
+from stempilot.contract.values import Frame, KnobValue, Outcome, Snapshot
 from stempilot.errors import BackendError, HandsOffError
 from stempilot.testing.toys import TOY_CAMERA, ToyCentring
 
@@ -59,6 +59,32 @@ def test_read_back_and_time_of_each_write_are_in_the_timestep() -> None:
     assert write.read_back == write.value == write.requested
     assert write.origin == "agent"
     assert write.duration_s is not None
+
+
+class Overshot(Desk):
+    """Reads half a resolution more than where it stands."""
+
+    def read(self, knob: str) -> KnobValue:
+        return tuple(item + 5e-13 for item in super().read(knob))
+
+
+@pytest.mark.parametrize("scramble", [False, True])
+def test_a_knob_at_its_bound_that_reads_as_if_behind_it_moves_on_and_comes_back(
+    scramble: bool,
+) -> None:
+    desk, kept = Overshot(), Kept()
+    desk.toy.open()
+    edge = desk.toy.read(BEAM_SHIFT)
+    with on_desk(
+        desk, HomeTask(), envelope(desk, upper=edge), recorder=kept, scramble=scramble
+    ) as env:
+        for _ in range(2):
+            env.reset()
+            assert desk.toy.read(BEAM_SHIFT) == edge
+            *_, info = env.step(np.array([0.0, -1.0], np.float32))
+            assert env.last.outcome is Outcome.RUNNING, info
+            assert desk.toy.read(BEAM_SHIFT)[1] < edge[1]
+    assert max(value[0] for value in desk.log) == edge[0], "nothing behind the bound is sent"
 
 
 class Looks(ToyCentring):
