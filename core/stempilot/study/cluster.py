@@ -30,10 +30,14 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 1,
     f"{_SPAWNED}.MALLOC_TRIM_THRESHOLD_": 2**30,
     f"{_SPAWNED}.MALLOC_MMAP_THRESHOLD_": 2**25,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
 }
 """Of a cluster of our own. One worker may die of a cell before it is given up. Workers keep the
 memory of a frame for the next one: Dask has them give it back each time, which takes half of their
-time."""
+time. They are not profiled, and watched as often as cells of minutes need."""
 
 
 class ClusterError(StempilotError):

@@ -75,6 +75,8 @@ def test_a_cluster_here_is_on_loopback_and_outlives_its_workers(tmp_path: Path) 
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         kept = client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
         assert set(kept.values()) == {str(2**30)}
+        profiled = client.run(dask.config.get, "distributed.worker.profile.enabled")
+        assert set(profiled.values()) == {False}
         # 66 kills its worker once, 666 always, 13 fails.
         said, seen = carried_out(client, tmp_path, 1, 66, 666, 13, 2)
         assert finished(tmp_path) == [1, 2, 3, 4, 5]
