@@ -127,13 +127,14 @@ def effective_limits(
 def _intersect(offer: KnobSpec, row: KnobLimits, start: KnobValue, knob: str) -> KnobSpec:
     lower = list(map(max, offer.lower, row.spec.lower))
     upper = list(map(min, offer.upper, row.spec.upper))
-    start = as_allowed(as_allowed(start, offer), row.spec)
+    resolution = list(map(max, offer.resolution, row.spec.resolution))
+    for spec in (offer, row.spec):
+        start = as_allowed(start, evolve(spec, resolution=resolution))
     check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
     if row.reach is not None:
         lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]
         upper = [min(a, b + r) for a, b, r in zip(upper, start, row.reach, strict=True)]
     max_change = list(map(min, offer.max_change, row.spec.max_change))
-    resolution = list(map(max, offer.resolution, row.spec.resolution))
     limits = evolve(offer, lower=lower, upper=upper, max_change=max_change, resolution=resolution)
     require_fine_resolution(knob, limits)
     return limits

@@ -106,6 +106,6 @@ def test_a_start_outside_is_refused(start: KnobValue) -> None:
 
 
 def test_a_start_behind_a_bound_by_less_than_the_resolution_is_at_the_bound() -> None:
-    narrow = KnobLimits(spec=evolve(FOCUS, upper=2.995), reach=(0.001,))
+    narrow = KnobLimits(spec=evolve(FOCUS, upper=2.995, resolution=0.0), reach=(0.001,))
     found = limits(focus=narrow)["focus"]
     assert (found.lower, found.upper) == ((2.994,), (2.995,))
