@@ -8,7 +8,7 @@ from typing import Any
 from attrs import asdict
 
 from stempilot.errors import StempilotError
-from stempilot.files import write_file, write_json
+from stempilot.files import remove_folder, write_file, write_json
 from stempilot.plugins.registry import Registry
 from stempilot.record.owner import owned
 from stempilot.record.provenance import provenance
@@ -144,6 +144,9 @@ def report_study(folder: Path) -> dict[str, Any]:
         place = folder / f"picture-{number}.png"
         write_file(place, picture.content)
         written |= {f"picture {number}": str(place), f"caption {number}": picture.caption}
+    for place in folder.glob("picture-[0-9]*.png"):
+        if str(place) not in written.values():
+            remove_folder(place)  # of a study with more plots that this folder held before
     findings = {one.says: one.text for one in judged}
     found = {"title": study.title, "run_dir": str(folder), "cells": counts(rows)}
     return {**found, **written, **findings}

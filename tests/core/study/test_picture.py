@@ -96,6 +96,17 @@ def test_points_show_intervals(
     assert np.array_equal(line.get_xdata(), [0.1, 0.2])
 
 
+def test_pictures_of_a_study_that_was_here_before_are_removed(report: Callable[[str], Any]) -> None:
+    report(POINTS + POINTS)
+    assert Path("out/picture-2.png").exists()
+    own = Path("out/picture-of-mine.png")
+    own.write_bytes(b"")
+    report(POINTS)
+    assert Path("out/picture-1.png").exists()
+    assert not Path("out/picture-2.png").exists()
+    assert own.exists()
+
+
 def test_actions_are_those_of_one_training(
     report: Callable[[str], Any], drawn: list[matplotlib.figure.Figure]
 ) -> None:
