@@ -11,9 +11,10 @@ from stempilot.contract.names import CAMERA_LENGTH_INDEX
 from stempilot.contract.values import KnobSpec, KnobValue, Needs, Offers, SetPoint, read_only
 from stempilot.errors import EnvelopeError
 from stempilot.instrument.checks import (
-    as_allowed,
     check_bounds,
+    differs,
     may_change,
+    nearest_allowed,
     require_fine_resolution,
 )
 from stempilot.plugins.suggest import listed
@@ -128,8 +129,9 @@ def _intersect(offer: KnobSpec, row: KnobLimits, start: KnobValue, knob: str) ->
     lower = list(map(max, offer.lower, row.spec.lower))
     upper = list(map(min, offer.upper, row.spec.upper))
     resolution = list(map(max, offer.resolution, row.spec.resolution))
-    for spec in (offer, row.spec):
-        start = as_allowed(start, evolve(spec, resolution=resolution))
+    nearest = nearest_allowed(nearest_allowed(start, offer), row.spec)
+    if not differs(start, nearest, evolve(offer, resolution=resolution)):
+        start = nearest
     check_bounds(SetPoint(knob, start), lower, upper, offer.unit, "stands at the start")
     if row.reach is not None:
         lower = [max(a, b - r) for a, b, r in zip(lower, start, row.reach, strict=True)]

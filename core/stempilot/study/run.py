@@ -144,9 +144,11 @@ def report_study(folder: Path) -> dict[str, Any]:
         place = folder / f"picture-{number}.png"
         write_file(place, picture.content)
         written |= {f"picture {number}": str(place), f"caption {number}": picture.caption}
-    for place in folder.glob("picture-[0-9]*.png"):
-        if str(place) not in written.values():
-            remove_folder(place)  # of a study with more plots that this folder held before
+    # Those of a study with more plots that this folder held before.
+    for place in folder.glob("picture-*.png"):
+        digits = place.stem.removeprefix("picture-")
+        if digits.isdecimal() and int(digits) > len(pictures):
+            remove_folder(place)
     findings = {one.says: one.text for one in judged}
     found = {"title": study.title, "run_dir": str(folder), "cells": counts(rows)}
     return {**found, **written, **findings}

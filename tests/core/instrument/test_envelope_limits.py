@@ -109,3 +109,10 @@ def test_a_start_behind_a_bound_by_less_than_the_resolution_is_at_the_bound() ->
     narrow = KnobLimits(spec=evolve(FOCUS, upper=2.995, resolution=0.0), reach=(0.001,))
     found = limits(focus=narrow)["focus"]
     assert (found.lower, found.upper) == ((2.994,), (2.995,))
+
+
+def test_a_start_behind_two_bounds_is_further_off_than_one_resolution() -> None:
+    grain = FOCUS.resolution[0]
+    row = KnobLimits(spec=evolve(FOCUS, upper=FOCUS.upper[0] - 0.7 * grain))
+    with pytest.raises(EnvelopeError, match="stands at the start"):
+        limits(start={**START, "focus": (FOCUS.upper[0] + 0.7 * grain,)}, focus=row)

@@ -99,7 +99,7 @@ def test_points_show_intervals(
 def test_pictures_of_a_study_that_was_here_before_are_removed(report: Callable[[str], Any]) -> None:
     report(POINTS + POINTS)
     assert Path("out/picture-2.png").exists()
-    own = Path("out/picture-of-mine.png")
+    own = Path("out/picture-2-of-mine.png")
     own.write_bytes(b"")
     report(POINTS)
     assert Path("out/picture-1.png").exists()
